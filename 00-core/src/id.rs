@@ -1,0 +1,234 @@
+//! Ids. Minted ones carry a readable prefix and sort by time; given ones are an operator's own words, checked once.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not an id of the wanted sort.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The text does not start with the prefix of its sort.
+    #[error("`{text}` is not {sort}: it must start with `{prefix}_`")]
+    Prefix {
+        /// What was given.
+        text: String,
+        /// The sort of id that was wanted.
+        sort: &'static str,
+        /// The prefix it should have.
+        prefix: &'static str,
+    },
+    /// The text is empty, too long, or has a character that ids may not have.
+    #[error("`{text}` is not {sort}: use 1 to 128 letters, digits and any of `. _ - / : @`, starting with a letter or digit")]
+    Text {
+        /// What was given, cut to 140 characters.
+        text: String,
+        /// The sort of id that was wanted.
+        sort: &'static str,
+    },
+}
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// 26 characters of Crockford base 32 over 48 bits of milliseconds and 80 bits of chance, as ULIDs have them.
+fn mint(millis: u64, chance: [u8; 10]) -> String {
+    let mut wide = u128::from(millis & 0xffff_ffff_ffff) << 80;
+    for (at, byte) in chance.iter().enumerate() {
+        wide |= u128::from(*byte) << (72 - 8 * at);
+    }
+    (0..26).rev().map(|at| ALPHABET[((wide >> (5 * at)) & 31) as usize] as char).collect()
+}
+
+fn is_word(text: &str) -> bool {
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
+    !text.is_empty() && text.len() <= 128 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(sound)
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+    };
+}
+
+/// Ids that the product mints: a prefix, an underscore, 26 characters that sort by time.
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident => $prefix:literal;)*) => {$(
+        text_id! { $(#[$doc])* $name }
+
+        impl $name {
+            /// What every id of this sort starts with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new id from the time in milliseconds since 1970 and ten bytes of chance.
+            #[must_use]
+            pub fn mint(millis: u64, chance: [u8; 10]) -> Self {
+                Self(format!(concat!($prefix, "_{}"), mint(millis, chance)))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                if !text.starts_with(concat!($prefix, "_")) {
+                    return Err(IdError::Prefix { text, sort: stringify!($name), prefix: $prefix });
+                }
+                if !is_word(&text) {
+                    return Err(IdError::Text { text: text.chars().take(140).collect(), sort: stringify!($name) });
+                }
+                Ok(Self(text))
+            }
+        }
+    )*};
+}
+
+/// Ids that people or manifests give.
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        text_id! { $(#[$doc])* $name }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                if is_word(&text) {
+                    return Ok(Self(text));
+                }
+                Err(IdError::Text { text: text.chars().take(140).collect(), sort: stringify!($name) })
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// One journal entry.
+    EventId => "evt";
+    /// One execution of a plan.
+    RunId => "run";
+    /// The right to work on one step, handed to one agent.
+    TicketId => "tkt";
+    /// A signed order for one effect.
+    PermitId => "pmt";
+    /// A request for a person's decision, or the decision that stands.
+    ApprovalId => "apr";
+    /// A symptom and all that was done about it.
+    IncidentId => "inc";
+}
+
+names! {
+    /// An intent, by the id its manifest gives: `DEPLOY-WEB-001`.
+    IntentId;
+    /// An agent: `self-healing-agent-001`.
+    AgentId;
+    /// A person, opaque: the name that goes with it is erasable and stands elsewhere.
+    PrincipalId;
+    /// A policy rule: `SEC-ENC-001`.
+    RuleId;
+    /// A service that an intent brings up: `web-service-001`.
+    ComponentId;
+    /// A recommendation: `OPT-001`.
+    RecommendationId;
+    /// An action of a plan: `act_` and a content hash that survives re-planning.
+    ActionId;
+    /// A step of a run: an action's id, a slash and what it is about (`act_…/i-2`).
+    StepKey;
+}
+
+/// A W3C trace id: 32 lower-case hexadecimal digits, not all zero.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TraceId(String);
+
+impl TraceId {
+    /// The trace id of sixteen bytes of chance.
+    #[must_use]
+    pub fn of(chance: [u8; 16]) -> Self {
+        let mut bytes = chance;
+        if bytes == [0; 16] {
+            bytes[15] = 1; // The all-zero id is reserved by the W3C recommendation.
+        }
+        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for TraceId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for TraceId {
+    type Error = IdError;
+    fn try_from(text: String) -> Result<Self, IdError> {
+        let hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if hex && text.bytes().any(|b| b != b'0') {
+            return Ok(Self(text));
+        }
+        Err(IdError::Text { text: text.chars().take(140).collect(), sort: "a trace id of 32 hexadecimal digits" })
+    }
+}
+
+impl From<TraceId> for String {
+    fn from(id: TraceId) -> String {
+        id.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minted_ids_sort_by_time_and_parse_back() {
+        let early = RunId::mint(1_000, [9; 10]);
+        let late = RunId::mint(1_001, [0; 10]);
+        assert!(early < late);
+        assert_eq!(early.as_str().parse::<RunId>(), Ok(early.clone()));
+        assert_eq!(early.as_str().len(), "run_".len() + 26);
+    }
+
+    #[test]
+    fn an_id_of_another_sort_is_refused_by_name() {
+        let error = "tkt_1".parse::<RunId>().unwrap_err();
+        assert_eq!(error.to_string(), "`tkt_1` is not RunId: it must start with `run_`");
+    }
+
+    #[test]
+    fn given_names_refuse_spaces_and_control_characters() {
+        for bad in ["", " a", "a b", "a\n", "-a", &"x".repeat(129), "web\u{202e}"] {
+            assert!(bad.parse::<IntentId>().is_err(), "{bad:?}");
+        }
+        assert!("DEPLOY-WEB-001".parse::<IntentId>().is_ok());
+    }
+}

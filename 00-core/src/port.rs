@@ -1,0 +1,152 @@
+//! The ports through which the product meets the world. `05-store` and `06-providers` fill them, and the simulator does.
+
+use crate::{ComponentId, Effect, EffectClass, EffectKey, Observation, Probe, Receipt, Timestamp};
+use async_trait::async_trait;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The time of day, and waiting for it.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// What time it is.
+    fn now(&self) -> Timestamp;
+    /// Returns when so much time has passed.
+    async fn sleep(&self, span: Duration);
+}
+
+/// Chance.
+pub trait Entropy: Send + Sync {
+    /// Fills the bytes with chance fit for keys and salts.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Why nothing could be signed.
+#[derive(Debug, thiserror::Error)]
+#[error("the key `{key}` cannot sign: {because}")]
+pub struct SignerError {
+    /// The key's name.
+    pub key: String,
+    /// What is wrong.
+    pub because: String,
+}
+
+/// A key that signs; where it is kept is its own business.
+pub trait Signer: Send + Sync {
+    /// The key's name, as checkpoints show it.
+    fn name(&self) -> &str;
+    /// The ed25519 public key.
+    fn public_key(&self) -> [u8; 32];
+    /// An ed25519 signature over the bytes.
+    ///
+    /// # Errors
+    /// When the key cannot be reached.
+    fn sign(&self, bytes: &[u8]) -> Result<[u8; 64], SignerError>;
+}
+
+/// Why an effect was not done, or is not known to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// The provider refuses the order itself: a bad permit, an old epoch, an unknown verb, senseless parameters.
+    /// Nothing was done and trying again will not help.
+    #[error("the provider refuses `{verb}` on `{resource}`: {because}")]
+    Refused {
+        /// The verb.
+        verb: String,
+        /// The resource.
+        resource: String,
+        /// What is wrong with it.
+        because: String,
+    },
+    /// It was tried and did not work; nothing is left behind and trying again may help.
+    #[error("`{verb}` on `{resource}` failed: {because}")]
+    Failed {
+        /// The verb.
+        verb: String,
+        /// The resource.
+        resource: String,
+        /// What went wrong.
+        because: String,
+    },
+    /// Whether it was done is not known.
+    #[error("what came of `{verb}` on `{resource}` is not known: {because}")]
+    Unclear {
+        /// The verb.
+        verb: String,
+        /// The resource.
+        resource: String,
+        /// Why not.
+        because: String,
+    },
+}
+
+/// The world as a provider sees it: a document for each resource, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct World {
+    /// Documents by resource name. Integers, texts, lists and maps only.
+    pub resources: BTreeMap<String, Value>,
+}
+
+/// Does things to the world under permits.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The verbs it knows, each with the class its effects have.
+    fn verbs(&self) -> BTreeMap<String, EffectClass>;
+
+    /// Carries out one effect. Checks permit, redemption and epoch itself, whoever checked them before. A key that was
+    /// carried out before gives the first receipt again and does nothing.
+    async fn perform(&self, effect: &Effect) -> Result<Receipt, ProviderError>;
+
+    /// What came of an effect whose answer was lost.
+    async fn probe(&self, key: &EffectKey, verb: &str, resource: &str) -> Probe;
+
+    /// What there is of a component now.
+    async fn observe(&self, component: &ComponentId) -> Result<World, ProviderError>;
+}
+
+/// Why a sensor sees nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{component}` cannot be observed: {because}")]
+pub struct SensorError {
+    /// What it looks at.
+    pub component: String,
+    /// What is wrong.
+    pub because: String,
+}
+
+/// Sees what a component does.
+#[async_trait]
+pub trait Sensor: Send + Sync {
+    /// Waits for the next thing to be seen. Unreachable is an error, never silence or health.
+    async fn next(&self) -> Result<Observation, SensorError>;
+}
+
+/// A message for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Where it goes: a channel as configured.
+    pub channel: String,
+    /// Equal keys are one message, however often they are delivered.
+    pub key: String,
+    /// One line.
+    pub subject: String,
+    /// The rest.
+    pub text: String,
+}
+
+/// Why a message did not go out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("channel `{channel}` did not take the message: {because}")]
+pub struct NotifyError {
+    /// The channel.
+    pub channel: String,
+    /// What is wrong.
+    pub because: String,
+}
+
+/// Tells people.
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// Hands one message over; it may be handed over more than once.
+    async fn notify(&self, delivery: &Delivery) -> Result<(), NotifyError>;
+}

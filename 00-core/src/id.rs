@@ -16,7 +16,9 @@ pub enum IdError {
         prefix: &'static str,
     },
     /// The text is empty, too long, or has a character that ids may not have.
-    #[error("`{text}` is not {sort}: use 1 to 128 letters, digits and any of `. _ - / : @`, starting with a letter or digit")]
+    #[error(
+        "`{text}` is not {sort}: use 1 to 128 letters, digits and any of `. _ - / : @`, starting with a letter or digit"
+    )]
     Text {
         /// What was given, cut to 140 characters.
         text: String,
@@ -38,7 +40,10 @@ fn mint(millis: u64, chance: [u8; 10]) -> String {
 
 fn is_word(text: &str) -> bool {
     let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
-    !text.is_empty() && text.len() <= 128 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(sound)
+    !text.is_empty()
+        && text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(sound)
 }
 
 macro_rules! text_id {

@@ -84,9 +84,7 @@ impl Histogram {
     /// What was counted here and not yet in `earlier`, for two readings of one growing histogram.
     #[must_use]
     pub fn since(&self, earlier: &Histogram) -> Histogram {
-        let before = |index: u32| {
-            earlier.0.binary_search_by_key(&index, |(at, _)| *at).map_or(0, |at| earlier.0[at].1)
-        };
+        let before = |index: u32| earlier.0.binary_search_by_key(&index, |(at, _)| *at).map_or(0, |at| earlier.0[at].1);
         let grown = self.0.iter().map(|(index, count)| (*index, count.saturating_sub(before(*index))));
         Histogram(grown.filter(|(_, count)| *count > 0).collect())
     }

@@ -18,4 +18,6 @@ pub use dsse::{Envelope, EnvelopeError, Signature};
 pub use hash::{EMPTY_ROOT, leaf_hash, node_hash, salted, sha256};
 pub use key::{Key, KeyError, public_key_from_hex, verify_signature};
 pub use note::{NoteError, NoteKey, SignedNote};
-pub use permit::{PERMIT_TYPE, PermitRefused, check_effect, open_permit, redemption_bytes, seal_permit, sign_redemption};
+pub use permit::{
+    PERMIT_TYPE, PermitRefused, check_effect, open_permit, redemption_bytes, seal_permit, sign_redemption,
+};

@@ -89,7 +89,8 @@ impl std::str::FromStr for NoteKey {
         let (name, id, key) =
             (parts.next().ok_or_else(bad)?, parts.next().ok_or_else(bad)?, parts.next().ok_or_else(bad)?);
         let typed = STANDARD.decode(key).map_err(|_| bad())?;
-        let (Some(&ED25519), Ok(public_key)) = (typed.first(), <[u8; 32]>::try_from(&typed[1.min(typed.len())..])) else {
+        let (Some(&ED25519), Ok(public_key)) = (typed.first(), <[u8; 32]>::try_from(&typed[1.min(typed.len())..]))
+        else {
             return Err(bad());
         };
         let key = Self { name: name.to_owned(), public_key };
@@ -131,7 +132,8 @@ impl SignedNote {
         let body = lines.strip_suffix('\n').ok_or_else(|| form("it does not end with a newline"))?;
         let mut signatures = Vec::new();
         for line in body.split('\n') {
-            let rest = line.strip_prefix("\u{2014} ").ok_or_else(|| form("a signature line does not start with a dash"))?;
+            let rest =
+                line.strip_prefix("\u{2014} ").ok_or_else(|| form("a signature line does not start with a dash"))?;
             let (name, blob) = rest.split_once(' ').ok_or_else(|| form("a signature line has no signature"))?;
             let bytes = STANDARD.decode(blob).map_err(|_| form("a signature is not base64"))?;
             let (Some(id), Some(signature)) = (bytes.first_chunk::<4>(), bytes.get(4..)) else {
@@ -151,7 +153,8 @@ impl SignedNote {
     /// `Unsigned` when no line claims the key, `Forged` when one does falsely.
     pub fn verify(&self, key: &NoteKey) -> Result<(), NoteError> {
         let id = key.id();
-        let mut claims = self.signatures.iter().filter(|(name, line_id, _)| *name == key.name && *line_id == id).peekable();
+        let mut claims =
+            self.signatures.iter().filter(|(name, line_id, _)| *name == key.name && *line_id == id).peekable();
         if claims.peek().is_none() {
             return Err(NoteError::Unsigned { name: key.name.clone() });
         }
@@ -159,7 +162,11 @@ impl SignedNote {
             <[u8; 64]>::try_from(bytes.as_slice())
                 .is_ok_and(|signature| verify_signature(&key.public_key, self.text.as_bytes(), &signature))
         };
-        if claims.all(|(_, _, bytes)| holds(bytes)) { Ok(()) } else { Err(NoteError::Forged { name: key.name.clone() }) }
+        if claims.all(|(_, _, bytes)| holds(bytes)) {
+            Ok(())
+        } else {
+            Err(NoteError::Forged { name: key.name.clone() })
+        }
     }
 }
 

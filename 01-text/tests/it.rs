@@ -1,5 +1,11 @@
 //! Documents as people and attackers write them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may stop, and asks the environment where the shared data is"
+)]
+
 use proptest::prelude::*;
 use serde_json::json;
 use writ_text::{Limits, Node, Problem, Problems, Value, load, read, read_all, render};

@@ -1,1 +1,3 @@
-//! Not written yet.
+//! Expressions and quantities.
+
+pub mod quantity;

@@ -1,0 +1,9 @@
+//! Quantities and expressions as people and attackers write them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may stop, and asks the environment where the shared data is"
+)]
+
+mod quantities;

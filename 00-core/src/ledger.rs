@@ -220,6 +220,9 @@ pub trait Ledger: Send + Sync {
     /// The newest checkpoint at or below a size, or the newest of all.
     async fn checkpoint(&self, at_most: Option<u64>) -> Result<Option<StoredCheckpoint>, LedgerError>;
 
+    /// Up to `limit` checkpoints over more than `after` entries, by size.
+    async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<StoredCheckpoint>, LedgerError>;
+
     /// One document of a view.
     async fn view(&self, view: &str, key: &str) -> Result<Option<Vec<u8>>, LedgerError>;
 

@@ -44,6 +44,31 @@ pub trait Signer: Send + Sync {
     fn sign(&self, bytes: &[u8]) -> Result<[u8; 64], SignerError>;
 }
 
+/// Why a witness did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the witness at {place} does not answer: {because}")]
+pub struct WitnessError {
+    /// Where it is.
+    pub place: String,
+    /// What is wrong.
+    pub because: String,
+}
+
+/// Remembers checkpoints apart from the database, so that a database that was rolled back is noticed.
+pub trait Witness: Send + Sync {
+    /// The newest checkpoint it remembers.
+    ///
+    /// # Errors
+    /// When it cannot be read; a journal does not sign then.
+    fn latest(&self) -> Result<Option<String>, WitnessError>;
+
+    /// Remembers a checkpoint. Called after the commit that it speaks of.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn remember(&self, note: &str) -> Result<(), WitnessError>;
+}
+
 /// Why an effect was not done, or is not known to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {

@@ -248,7 +248,17 @@ impl Verifier {
 /// The attachments that an entry names: the digests of its body's `attachments` map.
 #[must_use]
 pub fn attachments_of(entry: &Entry) -> Vec<Digest> {
-    let named = entry.body.get("attachments").and_then(serde_json::Value::as_object);
+    named(entry, "attachments")
+}
+
+/// The commitments to erasable texts that an entry holds: the digests of its body's `erasables` map.
+#[must_use]
+pub fn erasables_of(entry: &Entry) -> Vec<Digest> {
+    named(entry, "erasables")
+}
+
+fn named(entry: &Entry, map: &str) -> Vec<Digest> {
+    let named = entry.body.get(map).and_then(serde_json::Value::as_object);
     named.into_iter().flatten().filter_map(|(_, digest)| digest.as_str()?.parse().ok()).collect()
 }
 

@@ -1,0 +1,370 @@
+//! The only writer of the journal. Callers hand in batches; one task groups, seals and appends them.
+
+use crate::view::{self, Docs};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use writ_audit::{Chain, Checkpoint, ENTRY_BYTES_MAX, Place, draft_size};
+use writ_core::{
+    Append, AppendError, Clock, Digest, Draft, Entropy, Entry, Erasable, EventId, Group, Ledger, LedgerError, Sealed,
+    Signer, SignerError, Tile, TraceId, ViewChange, Witness,
+};
+use writ_seal::NotCanonical;
+
+/// Entries in one group at the most.
+const GROUP_MAX: usize = 512;
+
+/// Requests that may wait for the writer; a caller beyond that waits to hand its own over.
+const WAITING_MAX: usize = 2_048;
+
+/// Stream versions and trace lengths that the writer remembers; beyond that it asks the ledger again.
+const REMEMBERED_MAX: usize = 65_536;
+
+/// What a batch belongs to.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    /// The trace of everything that one submission set off.
+    pub trace: TraceId,
+    /// The entry that led to this batch.
+    pub event: Option<EventId>,
+}
+
+/// A stream and the version it must still have: one that the batch writes to, or a safety stream that its decision read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expect {
+    /// The stream.
+    pub stream: String,
+    /// Its version; 0 for a stream without entries.
+    pub version: u64,
+}
+
+/// What is to be recorded together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Entries to be.
+    pub drafts: Vec<Draft>,
+    /// What must still hold.
+    pub expects: Vec<Expect>,
+    /// Content that the drafts name by digest.
+    pub attachments: Vec<(Digest, Vec<u8>)>,
+    /// Texts that may be erased later.
+    pub erasables: Vec<Erasable>,
+}
+
+impl Batch {
+    /// A batch of drafts that depends on nothing.
+    #[must_use]
+    pub fn of(drafts: Vec<Draft>) -> Self {
+        Self { drafts, ..Self::default() }
+    }
+
+    /// Keeps bytes as an attachment and answers the digest that names them.
+    pub fn attach(&mut self, bytes: Vec<u8>) -> Digest {
+        let digest = writ_seal::sha256(&bytes);
+        self.attachments.push((digest, bytes));
+        digest
+    }
+}
+
+/// Proof of a commit: the entries as they were sealed.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// The entries, in the order of their drafts.
+    pub entries: Vec<Entry>,
+}
+
+impl Receipt {
+    /// The id of the last entry, as a cause of what follows.
+    #[must_use]
+    pub fn last_event(&self) -> Option<EventId> {
+        self.entries.last().map(|entry| entry.event_id.clone())
+    }
+
+    /// The place of the last entry.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.entries.last().map_or(0, |entry| entry.seq)
+    }
+}
+
+/// Why nothing was recorded.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// The caller decided on something that has changed since.
+    #[error("`{stream}` has moved from version {expected} to {found}")]
+    Stale {
+        /// The stream.
+        stream: String,
+        /// The version the caller knew.
+        expected: u64,
+        /// The version it has.
+        found: u64,
+    },
+    /// A draft cannot become an entry.
+    #[error("a `{kind}` entry cannot be written")]
+    NotCanonical {
+        /// The draft's kind.
+        kind: &'static str,
+        /// What is wrong with it.
+        #[source]
+        cause: NotCanonical,
+    },
+    /// A draft is too large for an entry.
+    #[error("a `{kind}` entry of about {bytes} bytes is larger than {ENTRY_BYTES_MAX}")]
+    TooLarge {
+        /// The draft's kind.
+        kind: &'static str,
+        /// Its size.
+        bytes: usize,
+    },
+    /// The journal takes nothing any more; writ acts on nothing until it is restarted.
+    #[error("the journal is closed: {because}")]
+    Closed {
+        /// Why.
+        because: String,
+    },
+}
+
+struct Request {
+    cause: Cause,
+    batch: Batch,
+    reply: oneshot::Sender<Result<Receipt, CommitError>>,
+}
+
+/// A handle on the writer. Cheap to clone; the writer ends when all are gone.
+#[derive(Clone)]
+pub struct Commit {
+    writer: mpsc::Sender<Request>,
+    size: watch::Receiver<u64>,
+}
+
+impl Commit {
+    /// Records a batch. When it returns, the entries are on the disk.
+    ///
+    /// # Errors
+    /// `Stale` when something the caller relied on has changed; the caller then decides anew. `Closed` is final.
+    pub async fn commit(&self, cause: &Cause, batch: Batch) -> Result<Receipt, CommitError> {
+        for draft in &batch.drafts {
+            let bytes = draft_size(draft).map_err(|cause| CommitError::NotCanonical { kind: draft.kind, cause })?;
+            if bytes > ENTRY_BYTES_MAX {
+                return Err(CommitError::TooLarge { kind: draft.kind, bytes });
+            }
+        }
+        let (reply, receipt) = oneshot::channel();
+        let closed = || CommitError::Closed { because: "its writer has stopped".into() };
+        self.writer.send(Request { cause: cause.clone(), batch, reply }).await.map_err(|_| closed())?;
+        receipt.await.map_err(|_| closed())?
+    }
+
+    /// The number of entries on the disk, and a way to wait for more.
+    #[must_use]
+    pub fn size(&self) -> watch::Receiver<u64> {
+        self.size.clone()
+    }
+}
+
+/// What the writer needs.
+pub(crate) struct Parts {
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// The journal's key, and the one that takes over while a key is rotated.
+    pub(crate) signers: Vec<Arc<dyn Signer>>,
+    pub(crate) witness: Arc<dyn Witness>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) chain: Chain,
+}
+
+/// Starts the writer.
+pub(crate) fn start(parts: Parts) -> (Commit, tokio::task::JoinHandle<()>) {
+    let (sender, requests) = mpsc::channel(WAITING_MAX);
+    let (grown, size) = watch::channel(parts.chain.head().size);
+    let writer = Writer { parts, requests, grown, versions: HashMap::new(), traces: HashMap::new(), docs: Docs::default() };
+    (Commit { writer: sender, size }, tokio::spawn(writer.run()))
+}
+
+struct Writer {
+    parts: Parts,
+    requests: mpsc::Receiver<Request>,
+    grown: watch::Sender<u64>,
+    versions: HashMap<String, u64>,
+    traces: HashMap<TraceId, u64>,
+    docs: Docs,
+}
+
+/// Why the writer stops.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error("the ledger fails")]
+    Ledger(#[from] LedgerError),
+    #[error("a group was not appended")]
+    Append(#[from] AppendError),
+    #[error("the checkpoint was not signed")]
+    Signer(#[from] SignerError),
+    #[error("an entry was not sealed")]
+    Seal(#[from] NotCanonical),
+}
+
+/// A group while it is put together.
+#[derive(Default)]
+struct Open {
+    attachments: Vec<(Digest, Vec<u8>)>,
+    entries: Vec<Sealed>,
+    erasables: Vec<Erasable>,
+    tiles: Vec<Tile>,
+    views: Vec<ViewChange>,
+    /// Who waits for it, and which entries are theirs.
+    callers: Vec<(oneshot::Sender<Result<Receipt, CommitError>>, std::ops::Range<usize>)>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        while let Some(first) = self.requests.recv().await {
+            let mut open = Open::default();
+            let grouped = match self.group(first, &mut open).await {
+                Ok(()) => self.append(&mut open).await,
+                Err(stop) => Err(stop),
+            };
+            if let Err(stop) = grouped {
+                self.stop(stop, open);
+                return;
+            }
+            for (reply, range) in open.callers {
+                let entries = open.entries[range].iter().map(|sealed| sealed.entry.clone()).collect();
+                // A caller that has gone away still has its entries in the journal; nobody is left to tell.
+                drop(reply.send(Ok(Receipt { entries })));
+            }
+            self.grown.send_replace(self.parts.chain.head().size);
+            self.forget();
+        }
+    }
+
+    /// Whether the last group is in is not known: only reading the ledger again, at the next start, can tell. Everybody who
+    /// waits learns that nothing can be relied upon.
+    fn stop(&mut self, stop: Stop, open: Open) {
+        tracing::error!(error = &stop as &dyn std::error::Error, "the journal's writer stops");
+        let because = std::iter::successors(Some(&stop as &dyn std::error::Error), |error| error.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ");
+        self.requests.close();
+        let waiting = std::iter::from_fn(|| self.requests.try_recv().ok()).map(|request| request.reply);
+        for reply in open.callers.into_iter().map(|(reply, _)| reply).chain(waiting.collect::<Vec<_>>()) {
+            drop(reply.send(Err(CommitError::Closed { because: because.clone() })));
+        }
+    }
+
+    async fn group(&mut self, first: Request, open: &mut Open) -> Result<(), Stop> {
+        let mut next = Some(first);
+        while let Some(request) = next {
+            self.admit(request, open).await?;
+            next = if open.entries.len() < GROUP_MAX { self.requests.try_recv().ok() } else { None };
+        }
+        Ok(())
+    }
+
+    /// Seals a caller's drafts into the open group, or answers it at once when it is stale.
+    async fn admit(&mut self, request: Request, open: &mut Open) -> Result<(), Stop> {
+        for expect in &request.batch.expects {
+            let found = self.version(&expect.stream).await?;
+            if found != expect.version {
+                let Expect { stream, version: expected } = expect.clone();
+                drop(request.reply.send(Err(CommitError::Stale { stream, expected, found })));
+                return Ok(());
+            }
+        }
+        let first = open.entries.len();
+        let mut cause = request.cause.event;
+        for draft in request.batch.drafts {
+            let sealed = self.seal(draft, &request.cause.trace, cause, &mut open.tiles).await?;
+            cause = Some(sealed.entry.event_id.clone());
+            for (view, key) in view::touched(&sealed.entry) {
+                if !self.docs.knows(view, &key) {
+                    let doc = self.parts.ledger.view(view, &key).await?;
+                    self.docs.learn(view, &key, doc);
+                }
+            }
+            open.views.extend(view::project(&sealed.entry, &mut self.docs));
+            open.entries.push(sealed);
+        }
+        open.attachments.extend(request.batch.attachments);
+        open.erasables.extend(request.batch.erasables);
+        open.callers.push((request.reply, first..open.entries.len()));
+        Ok(())
+    }
+
+    async fn seal(
+        &mut self,
+        draft: Draft,
+        trace: &TraceId,
+        cause: Option<EventId>,
+        tiles: &mut Vec<Tile>,
+    ) -> Result<Sealed, Stop> {
+        let version = self.version(&draft.stream).await? + 1;
+        let trace_seq = match self.traces.get(trace) {
+            Some(length) => *length,
+            None => self.parts.ledger.trace_length(trace).await?,
+        };
+        let timestamp = self.parts.clock.now();
+        let mut chance = [0; 10];
+        self.parts.entropy.fill(&mut chance);
+        let event_id = EventId::mint(timestamp.millis(), chance);
+        let stream = draft.stream.clone();
+        let place = Place { cause, event_id, timestamp, trace_id: trace.clone(), trace_seq, version };
+        let sealed = self.parts.chain.seal(draft, place, tiles)?;
+        self.versions.insert(stream, version);
+        self.traces.insert(trace.clone(), trace_seq + 1);
+        Ok(sealed)
+    }
+
+    async fn version(&mut self, stream: &str) -> Result<u64, LedgerError> {
+        if let Some(version) = self.versions.get(stream) {
+            return Ok(*version);
+        }
+        let version = self.parts.ledger.stream_version(stream).await?;
+        self.versions.insert(stream.to_owned(), version);
+        Ok(version)
+    }
+
+    async fn append(&mut self, open: &mut Open) -> Result<(), Stop> {
+        if open.entries.is_empty() {
+            return Ok(());
+        }
+        let before = open.entries.first().map_or(0, |sealed| sealed.entry.seq);
+        let mut expected = self.parts.chain.head().clone();
+        expected.size = before;
+        self.parts.chain.close_group();
+        let head = self.parts.chain.head().clone();
+        let signers: Vec<&dyn Signer> = self.parts.signers.iter().map(|signer| &**signer).collect();
+        let origin = signers.first().map_or_else(String::new, |signer| signer.name().to_owned());
+        let checkpoint = Checkpoint { origin, root: head.root, size: head.size }.sign(&signers)?;
+        let group = Group {
+            attachments: std::mem::take(&mut open.attachments),
+            checkpoint,
+            entries: std::mem::take(&mut open.entries),
+            erasables: std::mem::take(&mut open.erasables),
+            expected,
+            head,
+            tiles: std::mem::take(&mut open.tiles),
+            views: view::last_of_each(std::mem::take(&mut open.views)),
+        };
+        let appended: Append = self.parts.ledger.append(&group).await;
+        open.entries = group.entries;
+        appended?;
+        // After the commit: a witness that is behind is an older witness, one that is ahead would be a false alarm.
+        if let Err(error) = self.parts.witness.remember(&group.checkpoint) {
+            tracing::error!(error = &error as &dyn std::error::Error, "the witness did not take a checkpoint");
+        }
+        Ok(())
+    }
+
+    /// Drops what is remembered when it has grown large; the ledger knows it all.
+    fn forget(&mut self) {
+        if self.versions.len() > REMEMBERED_MAX {
+            self.versions.clear();
+        }
+        if self.traces.len() > REMEMBERED_MAX {
+            self.traces.clear();
+        }
+        self.docs.forget_beyond(REMEMBERED_MAX);
+    }
+}

@@ -1,0 +1,394 @@
+//! Opening the journal: genesis, the start-up gate, and reading.
+
+use crate::commit::{self, Batch, Cause, Commit, CommitError, Parts};
+use crate::view::{self, Docs};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use writ_audit::{
+    AuditEvent, Chain, Checkpoint, CheckpointError, Frontier, Range, TileAt, ZERO_LEAF, consistency_ranges,
+    inclusion_ranges, range_hash, tile_bytes, tiles_of, verify_consistency,
+};
+use writ_core::{
+    Actor, Clock, Digest, Entropy, Entry, Event, Head, Ledger, LedgerError, Signer, SignerError, Stored, Timestamp,
+    TraceId, Witness, WitnessError,
+};
+use writ_seal::{EMPTY_ROOT, NoteKey};
+
+/// Entries read at once.
+const PAGE: usize = 1_024;
+
+/// Everything the journal stands on.
+#[derive(Clone)]
+pub struct Foundations {
+    /// Where entries are kept.
+    pub ledger: Arc<dyn Ledger>,
+    /// The key that signs checkpoints; its name is the journal's origin.
+    pub signer: Arc<dyn Signer>,
+    /// While a key is being rotated: the key that takes over, which signs every checkpoint too.
+    pub next_signer: Option<Arc<dyn Signer>>,
+    /// The public key that permits are signed with.
+    pub gate_key: [u8; 32],
+    /// What remembers checkpoints apart from the database.
+    pub witness: Arc<dyn Witness>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// The realm that owns the journal.
+    pub realm: String,
+}
+
+/// Why the journal did not open. Nothing is signed then.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The ledger did not answer.
+    #[error("the journal cannot be read")]
+    Ledger(#[from] LedgerError),
+    /// The witness did not answer.
+    #[error("the witness cannot be asked")]
+    Witness(#[from] WitnessError),
+    /// The head, the tiles and the leaf hashes do not fit together.
+    #[error("the journal's tree does not fit its head of {size} entries: entries or tiles were changed or removed")]
+    Torn {
+        /// The size that the head claims.
+        size: u64,
+    },
+    /// What the witness remembers is not signed by the journal's key.
+    #[error("the checkpoint that the witness remembers does not hold")]
+    Remembered(#[source] CheckpointError),
+    /// The witness has seen more than there is: the database was rolled back.
+    #[error("the journal is rolled back: the witness has seen {witnessed} entries, there are {found}; restore the newest database, or accept the restore, which begins a new origin")]
+    RolledBack {
+        /// The size the witness remembers.
+        witnessed: u64,
+        /// The size found.
+        found: u64,
+    },
+    /// The journal is another one than the witness has seen.
+    #[error("the journal has forked: its first {size} entries are not those the witness has seen")]
+    Forked {
+        /// The size that the witness remembers.
+        size: u64,
+    },
+    /// Another key began the journal.
+    #[error("the journal was begun with the key `{expected}`, this is `{found}`")]
+    Key {
+        /// The key that the genesis or the last rotation names.
+        expected: String,
+        /// The key at hand.
+        found: String,
+    },
+    /// The first entry is not a genesis.
+    #[error("the first entry is not a genesis: {because}")]
+    Genesis {
+        /// What is wrong.
+        because: String,
+    },
+    /// The first entry could not be written.
+    #[error("the journal cannot begin")]
+    Begin(#[from] CommitError),
+    /// The key does not sign.
+    #[error("the journal's key does not sign")]
+    Signer(#[from] SignerError),
+}
+
+/// The open journal: the one way to record, and the ways to read.
+#[derive(Clone)]
+pub struct Journal {
+    commit: Commit,
+    base: Foundations,
+}
+
+impl std::ops::Deref for Journal {
+    type Target = Commit;
+    fn deref(&self) -> &Commit {
+        &self.commit
+    }
+}
+
+impl Journal {
+    /// Takes the journal over and opens it for writing. Must run within a runtime; the writer is a task of it.
+    ///
+    /// # Errors
+    /// When the ledger, the key or the witness does not agree: then nothing is signed.
+    pub async fn open(base: Foundations) -> Result<Self, OpenError> {
+        let start = base.clock.now();
+        let empty = Head { epoch: 0, last_leaf: ZERO_LEAF, last_timestamp: start, root: EMPTY_ROOT, size: 0 };
+        let head = base.ledger.take_over(empty).await?;
+        let frontier = restore(&*base.ledger, head.size).await?;
+        let chain = Chain::resume(head.clone(), frontier).ok_or(OpenError::Torn { size: head.size })?;
+        check_witness(&base, &head).await?;
+        if head.size > 0 {
+            check_key(&base).await?;
+        }
+        let parts = Parts {
+            ledger: base.ledger.clone(),
+            signers: std::iter::once(base.signer.clone()).chain(base.next_signer.clone()).collect(),
+            witness: base.witness.clone(),
+            clock: base.clock.clone(),
+            entropy: base.entropy.clone(),
+            chain,
+        };
+        let (commit, _writer) = commit::start(parts);
+        let journal = Self { commit, base };
+        if head.size == 0 {
+            journal.begin().await?;
+        }
+        Ok(journal)
+    }
+
+    async fn begin(&self) -> Result<(), OpenError> {
+        let genesis = AuditEvent::Genesis {
+            origin: self.base.signer.name().to_owned(),
+            key: NoteKey::of(&*self.base.signer).to_string(),
+            gate_key: Digest(self.base.gate_key).hex(),
+            realm: self.base.realm.clone(),
+            continues: None,
+        };
+        let draft = genesis.draft(&Actor::system("journal"));
+        self.commit(&self.new_cause(), Batch::of(vec![draft])).await?;
+        Ok(())
+    }
+
+    /// Records that the next key takes over, signed by both; from the next start it signs alone.
+    ///
+    /// # Errors
+    /// When there is no next key, a key does not sign, or the journal is closed.
+    pub async fn rotate_key(&self, by: &Actor) -> Result<(), OpenError> {
+        let Some(next) = &self.base.next_signer else {
+            return Err(OpenError::Genesis { because: "no next key was given".into() });
+        };
+        let new = NoteKey::of(&**next).to_string();
+        let said = AuditEvent::rotation_bytes(self.base.signer.name(), &new);
+        let rotated = AuditEvent::KeyRotated {
+            old: self.key().to_string(),
+            signed_by_old: hex_of(&self.base.signer.sign(&said)?),
+            signed_by_new: hex_of(&next.sign(&said)?),
+            new,
+        };
+        self.commit(&self.new_cause(), Batch::of(vec![rotated.draft(by)])).await?;
+        Ok(())
+    }
+
+    /// A new trace, for something that nobody set off before.
+    #[must_use]
+    pub fn new_cause(&self) -> Cause {
+        let mut chance = [0; 16];
+        self.base.entropy.fill(&mut chance);
+        Cause { trace: TraceId::of(chance), event: None }
+    }
+
+    /// The time, as entries will have it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.base.clock.now()
+    }
+
+    /// Ten bytes of chance for an id.
+    #[must_use]
+    pub fn chance(&self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        self.base.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    /// What the journal stands on.
+    #[must_use]
+    pub fn base(&self) -> &Foundations {
+        &self.base
+    }
+
+    /// Where entries are kept, for reading.
+    #[must_use]
+    pub fn ledger(&self) -> &dyn Ledger {
+        &*self.base.ledger
+    }
+
+    /// The verifier key of the journal.
+    #[must_use]
+    pub fn key(&self) -> NoteKey {
+        NoteKey::of(&*self.base.signer)
+    }
+
+    /// All entries of a stream, in order.
+    ///
+    /// # Errors
+    /// When the ledger fails or an entry cannot be read.
+    pub async fn stream(&self, stream: &str) -> Result<Vec<Entry>, LedgerError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        loop {
+            let version = entries.last().map_or(0, |entry| entry.version);
+            let page = self.base.ledger.stream(stream, version, PAGE).await?;
+            let whole = page.len() < PAGE;
+            for stored in page {
+                entries.push(decode(&stored)?);
+            }
+            if whole {
+                return Ok(entries);
+            }
+        }
+    }
+
+    /// A document of a view.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn doc(&self, view: &str, key: &str) -> Result<Option<serde_json::Value>, LedgerError> {
+        let bytes = self.base.ledger.view(view, key).await?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Writes all views anew from the entries.
+    ///
+    /// # Errors
+    /// When the ledger fails or an entry cannot be read.
+    pub async fn rebuild_views(&self) -> Result<u64, LedgerError> {
+        rebuild_views(&*self.base.ledger).await
+    }
+
+    /// The inclusion proof of an entry under the first `size` entries.
+    ///
+    /// # Errors
+    /// When the ledger fails or lacks a tile.
+    pub async fn inclusion(&self, seq: u64, size: u64) -> Result<Vec<Digest>, LedgerError> {
+        proof(&*self.base.ledger, &inclusion_ranges(seq, size), size).await
+    }
+
+    /// The consistency proof between two sizes.
+    ///
+    /// # Errors
+    /// When the ledger fails or lacks a tile.
+    pub async fn consistency(&self, old: u64, new: u64) -> Result<Vec<Digest>, LedgerError> {
+        proof(&*self.base.ledger, &consistency_ranges(old, new), new).await
+    }
+}
+
+/// The entry that stored bytes say.
+///
+/// # Errors
+/// When the bytes are no entry.
+pub fn decode(stored: &Stored) -> Result<Entry, LedgerError> {
+    serde_json::from_slice(&stored.bytes).map_err(|error| LedgerError::Damaged {
+        place: format!("entry {}", stored.seq),
+        what: format!("its bytes are not an entry: {error}"),
+    })
+}
+
+/// Writes all views of a ledger anew from its entries. How many entries were read.
+///
+/// # Errors
+/// When the ledger fails or an entry cannot be read.
+pub async fn rebuild_views(ledger: &dyn Ledger) -> Result<u64, LedgerError> {
+    let (mut docs, mut changes, mut seq) = (Docs::default(), Vec::new(), 0);
+    loop {
+        let page = ledger.entries(seq, PAGE).await?;
+        if page.is_empty() {
+            ledger.rebuild(view::last_of_each(changes)).await?;
+            return Ok(seq);
+        }
+        for stored in page {
+            changes.extend(view::project(&decode(&stored)?, &mut docs));
+            seq = stored.seq + 1;
+        }
+        changes = view::last_of_each(changes);
+    }
+}
+
+/// The right edge of the tree, from full tiles and the leaf hashes behind them.
+async fn restore(ledger: &dyn Ledger, size: u64) -> Result<Frontier, OpenError> {
+    let torn = || OpenError::Torn { size };
+    let (mut levels, mut level) = (Vec::new(), 0_u8);
+    while size.checked_shr(8 * u32::from(level)).unwrap_or(0) > 0 {
+        let count = size >> (8 * u32::from(level));
+        let (first, width) = (count & !255, u16::try_from(count % 256).map_err(|_| torn())?);
+        let hashes = if width == 0 {
+            Vec::new()
+        } else {
+            let at = TileAt { level, index: first / 256, width };
+            let bytes = partial_tile(ledger, at).await?.ok_or_else(torn)?;
+            bytes.as_chunks::<32>().0.iter().map(|hash| Digest(*hash)).collect()
+        };
+        levels.push(hashes);
+        level += 1;
+    }
+    Frontier::restore(size, levels).ok_or_else(torn)
+}
+
+/// A tile that is not full, computed from what is below it.
+async fn partial_tile(ledger: &dyn Ledger, at: TileAt) -> Result<Option<Vec<u8>>, LedgerError> {
+    let first = at.index * 256;
+    let end = first + u64::from(at.width);
+    if at.level == 0 {
+        let leaves = ledger.leaves(first, end).await?;
+        return Ok(tile_bytes(at, |n| leaves.get(usize::try_from(n - first).ok()?).copied(), |_, _| None));
+    }
+    let mut below = BTreeMap::new();
+    for index in first..end {
+        if let Some(bytes) = ledger.tile(at.level - 1, index).await? {
+            below.insert(index, bytes);
+        }
+    }
+    Ok(tile_bytes(at, |_| None, |_, index| below.get(&index).cloned()))
+}
+
+/// The hashes of some subtrees of the first `size` entries.
+pub(crate) async fn proof(ledger: &dyn Ledger, ranges: &[Range], size: u64) -> Result<Vec<Digest>, LedgerError> {
+    let mut tiles = BTreeMap::new();
+    for at in ranges.iter().flat_map(|range| tiles_of(range, size)) {
+        if tiles.contains_key(&at) {
+            continue;
+        }
+        let kept = if at.width == 256 { ledger.tile(at.level, at.index).await? } else { None };
+        let bytes = match kept {
+            Some(bytes) => Some(bytes),
+            None => partial_tile(ledger, at).await?,
+        };
+        let missing = || LedgerError::Damaged {
+            place: "the journal's tree".into(),
+            what: format!("tile {} of level {} cannot be made", at.index, at.level),
+        };
+        tiles.insert(at, bytes.ok_or_else(missing)?);
+    }
+    let hash = |range: &Range| {
+        range_hash(range, size, &tiles)
+            .ok_or_else(|| LedgerError::Damaged { place: "the journal's tree".into(), what: "a tile is too short".into() })
+    };
+    ranges.iter().map(hash).collect()
+}
+
+/// A journal that is behind or beside what its witness has seen must not sign.
+async fn check_witness(base: &Foundations, head: &Head) -> Result<(), OpenError> {
+    let Some(note) = base.witness.latest()? else { return Ok(()) };
+    let key = NoteKey::of(&*base.signer);
+    let seen = Checkpoint::open(&note, base.signer.name(), &key).map_err(OpenError::Remembered)?;
+    if seen.size > head.size {
+        return Err(OpenError::RolledBack { witnessed: seen.size, found: head.size });
+    }
+    let proof = proof(&*base.ledger, &consistency_ranges(seen.size, head.size), head.size).await?;
+    if verify_consistency(seen.size, head.size, seen.root, head.root, &proof) {
+        return Ok(());
+    }
+    Err(OpenError::Forked { size: seen.size })
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The key at hand must be the one that the genesis names, or the last rotation.
+async fn check_key(base: &Foundations) -> Result<(), OpenError> {
+    let genesis = |because: &str| OpenError::Genesis { because: because.to_owned() };
+    let first = base.ledger.entries(0, 1).await?;
+    let first = decode(first.first().ok_or_else(|| genesis("there is none"))?)?;
+    if first.kind != "audit.genesis/1" {
+        return Err(genesis(&format!("its kind is `{}`", first.kind)));
+    }
+    let mut expected = first.body.get("key").and_then(|key| key.as_str()).ok_or_else(|| genesis("it names no key"))?.to_owned();
+    let rotations = writ_core::Filter { kind: Some("audit.key_rotated/1".into()), newest_first: true, ..Default::default() };
+    if let Some(rotation) = base.ledger.query(&rotations, 1).await?.first() {
+        let rotation = decode(rotation)?;
+        expected = rotation.body.get("new").and_then(|key| key.as_str()).unwrap_or_default().to_owned();
+    }
+    let found = NoteKey::of(&*base.signer).to_string();
+    if expected == found { Ok(()) } else { Err(OpenError::Key { expected, found }) }
+}

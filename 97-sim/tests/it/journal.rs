@@ -1,0 +1,64 @@
+//! The journal on its own.
+
+use crate::conformance::draft;
+use std::sync::Arc;
+use writ_core::Actor;
+use writ_pipeline::{Batch, CommitError, Foundations, Journal, Trust, verify};
+use writ_seal::{Key, NoteKey};
+use writ_sim::{foundations, open_journal};
+use writ_store::MemoryLedger;
+
+#[tokio::test]
+async fn sixty_four_writers_lose_nothing_and_share_groups() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let journal = open_journal(ledger.clone(), 5).await.unwrap();
+    let writers = (0..64).map(|w| {
+        let journal = journal.clone();
+        tokio::spawn(async move {
+            let cause = journal.new_cause();
+            for n in 0..50 {
+                journal.commit(&cause, Batch::of(vec![draft(&format!("run/{w}"), n)])).await.unwrap();
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    let audit = verify(&*ledger, &Trust::default()).await.unwrap();
+    assert_eq!(audit.size, 64 * 50 + 1);
+    assert!(audit.checkpoints < audit.size, "groups were shared");
+}
+
+#[tokio::test]
+async fn a_body_with_a_float_and_one_too_large_are_refused_by_kind() {
+    let journal = open_journal(Arc::new(MemoryLedger::new()), 6).await.unwrap();
+    let mut float = draft("run/a", 1);
+    float.body = serde_json::json!({"ratio": 0.5});
+    let error = journal.commit(&journal.new_cause(), Batch::of(vec![float])).await.unwrap_err();
+    assert!(matches!(error, CommitError::NotCanonical { kind: "test.said/1", .. }));
+    let mut large = draft("run/a", 1);
+    large.body = serde_json::json!({"text": "x".repeat(70_000)});
+    let error = journal.commit(&journal.new_cause(), Batch::of(vec![large])).await.unwrap_err();
+    assert!(matches!(error, CommitError::TooLarge { .. }));
+    assert_eq!(journal.ledger().head().await.unwrap().unwrap().size, 1);
+}
+
+#[tokio::test]
+async fn a_rotated_key_takes_over_and_the_old_one_is_refused() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let base = foundations(ledger.clone(), 7);
+    let next: Arc<dyn writ_core::Signer> = Arc::new(Key::from_seed(base.signer.name(), &[9; 32]));
+    let first = Journal::open(base.clone()).await.unwrap();
+    first.commit(&first.new_cause(), Batch::of(vec![draft("run/a", 1)])).await.unwrap();
+    drop(first);
+    let rotating = Journal::open(Foundations { next_signer: Some(next.clone()), ..base.clone() }).await.unwrap();
+    rotating.rotate_key(&Actor::system("operator")).await.unwrap();
+    drop(rotating);
+    let error = Journal::open(base.clone()).await.err().unwrap().to_string();
+    assert!(error.starts_with("the journal was begun with the key"), "{error}");
+    let rotated = Journal::open(Foundations { signer: next.clone(), ..base.clone() }).await.unwrap();
+    rotated.commit(&rotated.new_cause(), Batch::of(vec![draft("run/a", 2)])).await.unwrap();
+    for key in [NoteKey::of(&*base.signer), NoteKey::of(&*next)] {
+        verify(&*ledger, &Trust { key: Some(key), pins: vec![] }).await.unwrap();
+    }
+}

@@ -1,0 +1,5 @@
+//! Journeys and properties over the whole pipeline, on simulated and on real ledgers.
+
+mod conformance;
+mod journal;
+mod mutants;

@@ -1,0 +1,5 @@
+//! Telling people.
+
+mod console;
+
+pub use console::ConsoleNotifier;

@@ -6,7 +6,7 @@
 //! the decision to try again does nothing either.
 
 use crate::local::files::{self, StateError};
-use crate::local::process::Identity;
+use crate::local::process::{Identity, LAUNCH_DIR};
 use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -153,6 +153,7 @@ fn launch(args: &[String]) -> Result<std::convert::Infallible, LaunchError> {
         .env("HOST", address.ip().to_string())
         .env("PORT", address.port().to_string())
         .env("WRIT_EFFECT_KEY", &order.effect_key)
+        .env(LAUNCH_DIR, &dir)
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(also)

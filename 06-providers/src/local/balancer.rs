@@ -17,10 +17,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use writ_core::Effect;
 
+/// How long a balancer that is replaced may take to end by itself.
+const REPLACED_MS: u64 = 1_000;
+
 /// How long a balancer may take until it answers.
 const READY_MAX: Duration = Duration::from_secs(5);
-/// How long a balancer may take to finish what it has when it is stopped.
-const STOP_MAX: Duration = Duration::from_secs(5);
+/// How long a balancer may take to finish what it has when it is removed.
+const REMOVED_MS: u64 = 5_000;
 
 impl Inner {
     pub(super) fn desk(&self, component: &str) -> Desk {
@@ -57,15 +60,20 @@ impl Inner {
             && there.alive()
             && fits(&there.record)
         {
-            self.push(component, wish).await?;
-            return Ok(detail(&there.record, there.live.as_ref().map(|live| live.process.pid()), true));
+            match self.push(component, wish).await {
+                Ok(()) => return Ok(detail(&there.record, there.live.as_ref().map(|live| live.process.pid()), true)),
+                // It lives and does not do its work: it is replaced like a dead one.
+                Err(fault) => {
+                    tracing::warn!(component, error = crate::http::chain(&fault), "a balancer does not answer")
+                }
+            }
         }
         self.end_orphans(component, BALANCER, &effect.key.0, there.as_ref()).await?;
         if let Some(old) = &there
             && old.record.effect_key != effect.key.0
         {
             self.table.leaving(component, BALANCER);
-            self.end(&old.record.effect_key, old.live.as_deref(), STOP_MAX.as_millis() as u64).await?;
+            self.end(&old.record.effect_key, old.live.as_deref(), REPLACED_MS).await?;
         }
         let dir = self.places.balancer(component);
         files::make_dir(&dir)?;
@@ -87,8 +95,8 @@ impl Inner {
         let bound = match self.ready(component, &started, &setup, effect).await {
             Ok(bound) => bound,
             Err(fault) => {
-                stop(&started.live, &effect.key.0, Duration::ZERO).await?;
-                forget(&run_dir, &effect.key.0).await?;
+                stop(&started.live, &run_dir, Duration::ZERO).await?;
+                forget(&run_dir).await?;
                 return Err(fault);
             }
         };
@@ -179,7 +187,7 @@ impl Inner {
     pub(super) async fn remove_balancer(&self, component: &str) -> Result<Value, Fault> {
         let Some(there) = self.table.get(component, BALANCER) else { return Ok(json!({ "unchanged": true })) };
         self.table.leaving(component, BALANCER);
-        let how = self.end(&there.record.effect_key, there.live.as_deref(), STOP_MAX.as_millis() as u64).await?;
+        let how = self.end(&there.record.effect_key, there.live.as_deref(), REMOVED_MS).await?;
         files::remove(&self.places.balancer(component))?;
         self.table.remove(component, BALANCER)?;
         Ok(json!({ "ended": how, "generation": there.record.generation }))

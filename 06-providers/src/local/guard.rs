@@ -8,8 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use writ_core::{Effect, Permit, Timestamp};
 
-/// How long a redemption is remembered beyond its permit's end. The permit itself is refused from then on.
-const REMEMBERED: Duration = Duration::from_secs(3_600);
+/// How long a redemption is remembered beyond its permit's end: as long as a clock may be set back. The permit itself is
+/// refused from its end on.
+const REMEMBERED: Duration = Duration::from_secs(300);
 
 /// What a permit or a nonce was used for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

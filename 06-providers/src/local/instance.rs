@@ -13,10 +13,13 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
-use writ_core::Effect;
+use writ_core::{Effect, Health};
 
 /// Parameters that say how to start or stop, not what runs.
 const PASSING: [&str; 4] = ["component", "drain_ms", "generation", "start_timeout_ms"];
+
+/// How long a process that does not serve may take to end by itself.
+const PATIENCE_MS: u64 = 500;
 
 /// What runs, of all that was asked for.
 fn lasting(params: &Value) -> Value {
@@ -63,10 +66,16 @@ impl Inner {
             desk.remove(slot, Duration::from_millis(wish.drain_ms)).await?;
             self.end(&old.record.effect_key, old.live.as_deref(), wish.drain_ms).await?;
         }
+        // What a dead or hung one had is lost anyway: nobody waits for it.
+        let (drain, patience) = match &replaced {
+            Some(old) if self.serves(&desk, old).await? => (wish.drain_ms, wish.drain_ms),
+            Some(_) => (0, wish.drain_ms.min(PATIENCE_MS)),
+            None => (0, wish.drain_ms),
+        };
         let started = match self.start_instance(effect, wish).await {
             Ok(started) => started,
             Err(fault) => {
-                forget(&self.places.instance(&effect.key.0), &effect.key.0).await?;
+                forget(&self.places.instance(&effect.key.0)).await?;
                 return Err(fault);
             }
         };
@@ -80,15 +89,13 @@ impl Inner {
             slot: slot.to_owned(),
             zone: wish.zone.clone(),
         };
-        // What a dead one had is lost anyway: nobody waits for it.
-        let drain = if replaced.as_ref().is_some_and(Slot::alive) { wish.drain_ms } else { 0 };
         if let Err(fault) = desk.put(slot, &backend(&record), Duration::from_millis(drain)).await {
             return Err(self.undo_start(&desk, &started, &record, replaced.as_ref(), fault).await);
         }
         self.table.put(record.clone(), &started.live)?;
         if let Some(old) = older {
             let alive = Live::adopt(&self.places.instance(&old))?;
-            self.end(&old, alive.as_ref(), wish.drain_ms).await?;
+            self.end(&old, alive.as_ref(), patience).await?;
             self.table.amend(SlotRecord { replaces: None, ..record.clone() })?;
         }
         Ok(detail(&record, started.live.process.pid(), false))
@@ -120,12 +127,21 @@ impl Inner {
         Ok(detail(&record, live.process.pid(), !ours))
     }
 
+    /// Whether it lives and the balancer's checks do not say otherwise.
+    async fn serves(&self, desk: &Desk, slot: &Slot) -> Result<bool, Fault> {
+        if !slot.alive() {
+            return Ok(false);
+        }
+        let state = desk.state().await?;
+        Ok(state.instances.get(&slot.record.slot).is_some_and(|reading| reading.health != Health::Failed))
+    }
+
     async fn start_instance(&self, effect: &Effect, wish: &InstanceWish) -> Result<Started, Fault> {
         let dir = self.places.instance(&effect.key.0);
         let started = start(&self.config, &dir, self.instance_order(effect, wish)?).await?;
         let span = Duration::from_millis(wish.start_timeout_ms);
         if let Err(fault) = healthy(&started, &dir, &wish.health_path, span).await {
-            stop(&started.live, &effect.key.0, Duration::ZERO).await?;
+            stop(&started.live, &dir, Duration::ZERO).await?;
             return Err(fault);
         }
         Ok(started)
@@ -140,15 +156,15 @@ impl Inner {
         old: Option<&Slot>,
         fault: Fault,
     ) -> Fault {
-        let key = &record.effect_key;
+        let dir = self.places.instance(&record.effect_key);
         let undone = async {
             // The balancer may have heard of the new one although its answer was lost.
             match old.filter(|old| old.alive()) {
                 Some(old) => drop(desk.put(&record.slot, &backend(&old.record), Duration::ZERO).await),
                 None => drop(desk.remove(&record.slot, Duration::ZERO).await),
             }
-            stop(&started.live, key, Duration::from_secs(1)).await?;
-            forget(&self.places.instance(key), key).await
+            stop(&started.live, &dir, Duration::from_secs(1)).await?;
+            forget(&dir).await
         };
         match undone.await {
             Ok(()) => fault,
@@ -240,11 +256,12 @@ impl Inner {
 
     /// Ends a process and forgets its directory.
     pub(super) async fn end(&self, key: &str, live: Option<&Live>, drain_ms: u64) -> Result<String, Fault> {
+        let dir = self.places.instance(key);
         let how = match live {
-            Some(live) => stop(live, key, Duration::from_millis(drain_ms)).await?,
+            Some(live) => stop(live, &dir, Duration::from_millis(drain_ms)).await?,
             None => "gone".to_owned(),
         };
-        forget(&self.places.instance(key), key).await?;
+        forget(&dir).await?;
         Ok(how)
     }
 }

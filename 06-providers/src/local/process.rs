@@ -4,10 +4,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
+
+/// The variable by which a process, and what it starts, can be told to be ours.
+pub(crate) const LAUNCH_DIR: &str = "WRIT_LAUNCH_DIR";
 
 /// Which process it is: a number alone may come to mean another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,9 +176,10 @@ impl Exit {
     }
 }
 
-/// Ends whatever still carries this effect key in its environment: children that a command left behind.
-pub(crate) fn end_stragglers(key: &str) {
-    let wanted = format!("WRIT_EFFECT_KEY={key}");
+/// Ends whatever was started in this directory and says so in its environment: children that a command left behind. Two
+/// controllers on one machine may know the same effect key, so that is not what is looked for.
+pub(crate) fn end_stragglers(launch_dir: &Path) {
+    let wanted = format!("{LAUNCH_DIR}={}", launch_dir.display());
     let Ok(entries) = std::fs::read_dir("/proc") else { return };
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()).and_then(Pid::from_raw)

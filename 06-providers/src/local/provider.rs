@@ -7,7 +7,6 @@ use super::guard::{Guard, Refusal};
 use super::order::{self, Setting, VERBS, Wish};
 use super::start::{forget, stop};
 use super::table::{BALANCER, Live, Slot, Table};
-use crate::launch::Order;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -118,7 +117,11 @@ impl LocalProvider {
     ///
     /// # Errors
     /// When the directory cannot be used, another controller works in it, or the program is not there.
-    pub async fn open(config: LocalConfig) -> Result<Self, OpenError> {
+    pub async fn open(mut config: LocalConfig) -> Result<Self, OpenError> {
+        // The processes it starts hear of the directory and may be anywhere.
+        if let Ok(absolute) = std::path::absolute(&config.state_dir) {
+            config.state_dir = absolute;
+        }
         let places = Places::new(config.state_dir.clone());
         for dir in [config.state_dir.clone(), places.instances(), places.components()] {
             files::make_dir(&dir)?;
@@ -306,7 +309,7 @@ impl Inner {
                                 "it was started and not finished; carry it out again with the same key".to_owned();
                             return Ok(Probe::Unclear { because });
                         }
-                        forget(&dir, &key.0).await?;
+                        forget(&dir).await?;
                         None
                     }
                 }
@@ -382,13 +385,12 @@ impl Inner {
         let mut stops = tokio::task::JoinSet::new();
         for name in files::names(&self.places.instances())? {
             let dir = self.places.instances().join(name);
-            let Some(order) = files::read::<Order>(&crate::launch::order_path(&dir))? else { continue };
             let live = Live::adopt(&dir)?;
             stops.spawn(async move {
                 if let Some(live) = live {
-                    stop(&live, &order.effect_key, Duration::from_secs(3)).await?;
+                    stop(&live, &dir, Duration::from_secs(3)).await?;
                 }
-                forget(&dir, &order.effect_key).await
+                forget(&dir).await
             });
         }
         let mut first = Ok(());

@@ -172,6 +172,9 @@ impl Watch {
     }
 
     async fn changes(&mut self, metrics: &Metrics) -> Result<(), Gone> {
+        if self.transition.is_none() {
+            return self.begin(metrics).await;
+        }
         let told = self.transition.filter(|(started, _)| *started == metrics.started_at).map_or(0, |(_, seq)| seq);
         for change in metrics.transitions.iter().filter(|change| change.seq > told) {
             self.transition = Some((metrics.started_at, change.seq));
@@ -182,6 +185,23 @@ impl Watch {
                 generation: change.generation,
                 health: change.health,
                 instance: change.slot.clone(),
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// What stands when the sensor begins is told as it is; how it came to be so is the past.
+    async fn begin(&mut self, metrics: &Metrics) -> Result<(), Gone> {
+        self.transition = Some((metrics.started_at, metrics.transitions.last().map_or(0, |change| change.seq)));
+        for (name, reading) in &metrics.instances {
+            self.say(Observation::HealthChanged {
+                at: self.inner.config.clock.now(),
+                because: reading.because.clone(),
+                component: self.component.clone(),
+                generation: reading.generation,
+                health: reading.health,
+                instance: name.clone(),
             })
             .await?;
         }

@@ -44,7 +44,9 @@ pub(crate) async fn start(config: &LocalConfig, dir: &Path, order: Order) -> Res
     let attempt = loop {
         if let Some(_idle) = files::try_lock(&launch::lock_path(dir))? {
             let earlier: Option<Order> = files::read(&launch::order_path(dir))?;
-            let attempt = earlier.map_or(0, |earlier| earlier.attempt) + 1;
+            // From the clock, so that no number comes again when the directory was forgotten in between.
+            let now = config.clock.now().micros().unsigned_abs();
+            let attempt = now.max(earlier.map_or(0, |earlier| earlier.attempt) + 1);
             files::remove(&launch::spawn_path(dir))?;
             // Under the lock: from here on no earlier launcher starts anything, however late it comes.
             files::write_durable(&launch::order_path(dir), &Order { attempt, ..order.clone() })?;
@@ -54,7 +56,7 @@ pub(crate) async fn start(config: &LocalConfig, dir: &Path, order: Order) -> Res
             return started(dir, live);
         }
         if Instant::now() >= deadline {
-            end_stragglers(&order.effect_key);
+            end_stragglers(dir);
             return Err(Fault::Failed(format!("something of an earlier attempt still holds `{}`", dir.display())));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -159,7 +161,7 @@ pub(crate) async fn healthy(started: &Started, dir: &Path, path: &str, span: Dur
 }
 
 /// Stops a process: asks, waits, then ends it and whatever it left behind.
-pub(crate) async fn stop(live: &Live, key: &str, patience: Duration) -> Result<String, Fault> {
+pub(crate) async fn stop(live: &Live, dir: &Path, patience: Duration) -> Result<String, Fault> {
     if live.alive() {
         live.process.signal(Signal::TERM);
     }
@@ -172,12 +174,12 @@ pub(crate) async fn stop(live: &Live, key: &str, patience: Duration) -> Result<S
             })?
         }
     };
-    end_stragglers(key);
+    end_stragglers(dir);
     Ok(how)
 }
 
 /// Makes sure that nothing can be started in this directory any more, and takes it away.
-pub(crate) async fn forget(dir: &Path, key: &str) -> Result<(), Fault> {
+pub(crate) async fn forget(dir: &Path) -> Result<(), Fault> {
     let deadline = Instant::now() + KILL_MAX;
     loop {
         if !dir.exists() {
@@ -188,9 +190,9 @@ pub(crate) async fn forget(dir: &Path, key: &str) -> Result<(), Fault> {
             return Ok(files::remove(dir)?);
         }
         if Instant::now() >= deadline {
-            return Err(Fault::Unclear(format!("something of `{key}` still runs")));
+            return Err(Fault::Unclear(format!("something in `{}` still runs", dir.display())));
         }
-        end_stragglers(key);
+        end_stragglers(dir);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -78,7 +78,7 @@ impl Slot {
     pub(crate) fn ended(&self) -> Option<String> {
         match &self.live {
             None => Some("gone".to_owned()),
-            Some(live) => live.exit.seen().or_else(|| live.process.ended().then(|| "gone".to_owned())),
+            Some(live) => live.exit.seen(),
         }
     }
 

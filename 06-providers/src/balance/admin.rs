@@ -53,7 +53,7 @@ async fn route(pool: Arc<Pool>, request: Request<Incoming>) -> Result<serde_json
         }
         (&Method::PUT, _, Some(slot)) => {
             let backend: BackendSetup = read(body).await?;
-            let old = pool.put(slot, backend).map_err(|error| inner(&error))?;
+            let old = pool.put(slot, backend).await.map_err(|error| inner(&error))?;
             Ok(drained(old, drain).await)
         }
         (&Method::DELETE, _, Some(slot)) => {

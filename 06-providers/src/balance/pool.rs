@@ -94,7 +94,7 @@ impl Pool {
             changed: Notify::new(),
         });
         for (slot, backend) in backends {
-            pool.take_in(slot, backend);
+            pool.take_in(Arc::new(Backend::new(slot, backend)));
         }
         pool
     }
@@ -158,12 +158,19 @@ impl Pool {
     }
 
     /// Takes an instance in, in place of the one with its name; gives the one that was there, draining.
-    pub(super) fn put(self: &Arc<Self>, slot: &str, backend: BackendSetup) -> Result<Option<Arc<Backend>>, StateError> {
-        if held(&self.active).get(slot).is_some_and(|there| there.setup == backend) {
+    /// It is looked at first, so that there is no moment in which the old one is out and the new one not in.
+    pub(super) async fn put(
+        self: &Arc<Self>,
+        slot: &str,
+        setup: BackendSetup,
+    ) -> Result<Option<Arc<Backend>>, StateError> {
+        if held(&self.active).get(slot).is_some_and(|there| there.setup == setup) {
             return Ok(None);
         }
-        self.keep(|setup| drop(setup.backends.insert(slot.to_owned(), backend.clone())))?;
-        Ok(self.take_in(slot.to_owned(), backend))
+        let backend = Arc::new(Backend::new(slot.to_owned(), setup.clone()));
+        super::check::look(self, &backend).await;
+        self.keep(|kept| drop(kept.backends.insert(slot.to_owned(), setup)))?;
+        Ok(self.take_in(backend))
     }
 
     pub(super) fn remove(self: &Arc<Self>, slot: &str) -> Result<Option<Arc<Backend>>, StateError> {
@@ -172,9 +179,9 @@ impl Pool {
         Ok(old.inspect(|old| self.let_go(old)))
     }
 
-    fn take_in(self: &Arc<Self>, slot: String, setup: BackendSetup) -> Option<Arc<Backend>> {
-        let backend = Arc::new(Backend::new(slot.clone(), setup));
-        let old = held(&self.active).insert(slot, backend.clone());
+    fn take_in(self: &Arc<Self>, backend: Arc<Backend>) -> Option<Arc<Backend>> {
+        let old = held(&self.active).insert(backend.slot.clone(), backend.clone());
+        self.changed.notify_waiters();
         tokio::spawn(super::check::watch(self.clone(), backend));
         old.inspect(|old| self.let_go(old))
     }

@@ -186,8 +186,14 @@ pub(crate) async fn forget(dir: &Path) -> Result<(), Fault> {
             return Ok(());
         }
         if let Some(_idle) = files::try_lock(&launch::lock_path(dir))? {
-            // Without an order a late launcher starts nothing.
-            return Ok(files::remove(dir)?);
+            // The order goes first and under the lock: without it a late launcher starts nothing, even one that makes a new
+            // lock while the directory is being taken away. Such a one can keep it from going at once.
+            files::remove(&launch::order_path(dir))?;
+            match files::remove(dir) {
+                Err(error)
+                    if error.source.kind() == std::io::ErrorKind::DirectoryNotEmpty && Instant::now() < deadline => {}
+                removed => return Ok(removed?),
+            }
         }
         if Instant::now() >= deadline {
             return Err(Fault::Unclear(format!("something in `{}` still runs", dir.display())));

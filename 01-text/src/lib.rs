@@ -36,6 +36,7 @@ mod problem;
 mod read;
 mod render;
 mod scalar;
+mod write;
 
 pub use fields::Fields;
 pub use limits::Limits;
@@ -45,3 +46,4 @@ pub use node::{At, Entry, Node, Value};
 pub use problem::{Problem, Problems};
 pub use read::{read, read_all};
 pub use render::render;
+pub use write::to_yaml;

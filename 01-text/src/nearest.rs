@@ -1,7 +1,8 @@
 //! Did you mean …?
 
 /// The candidate that a misspelt name most likely stood for, if one is near enough: at most a third of its letters wrong,
-/// counting a swap of two neighbours once and taking no notice of case or of `-` against `_`.
+/// counting a swap of two neighbours once and taking no notice of case or of `-` against `_`. Failing that, the first one
+/// that begins with the name.
 #[must_use]
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name: Vec<char> = plain(name);
@@ -9,12 +10,15 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         return None;
     }
     let allowed = (name.len() / 3).max(1);
-    candidates
-        .into_iter()
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let near = candidates
+        .iter()
         .map(|candidate| (distance(&name, &plain(candidate)), candidate))
         .filter(|(wrong, _)| *wrong <= allowed && *wrong < name.len().max(1))
         .min()
-        .map(|(_, candidate)| candidate)
+        .map(|(_, candidate)| *candidate);
+    let longer = |candidate: &&&str| name.len() >= 4 && plain(candidate).starts_with(&name);
+    near.or_else(|| candidates.iter().find(longer).copied())
 }
 
 fn plain(name: &str) -> Vec<char> {
@@ -52,6 +56,7 @@ mod tests {
             ("regions", Some("region")),
             ("latency-p95", Some("latency_p95")),
             ("Budget", Some("budget")),
+            ("latency", Some("latency_p95")),
             ("colour", None),
             ("", None),
             ("x", None),

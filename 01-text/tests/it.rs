@@ -8,7 +8,7 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use writ_text::{Limits, Node, Problem, Problems, Value, load, read, read_all, render};
+use writ_text::{Limits, Node, Problem, Problems, Value, load, read, read_all, render, to_yaml};
 
 fn good(text: &str) -> Node {
     read("f.yaml", text.as_bytes(), &Limits::default()).unwrap()
@@ -241,6 +241,13 @@ proptest! {
         let text = serde_json::to_string(&value).unwrap();
         let node = read("f", text.as_bytes(), &Limits::default()).map_err(|p: Vec<Problem>| TestCaseError::fail(format!("{text} {p:?}")))?;
         prop_assert_eq!(node.to_json(), value);
+    }
+
+    #[test]
+    fn what_is_written_as_yaml_is_read_back(value in tree()) {
+        let text = to_yaml(&value);
+        let node = read("f", text.as_bytes(), &Limits::default()).map_err(|p: Vec<Problem>| TestCaseError::fail(format!("{text} {p:?}")))?;
+        prop_assert_eq!(node.to_json(), value, "{}", text);
     }
 }
 

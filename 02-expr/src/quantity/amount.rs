@@ -156,7 +156,7 @@ pub(super) fn misfit(text: &str, wanted: Dimension) -> QuantityError {
 }
 
 /// `units` of `base` as text without trailing zeros: `99.9` for 999 of 10.
-pub(super) fn decimal(value: i64, base: i64) -> String {
+pub(crate) fn decimal(value: i64, base: i64) -> String {
     let sign = if value < 0 { "-" } else { "" };
     let (value, base) = (value.unsigned_abs(), base.unsigned_abs());
     let whole = value / base;

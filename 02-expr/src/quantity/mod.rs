@@ -23,6 +23,7 @@ mod money;
 mod scalar;
 
 pub use amount::QuantityError;
+pub(crate) use amount::decimal;
 pub use bound::{Bound, Comparator, Delta};
 pub use money::{Currency, Money, MoneyRate, Period};
 pub use scalar::{Bytes, Cores, Count, Rate, Ratio, Span};

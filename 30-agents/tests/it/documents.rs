@@ -1,0 +1,129 @@
+//! The agents file and the deployment document.
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use writ_agents::*;
+use writ_core::*;
+use writ_seal::Key;
+use writ_text::{Limits as TextLimits, read};
+
+fn example() -> Vec<AgentSpec> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/deploy-web-001/agents.yaml");
+    let bytes = std::fs::read(path).unwrap();
+    read_agents(&read("agents.yaml", &bytes, &TextLimits::default()).unwrap()).unwrap()
+}
+
+fn enrolled(specs: &[AgentSpec], active: bool) -> Roster {
+    let mut roster = Roster::default();
+    for (at, spec) in specs.iter().enumerate() {
+        let seed = u8::try_from(at + 1).unwrap();
+        let key = Key::from_seed(spec.id.as_str(), &[seed; 32]).public_hex();
+        let now = Timestamp::from_micros(1);
+        let enrolled = roster.enroll(spec.with_key(&key)).unwrap();
+        roster.apply(&AgentEvent { agent: spec.id.clone(), at: now, what: enrolled });
+        if active {
+            let moved = roster.change_state(&spec.id, AgentMove::Activate, "test").unwrap();
+            roster.apply(&AgentEvent { agent: spec.id.clone(), at: now, what: moved });
+        }
+    }
+    roster
+}
+
+#[test]
+fn row_2_07_the_agents_of_the_source_are_deployed_with_exactly_its_permissions() {
+    let document = agent_deployment(&enrolled(&example(), true));
+    let agents: BTreeMap<String, Value> = document["agent_deployment"]["agents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|agent| (agent["agent_id"].as_str().unwrap().to_owned(), agent.clone()))
+        .collect();
+    for wanted in [
+        json!({"agent_id": "monitoring-agent-001", "type": "monitoring", "version": "2.1.0",
+               "permissions": ["read:metrics", "write:health_status"]}),
+        json!({"agent_id": "self-healing-agent-001", "type": "self-healing", "version": "1.5.0",
+               "permissions": ["read:health_status", "execute:recovery", "write:audit_logs"]}),
+        json!({"agent_id": "scaling-agent-001", "type": "auto-scaling", "version": "1.3.0",
+               "permissions": ["read:metrics", "execute:scale_operations"]}),
+    ] {
+        assert_eq!(agents.get(wanted["agent_id"].as_str().unwrap()), Some(&wanted));
+    }
+    assert_eq!(agents.len(), 4, "and the one that provisions");
+}
+
+#[test]
+fn row_2_07_the_document_of_the_source_reads_as_it_stands() {
+    let text = "agent_deployment:\n  agents:\n    - agent_id: 'monitoring-agent-001'\n      type: 'monitoring'\n      \
+                version: '2.1.0'\n      permissions:\n        - 'read:metrics'\n        - 'write:health_status'\n";
+    let specs = read_agents(&read("a.yaml", text.as_bytes(), &TextLimits::default()).unwrap()).unwrap();
+    assert_eq!(specs.len(), 1);
+    assert_eq!(specs[0].limits, Limits::default());
+}
+
+#[test]
+fn row_2_07_an_action_goes_to_the_agent_that_holds_its_permission_and_to_no_other() {
+    let roster = enrolled(&example(), true);
+    let now = Timestamp::from_micros(2);
+    for (action, permission, wanted) in [
+        ("restart_instance", "execute:recovery", Some("self-healing-agent-001")),
+        ("scale_out", "execute:scale_operations", Some("scaling-agent-001")),
+        ("deploy_instances", "execute:provision", Some("provisioning-agent-001")),
+        ("drop_database", "execute:database", None),
+    ] {
+        let permission = Permission(permission.into());
+        let need = Need { action, permission: &permission, resource: "web-service-001/i-1" };
+        let assigned = assign(&need, &roster, &BTreeMap::new(), &KillSwitches::default(), now);
+        assert_eq!(assigned.ok().map(|one| one.agent.to_string()), wanted.map(str::to_owned));
+    }
+}
+
+#[test]
+fn the_least_busy_agent_is_taken_and_each_that_is_not_says_why() {
+    let spec = |id: &str| AgentSpec { id: id.parse().unwrap(), ..example()[3].clone() };
+    let roster = enrolled(&[spec("a"), spec("b"), spec("c")], true);
+    let now = Timestamp::from_micros(2);
+    let permission = Permission("execute:provision".into());
+    let need = Need { action: "deploy_instances", permission: &permission, resource: "web/i-1" };
+    let mut usage: BTreeMap<AgentId, Usage> = BTreeMap::new();
+    usage.entry("a".parse().unwrap()).or_default().given("web/i-9", now);
+    let mut switches = KillSwitches::default();
+    let taken = |usage: &BTreeMap<AgentId, Usage>, switches: &KillSwitches| {
+        assign(&need, &roster, usage, switches, now).map(|one| one.agent.to_string())
+    };
+    assert_eq!(taken(&usage, &switches), Ok("b".to_owned()));
+    let pulled = Pulled { at: now, by: Actor::system("test"), reason: None };
+    switches.pull(KillScope::Agent { agent: "b".parse().unwrap() }, pulled.clone());
+    assert_eq!(taken(&usage, &switches), Ok("c".to_owned()));
+    switches.pull(KillScope::All, pulled);
+    let nobody = taken(&usage, &switches).unwrap_err();
+    assert_eq!(nobody.why.len(), 3);
+    assert!(!nobody.passes());
+    let none = enrolled(&example(), false);
+    let told = assign(&need, &none, &BTreeMap::new(), &KillSwitches::default(), now).unwrap_err().to_string();
+    assert_eq!(told, "no agent may do `deploy_instances` on `web/i-1`: `provisioning-agent-001`: it is enrolled");
+}
+
+#[test]
+fn an_agents_file_with_many_faults_names_them_all_with_their_places() {
+    let text = "agent_deployment:\n  agents:\n    - agent_id: 'a b'\n      type: x\n      version: 'two'\n      \
+                permissions: ['everything', 'read:metrics', 'read:metrics']\n      limits: {tickets_at_once: 0}\n      \
+                public_key: 'zz'\n      requires: [{contract: c, version: 'new'}]\n      colour: red\n    \
+                - agent_id: m\n      type: x\n      version: '1.0.0'\n      permissions: []\n    \
+                - agent_id: m\n      type: x\n      version: '1.0.0'\n      permissions: []\n";
+    let node = read("a.yaml", text.as_bytes(), &TextLimits::default()).unwrap();
+    let told: Vec<String> = read_agents(&node).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 9, "{told:#?}");
+    for part in [
+        "a.yaml:3:",
+        "a.yaml:5:",
+        "`everything`",
+        "stands twice",
+        "tickets_at_once",
+        "64 hexadecimal",
+        "`^1.0.0`",
+        "colour",
+        "agent `m` stands twice",
+    ] {
+        assert!(told.iter().any(|line| line.contains(part)), "{part} in {told:#?}");
+    }
+}

@@ -35,4 +35,4 @@ pub use realise::{Better, Effect, Verdict, judge};
 pub use recommend::{
     Backtest, Benefit, Prediction, Priority, Recommendation, RecommendationKind, Settings, Verify, WhatIf, recommend,
 };
-pub use stats::{Shift, shift, wilson};
+pub use stats::{Shift, mtbf_interval, shift, wilson};

@@ -1,5 +1,6 @@
 //! A recommendation on its way from draft to what came of it. Transitions stand in one match; what is not there is refused.
 
+use crate::event::Made;
 use crate::recommend::Recommendation;
 use serde::{Deserialize, Serialize};
 use writ_core::{Actor, ActorKind, Digest, RecommendationId, Timestamp};
@@ -263,6 +264,18 @@ pub enum Refused {
 }
 
 impl Proposal {
+    /// The proposal that an event tells of, ready to be taken up; moves that were recorded since are applied to it.
+    #[must_use]
+    pub fn made(event: &Made) -> Self {
+        Self {
+            recommendation: event.recommendation.clone(),
+            author: event.author.clone(),
+            digest: event.digest,
+            expires_at: event.expires_at,
+            state: State::Active,
+        }
+    }
+
     /// A person's approval as a move, if it may be one: `shown` is the digest of what the person was shown, `intent` that of
     /// the document as it is now.
     ///

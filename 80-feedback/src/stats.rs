@@ -36,6 +36,21 @@ pub(crate) fn clustered(pairs: &[(u64, u64)]) -> Option<u64> {
     Some(ppm(Z95 * (squares * n / (n - 1.0)).sqrt() / whole))
 }
 
+/// The mean time between failures, in seconds, after `failures` in `exposure_s` seconds of watching, when `assumed_s` was
+/// believed beforehand as strongly as one failure seen: the low end of a 90 % interval, the mean, the high end. The failure
+/// rate has a Gamma posterior; its quantiles are Wilson and Hilferty's, by the chi-square of twice its shape.
+#[must_use]
+pub fn mtbf_interval(failures: u64, exposure_s: u64, assumed_s: u64) -> (u64, u64, u64) {
+    const Z90: f64 = 1.644_853_626_951_472;
+    let (shape, exposure) = (failures as f64 + 1.0, exposure_s as f64 + assumed_s.max(1) as f64);
+    let chi_square = |z: f64| {
+        let k = 2.0 * shape;
+        k * (1.0 - 2.0 / (9.0 * k) + z * (2.0 / (9.0 * k)).sqrt()).max(0.01).powi(3)
+    };
+    let between = |rate: f64| (exposure / rate).round().max(1.0) as u64;
+    (between(chi_square(Z90) / 2.0), between(shape), between(chi_square(-Z90) / 2.0))
+}
+
 /// How far one sample lies from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shift {

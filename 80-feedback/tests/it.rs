@@ -8,10 +8,10 @@ use writ_core::{
     Actor, ActorKind, Digest, Event, EventId, Health, Histogram, IncidentId, InstanceSample, RunId, Timestamp, Window,
 };
 use writ_feedback::{
-    AttemptOutcome, AttemptRecord, Backtest, DecodeError, Figures, History, IncidentRecord, Interval, Move, Patch,
-    Prediction, Priority, Proposal, Rate, Recommendation, RecommendationKind, Refused, RunKind, RunOutcome, RunRecord,
-    Settings, State, Targets, WhatIf, WindowRecord, decode, document, insights, recommend, recommendations_document,
-    yaml,
+    AttemptOutcome, AttemptRecord, Backtest, DecodeError, FeedbackEvent, Figures, History, IncidentRecord, Interval,
+    Move, Patch, Prediction, Priority, Proposal, Rate, Recommendation, RecommendationKind, Refused, RunKind,
+    RunOutcome, RunRecord, Settings, State, Targets, WhatIf, WindowRecord, decode, document, insights, recommend,
+    recommendations_document, yaml,
 };
 
 fn at(second: u64) -> Timestamp {
@@ -449,6 +449,9 @@ fn every_kind_is_read_and_written_as_it_always_was() {
         let event = decode(kind, &value).unwrap_or_else(|error| panic!("{kind}: {error:?}"));
         let draft = event.draft(&Actor::system("feedback"));
         assert_eq!((draft.kind, serde_json::to_string(&draft.body).unwrap().as_str()), (kind, body));
+        if let FeedbackEvent::Made(made) = event {
+            assert_eq!(Proposal::made(&made).state, State::Active);
+        }
         kinds.insert(kind);
     }
     assert_eq!(kinds.len(), 15, "{kinds:?}");

@@ -212,7 +212,8 @@ impl Trial {
         let fresh = proposed.at.since(self.newest) <= self.script.config.bounds.freshness;
         assert!(fresh || remedy.undo, "nothing is tried on old data: {event:?}");
         if remedy.action == RemedyAction::ScaleOut {
-            assert!(remedy.count.unwrap() <= 10, "never beyond the most: {event:?}");
+            let most = self.script.config.scaling.as_ref().unwrap().max;
+            assert!(remedy.count.unwrap() <= most, "never beyond the most: {event:?}");
         }
         if remedy.action == RemedyAction::ScaleIn {
             assert!(remedy.count.unwrap() >= 3, "never below the least: {event:?}");
@@ -346,8 +347,12 @@ proptest! {
     fn budgets_bounds_and_the_fold_hold_whatever_happens(
         deeds in prop::collection::vec(deed(), 1..160),
         tight in any::<bool>(),
+        max_attempts in 1..4_u32,
+        most in 4..11_u64,
     ) {
         let mut config = source_config(Mode::Auto);
+        config.recovery.max_attempts = max_attempts;
+        config.scaling.as_mut().unwrap().max = most;
         if tight {
             config.budgets.allowances = vec![Allowance { count: 2, period: Duration::from_secs(120) }];
         }

@@ -67,8 +67,7 @@ impl std::fmt::Display for ApprovalState {
 }
 
 /// What can happen to an approval. Each is an entry of its stream, `approval/<id>`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "happened", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApprovalChange {
     /// People were asked.
     Asked(Question),

@@ -140,8 +140,8 @@ kinds! {
 /// Why an entry's body is not a run's event.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The kind is none of a run's.
-    #[error("`{kind}` is no kind of run event")]
+    /// The kind is none of this layer's.
+    #[error("`{kind}` is no kind of event that runs or approvals have")]
     Kind {
         /// The kind.
         kind: String,

@@ -23,13 +23,14 @@
 //! changes nothing. Run-level states and transitions are in [`RunState`], those of steps in [`StepState`]: one `match` each,
 //! and what is not listed is refused with both names.
 //!
-//! [`Approval`], [`Standing`] and [`BreakGlass`] say when people have agreed. [`Run::waiting`] and [`Run::step_waiting`] say
+//! [`Approval`], [`Standing`] and [`BreakGlass`] say when people have agreed; [`ApprovalEvent`] records it. [`Run::waiting`] and [`Run::step_waiting`] say
 //! why something is not over yet, [`execution`] what was done and how long it took.
 //!
 //! This crate refuses to know: policy, agents and their keys, providers, the store.
 
 mod answer;
 mod approval;
+mod approval_event;
 mod approve;
 mod attached;
 mod body;
@@ -60,6 +61,7 @@ mod timer;
 mod waiting;
 
 pub use approval::{Approval, ApprovalChange, ApprovalState, Ballot, BallotRefused, NotUsable, Question};
+pub use approval_event::{ApprovalEvent, ApprovalFact, Cited, GlassReviewed, Revoked};
 pub use attached::Attached;
 pub use body::{
     Answered, ApprovalAsked, ApprovalGiven, ApprovalTerms, Back, Because, Cancelling, Compensating, Denial, Failing,

@@ -72,6 +72,11 @@ impl Spent {
         self.0.push(Spend { at, action, instance: instance.unwrap_or_default().to_owned(), recovery });
     }
 
+    /// Recoveries spent within a span.
+    pub(crate) fn recoveries(&self, span: Duration, now: Timestamp) -> u64 {
+        self.0.iter().filter(|one| one.recovery && now.since(one.at) <= span).count() as u64
+    }
+
     fn last(&self, action: RemedyAction, instance: Option<&str>) -> Option<Timestamp> {
         let instance = instance.unwrap_or_default();
         let same = self.0.iter().filter(|one| one.action == action && one.instance == instance);

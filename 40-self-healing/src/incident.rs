@@ -258,6 +258,12 @@ impl Heal {
         set.copied().unwrap_or(config.default_mode)
     }
 
+    /// Attempts spent on incidents within a span, of at most an hour.
+    #[must_use]
+    pub fn attempts_within(&self, span: std::time::Duration, now: Timestamp) -> u64 {
+        self.spent.recoveries(span, now)
+    }
+
     /// Remedies that hold a reservation: proposed, waiting or running.
     pub(crate) fn live(&self) -> impl Iterator<Item = &Try> {
         let rescaling = self.rescaling.as_ref().map(|rescaling| &rescaling.tried);

@@ -392,3 +392,14 @@ async fn check_key(base: &Foundations) -> Result<(), OpenError> {
     let found = NoteKey::of(&*base.signer).to_string();
     if expected == found { Ok(()) } else { Err(OpenError::Key { expected, found }) }
 }
+
+/// A tile as it is at some width, kept or computed; none when the entries for it are not there.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn tile(ledger: &dyn Ledger, at: TileAt) -> Result<Option<Vec<u8>>, LedgerError> {
+    match if at.width == 256 { ledger.tile(at.level, at.index).await? } else { None } {
+        Some(kept) => Ok(Some(kept)),
+        None => partial_tile(ledger, at).await,
+    }
+}

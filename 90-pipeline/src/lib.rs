@@ -1,10 +1,45 @@
 //! The order of things: what is asked, recorded and done, and in which sequence.
+//!
+//! In: what people submit, what sensors see, what runs come to. Out: entries in the journal, and effects under permits.
+//! [`Pipeline`] puts it together; `submit.rs` tells how an intent becomes a run, `drive.rs` how a run is driven, `heal.rs` how
+//! a component is healed, `gate.rs` who may do what, `commit.rs` how it is all recorded, `view.rs` what can be looked up.
+//!
+//! This crate holds sequence and no arithmetic: every judgement is a layer's, asked with what the others know. It refuses to
+//! know adapters: ledger, provider, sensor, notifier, clock and chance are ports.
 
+mod approvals;
 mod commit;
+mod context;
+mod drive;
+mod evidence;
+mod facts;
+mod gate;
+mod heal;
+pub mod input;
 mod journal;
+mod pipeline;
+mod principals;
+mod reflect;
+mod submit;
 mod verify;
 mod view;
+mod why;
 
+pub use approvals::{AnswerError, Principal};
 pub use commit::{Batch, Cause, Commit, CommitError, Expect, Receipt};
+pub use context::{Origin, RunContext};
+pub use drive::{Drive, DriveError, Ended};
+pub use evidence::evidence;
+pub use gate::{Gate, GateState, Issued};
+pub use heal::Healing;
+pub use journal::{Foundations, Journal, OpenError, decode, rebuild_views, tile};
+pub use pipeline::{Pipeline, PipelineError, Ports, Setup, first_submitted};
+pub use principals::{enrol, principal_of};
+pub use reflect::ReflectError;
+pub use submit::{Accepted, Prepared, SubmitError};
 pub use verify::{Trust, VerifyError, verify};
-pub use journal::{Foundations, Journal, OpenError, decode, rebuild_views};
+pub use writ_agents::KillScope;
+pub use writ_automation::{Budget as StandingBudget, Signal as RunSignal, Standing, execution};
+pub use writ_feedback::Refused as RecommendationRefused;
+pub use writ_self_healing::Signal as HealSignal;
+pub use why::{Line, Story, sentence, why};

@@ -53,6 +53,9 @@ const VIEWS: &[View] = &[
     View { name: "incidents", key: |entry| under(entry, "incident/"), next: merge_next },
     View { name: "approvals", key: |entry| under(entry, "approval/"), next: merge_next },
     View { name: "recommendations", key: |entry| under(entry, "recommendation/"), next: merge_next },
+    View { name: "epochs", key: |entry| step_started(entry).then(|| entry.resource.clone()), next: epoch_next },
+    View { name: "tokens", key: token_key, next: |_, entry| Some(entry.body.clone()) },
+    View { name: "standing", key: standing_key, next: standing_next },
     View { name: "agents", key: |entry| under(entry, "agent/"), next: merge_next },
 ];
 
@@ -67,7 +70,42 @@ fn live_key(entry: &Entry) -> Option<String> {
 }
 
 const BEGINS: &[&str] = &["run.submitted/1", "incident.opened/1"];
-const ENDS: &[&str] = &["run.ended/1", "incident.resolved/1", "incident.closed/1"];
+const ENDS: &[&str] = &[
+    "run.succeeded/1",
+    "run.rolled_back/1",
+    "run.failed/1",
+    "run.cancelled/1",
+    "run.rejected/1",
+    "run.expired/1",
+    "incident.resolved/1",
+    "incident.closed/1",
+];
+
+fn step_started(entry: &Entry) -> bool {
+    entry.kind == "run.step_started/1"
+}
+
+/// How far the holder of a resource has been counted up: a gate that starts must begin above it.
+fn epoch_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
+    let epoch = |doc: Option<&Value>| doc.and_then(|doc| doc.get("epoch")?.as_u64()).unwrap_or(0);
+    Some(json!({"epoch": epoch(before).max(epoch(Some(&entry.body)))}))
+}
+
+fn standing_key(entry: &Entry) -> Option<String> {
+    let known = matches!(entry.kind.as_str(), "approval.standing/1" | "approval.revoked/1");
+    known.then(|| under(entry, "approval/")).flatten()
+}
+
+/// Standing approvals that were granted and not revoked.
+fn standing_next(_: Option<&Value>, entry: &Entry) -> Option<Value> {
+    (entry.kind == "approval.standing/1").then(|| entry.body.clone())
+}
+
+fn token_key(entry: &Entry) -> Option<String> {
+    let issued = entry.kind == "principal.token_issued/1";
+    let hash = issued.then(|| entry.body.get("token_hash")?.as_str()).flatten()?;
+    Some(hash.trim_start_matches("sha256:").to_owned())
+}
 
 fn live_next(_: Option<&Value>, entry: &Entry) -> Option<Value> {
     BEGINS.contains(&entry.kind.as_str()).then(|| json!({"since": entry.timestamp}))

@@ -1,1 +1,27 @@
-//! Not written yet.
+//! The server: HTTP on loopback over the pipeline, and the one place that names adapters.
+//!
+//! In: a state directory and a directory of files. Out: resources under `/api/v1`, the log's tiles under `/log`, problems
+//! with stable codes. `wire.rs` says which adapter fills which port, `api/` has a file for each resource.
+//!
+//! This crate refuses to know: what an intent, a plan or a verdict means. It translates.
+
+mod api;
+mod dev;
+mod error;
+mod principals;
+mod setup;
+mod state;
+mod system;
+mod wire;
+
+pub use api::{Shared, router};
+pub use dev::{DevConfig, DevError, DevServer};
+pub use setup::{Files, read_files};
+pub use state::{ServerAddress, StateDir, StateError};
+pub use system::{SystemClock, SystemEntropy};
+pub use wire::{Installation, WireError, offline};
+
+/// Entry points of the processes that the local provider starts from this very program.
+pub mod faces {
+    pub use writ_providers::{balance, launch, load, sample};
+}

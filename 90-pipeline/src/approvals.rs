@@ -1,0 +1,209 @@
+//! People's agreement: asking for it, taking answers, and handing the outcome to the run that waits.
+
+use crate::commit::{Batch, Cause, CommitError, Expect};
+use crate::drive::{Drive, DriveError};
+use crate::journal::Journal;
+use serde_json::{Value, json};
+use writ_automation::{Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, ApprovalTerms, Ballot, BallotRefused, Signal};
+use writ_core::{
+    Actor, ApprovalId, Digest, Draft, Entry, Erasable, Event, LedgerError, PrincipalId, Provider, RunId, StepKey,
+};
+use writ_seal::salted;
+
+/// What a run asks people.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    /// The run that waits.
+    pub run: RunId,
+    /// Digest of what they must be shown.
+    pub shown: Digest,
+    /// The step, or none for the plan as a whole.
+    pub step: Option<StepKey>,
+    /// Who, and by when.
+    pub terms: ApprovalTerms,
+}
+
+/// A person, as a token names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The opaque id.
+    pub id: PrincipalId,
+    /// The roles they hold.
+    pub roles: Vec<String>,
+}
+
+/// Why an answer was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// There is no such approval.
+    #[error("there is no approval `{approval}`")]
+    Unknown {
+        /// What was asked for.
+        approval: ApprovalId,
+    },
+    /// It does not count.
+    #[error("the answer does not count")]
+    Refused(#[from] BallotRefused),
+    /// It could not be recorded.
+    #[error("the answer could not be recorded")]
+    Commit(#[from] CommitError),
+    /// The run does not take it.
+    #[error("the answer is recorded, but its run does not take it")]
+    Drive(#[from] DriveError),
+    /// The journal could not be read.
+    #[error("the approval cannot be read")]
+    Ledger(#[from] LedgerError),
+}
+
+fn stream(approval: &ApprovalId) -> String {
+    format!("approval/{approval}")
+}
+
+/// Asks people. Asking twice under one id is asking once.
+pub(crate) async fn ask(journal: &Journal, cause: &Cause, question: Question, requester: &Actor) {
+    let Question { run, shown, step, terms } = question;
+    let approval = terms.approval.clone();
+    let subject = step.as_ref().map_or_else(|| run.to_string(), |step| format!("{run} {step}"));
+    let asked = writ_automation::Question {
+        excluded: Vec::new(),
+        requester: requester.clone(),
+        shown,
+        subject,
+        terms,
+    };
+    let (_, change) = Approval::ask(asked);
+    let mut draft = draft_of(journal, &approval, &change, requester);
+    if let Value::Object(body) = &mut draft.body {
+        body.insert("run".into(), json!(run));
+        body.insert("step".into(), json!(step));
+    }
+    let expects = vec![Expect { stream: stream(&approval), version: 0 }];
+    let committed = journal.commit(cause, Batch { expects, ..Batch::of(vec![draft]) }).await;
+    match committed {
+        Ok(_) | Err(CommitError::Stale { .. }) => {}
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, approval = %approval, "nobody could be asked");
+        }
+    }
+}
+
+fn draft_of(journal: &Journal, approval: &ApprovalId, change: &ApprovalChange, by: &Actor) -> Draft {
+    let what = ApprovalFact::Asked(change.clone());
+    ApprovalEvent { approval: approval.clone(), at: journal.now(), what }.draft(by)
+}
+
+/// An approval as it stands, with the run it is for.
+async fn read(journal: &Journal, id: &ApprovalId) -> Result<(Approval, RunId, Vec<Entry>), AnswerError> {
+    let unknown = || AnswerError::Unknown { approval: id.clone() };
+    let entries = journal.stream(&stream(id)).await?;
+    let change = |entry: &Entry| match ApprovalEvent::decode(&entry.kind, &bare(&entry.body)).ok()?.what {
+        ApprovalFact::Asked(change) => Some(change),
+        _ => None,
+    };
+    let changes: Vec<ApprovalChange> = entries.iter().filter_map(change).collect();
+    let approval = Approval::fold(&changes).ok_or_else(unknown)?;
+    let run = entries.first().and_then(|entry| entry.body.get("run")?.as_str()?.parse().ok()).ok_or_else(unknown)?;
+    Ok((approval, run, entries))
+}
+
+fn bare(body: &Value) -> Value {
+    let mut body = body.clone();
+    if let Value::Object(fields) = &mut body {
+        for ours in ["run", "step", "erasables"] {
+            fields.remove(ours);
+        }
+    }
+    body
+}
+
+/// Takes a person's answer; when it decides, the run that waits is told.
+///
+/// # Errors
+/// When it does not count, or could not be recorded. The state it leaves is said by the approval's own stream.
+pub(crate) async fn answer(
+    journal: &Journal,
+    drive: &Drive,
+    provider: &dyn Provider,
+    id: &ApprovalId,
+    by: &Principal,
+    agrees: bool,
+    reason: &str,
+) -> Result<ApprovalState, AnswerError> {
+    let (mut approval, run, entries) = read(journal, id).await?;
+    let mut salt = [0; 32];
+    journal.base().entropy.fill(&mut salt);
+    let words = (!reason.is_empty()).then(|| Erasable {
+        commitment: salted(&salt, reason.as_bytes()),
+        salt,
+        bytes: reason.as_bytes().to_vec(),
+    });
+    let shown = approval.question().shown;
+    let ballot = Ballot { agrees, by: by.id.clone(), reason: words.as_ref().map(|words| words.commitment), shown };
+    let roles: Vec<&str> = by.roles.iter().map(String::as_str).collect();
+    let changes = approval.vote(&ballot, &roles, journal.now())?;
+    let mut drafts: Vec<Draft> =
+        changes.iter().map(|change| draft_of(journal, id, change, &Actor::human(&by.id))).collect();
+    if let (Some(words), Some(Value::Object(body))) = (&words, drafts.first_mut().map(|draft| &mut draft.body)) {
+        body.insert("erasables".into(), json!({"reason": words.commitment}));
+    }
+    let last = entries.last();
+    let expects = vec![Expect { stream: stream(id), version: entries.len() as u64 }];
+    let batch = Batch { drafts, expects, erasables: words.into_iter().collect(), ..Batch::default() };
+    let cause = last.map_or_else(
+        || journal.new_cause(),
+        |entry| Cause { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) },
+    );
+    journal.commit(&cause, batch).await?;
+    changes.iter().for_each(|change| approval.apply(change));
+    hand_over(journal, drive, provider, id, &approval, &run, &Actor::human(&by.id)).await?;
+    Ok(approval.state())
+}
+
+/// Tells the run what people decided; an approval that was used is used up.
+async fn hand_over(
+    journal: &Journal,
+    drive: &Drive,
+    provider: &dyn Provider,
+    id: &ApprovalId,
+    approval: &Approval,
+    run: &RunId,
+    by: &Actor,
+) -> Result<(), AnswerError> {
+    let signal = match approval.state() {
+        ApprovalState::Granted => {
+            let (_, context) = drive.run(run).await?;
+            let world = match &context.component {
+                Some(component) => provider.observe(component).await.unwrap_or_default(),
+                None => writ_core::World::default(),
+            };
+            let world = writ_intent::world_digest(&world);
+            Signal::Approved { approval: id.clone(), shown: approval.question().shown, world }
+        }
+        ApprovalState::Refused => Signal::Rejected { approval: id.clone() },
+        ApprovalState::Open | ApprovalState::Expired | ApprovalState::Void | ApprovalState::Used => return Ok(()),
+    };
+    drive.tell(run, signal, by).await?;
+    if let Ok(used) = approval.spend(approval.question().shown, journal.now()) {
+        let draft = draft_of(journal, id, &used, &Actor::system("pipeline"));
+        journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await?;
+    }
+    Ok(())
+}
+
+/// After a restart: hands over what was decided while nobody could take it.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(crate) async fn take_up(journal: &Journal, drive: &Drive, provider: &dyn Provider) -> Result<(), LedgerError> {
+    for (key, _) in journal.ledger().views("approvals", "", None, 1_000).await? {
+        let Ok(id) = key.parse::<ApprovalId>() else { continue };
+        let Ok((approval, run, _)) = read(journal, &id).await else { continue };
+        if !drive.live_runs().contains(&run) {
+            continue;
+        }
+        if let Err(error) = hand_over(journal, drive, provider, &id, &approval, &run, &Actor::system("pipeline")).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, approval = key, "an approval was not handed over");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! What a run is for: recorded with its submission, so that a restart and the gate know it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use writ_core::{ApprovalId, ComponentId, IncidentId};
+
+/// Where a change comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// An intent that writ planned.
+    #[default]
+    Intent,
+    /// An incident.
+    Remedy,
+    /// The autoscaler.
+    Scaling,
+    /// An approved recommendation.
+    Feedback,
+}
+
+impl Origin {
+    /// The word that policies know it by.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Origin::Intent => "intent",
+            Origin::Remedy => "remedy",
+            Origin::Scaling => "scaling",
+            Origin::Feedback => "feedback",
+        }
+    }
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RunContext {
+    /// The component it changes.
+    pub component: Option<ComponentId>,
+    /// The intent's environment.
+    pub environment: String,
+    /// The incident it remedies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The `remedy` facts that policy judges, as they were when it was proposed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<Value>,
+    /// Roles of whoever asked for it.
+    pub roles: Vec<String>,
+    /// The standing approval it rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<ApprovalId>,
+}

@@ -1,0 +1,542 @@
+//! Driving runs: a signal is decided upon, what was decided is recorded, and only then is it done.
+//!
+//! Each live run is a task that owns the run and its timers; everybody else has a handle. The gate is asked in memory while
+//! the decision is made, so that a step's outcome and the start of the steps that waited for it share one commit.
+
+use crate::commit::{Batch, Cause, CommitError, Expect};
+use crate::context::RunContext;
+use crate::gate::{Gate, Issued};
+use crate::journal::{Journal, decode as entry_of};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use writ_agents::{AgentChange, AgentEvent, RedeemRefused, Refusal, TicketMove};
+use writ_automation::{
+    Answer, Command, Decision, FoldError, Order, Refused, Run, RunEvent, Says, Signal, Submission, TimerKey, What, ask_all,
+    decode, submit, turn,
+};
+use writ_core::{Actor, Draft, Entry, Event, LedgerError, Plan, Provider, ProviderError, RunId, TicketId, Timestamp};
+
+/// Signals that may wait for one run; a sender beyond that waits.
+const INBOX: usize = 256;
+
+/// How often a decision is made anew because something it read had changed, before the caller is told.
+const STALE_MAX: u32 = 8;
+
+/// Why a run was not told something.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DriveError {
+    /// There is no such run, or it has ended.
+    #[error("run `{run}` is not live")]
+    NotLive {
+        /// The run.
+        run: RunId,
+    },
+    /// The signal does not fit the run.
+    #[error("run `{run}` refuses it")]
+    Refused {
+        /// The run.
+        run: RunId,
+        /// Why.
+        #[source]
+        cause: Arc<Refused>,
+    },
+    /// Nothing could be recorded, so nothing is done.
+    #[error("run `{run}` cannot record what it decided")]
+    Commit {
+        /// The run.
+        run: RunId,
+        /// Why.
+        #[source]
+        cause: Arc<CommitError>,
+    },
+    /// The journal could not be read.
+    #[error("run `{run}` cannot be read from the journal")]
+    Read {
+        /// The run.
+        run: RunId,
+        /// What is wrong.
+        because: String,
+    },
+}
+
+/// A run that is over.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// What it was for.
+    pub context: Arc<RunContext>,
+    /// The run as it ended.
+    pub run: Arc<Run>,
+    /// The entry that says so.
+    pub cause: Cause,
+}
+
+struct Told {
+    signal: Signal,
+    by: Actor,
+    reply: Option<oneshot::Sender<Result<(), DriveError>>>,
+}
+
+struct Handle {
+    inbox: mpsc::Sender<Told>,
+    seen: watch::Receiver<Arc<Run>>,
+}
+
+struct Inner {
+    journal: Journal,
+    gate: Arc<Gate>,
+    provider: Arc<dyn Provider>,
+    live: Mutex<HashMap<RunId, Handle>>,
+    ended: broadcast::Sender<Ended>,
+}
+
+/// All live runs.
+#[derive(Clone)]
+pub struct Drive {
+    inner: Arc<Inner>,
+}
+
+impl Drive {
+    /// Nothing live yet.
+    #[must_use]
+    pub fn new(journal: Journal, gate: Arc<Gate>, provider: Arc<dyn Provider>) -> Self {
+        let (ended, _) = broadcast::channel(1_024);
+        Self { inner: Arc::new(Inner { journal, gate, provider, live: Mutex::new(HashMap::new()), ended }) }
+    }
+
+    /// Runs as they end.
+    #[must_use]
+    pub fn ended(&self) -> broadcast::Receiver<Ended> {
+        self.inner.ended.subscribe()
+    }
+
+    /// Begins a run and drives it from then on. `batch` is recorded along with it.
+    ///
+    /// # Errors
+    /// When the plan cannot be run, or nothing could be recorded.
+    pub async fn begin(
+        &self,
+        submission: Submission,
+        context: RunContext,
+        cause: &Cause,
+        mut batch: Batch,
+    ) -> Result<RunId, DriveError> {
+        let (id, by) = (submission.run.clone(), submission.requester.clone());
+        let refused = |cause| DriveError::Refused { run: id.clone(), cause: Arc::new(cause) };
+        let now = self.inner.journal.now();
+        let (mut run, mut decision) = submit(submission, now).map_err(refused)?;
+        let context = Arc::new(context);
+        let mut issued = Vec::new();
+        let gate = &self.inner.gate;
+        let mut ask = |run: &Run, ask: &writ_automation::Ask| gate.answer(run, ask, &context, now, &mut issued);
+        ask_all(&mut run, &mut decision, now, &mut ask).map_err(refused)?;
+        let first = batch.drafts.len();
+        write(&mut batch, &decision, &issued, &by, Some(&context));
+        batch.expects.push(Expect { stream: RunEvent::stream(&id), version: 0 });
+        batch.expects.extend(gate.expects());
+        let receipt = self.inner.journal.commit(cause, batch).await;
+        let receipt = receipt.map_err(|cause| DriveError::Commit { run: id.clone(), cause: Arc::new(cause) })?;
+        let cause = Cause { trace: cause.trace.clone(), event: receipt.last_event() };
+        let version = (receipt.entries.len() - first) as u64;
+        let task = self.task(run, context, cause, version);
+        self.start(task, decision, issued);
+        Ok(id)
+    }
+
+    /// Takes a run up again after a restart.
+    ///
+    /// # Errors
+    /// When it cannot be read or recorded.
+    pub async fn take_up(&self, id: &RunId) -> Result<(), DriveError> {
+        let (run, context, cause, version) = read(&self.inner.journal, id).await?;
+        if run.state().is_over() {
+            return Ok(());
+        }
+        let mut task = self.task(run, Arc::new(context), cause, version);
+        let recovered = task.turn(Signal::Recover { alive: BTreeSet::new() }, &Actor::system("pipeline")).await?;
+        self.start(task, recovered.0, recovered.1);
+        Ok(())
+    }
+
+    /// Tells a run something, and waits until it is recorded.
+    ///
+    /// # Errors
+    /// When the run is not live or refuses it.
+    pub async fn tell(&self, run: &RunId, signal: Signal, by: &Actor) -> Result<(), DriveError> {
+        let not_live = || DriveError::NotLive { run: run.clone() };
+        let inbox = self.live().get(run).map(|handle| handle.inbox.clone()).ok_or_else(not_live)?;
+        let (reply, answer) = oneshot::channel();
+        inbox.send(Told { signal, by: by.clone(), reply: Some(reply) }).await.map_err(|_| not_live())?;
+        answer.await.map_err(|_| not_live())?
+    }
+
+    /// The run as it is now: live from memory, ended from the journal.
+    ///
+    /// # Errors
+    /// When the journal does not know it or cannot be read.
+    pub async fn run(&self, id: &RunId) -> Result<(Arc<Run>, Arc<RunContext>), DriveError> {
+        let (run, context, _, _) = read(&self.inner.journal, id).await?;
+        let live = self.live().get(id).map(|handle| handle.seen.borrow().clone());
+        Ok((live.unwrap_or_else(|| Arc::new(run)), Arc::new(context)))
+    }
+
+    /// The ids of live runs.
+    #[must_use]
+    pub fn live_runs(&self) -> Vec<RunId> {
+        self.live().keys().cloned().collect()
+    }
+
+    /// Waits until a run is over, or not live for another reason.
+    pub async fn wait(&self, id: &RunId) -> Option<Arc<Run>> {
+        let mut seen = self.live().get(id).map(|handle| handle.seen.clone())?;
+        let over = seen.wait_for(|run| run.state().is_over()).await;
+        over.map(|run| run.clone()).ok().or_else(|| Some(seen.borrow().clone()))
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<RunId, Handle>> {
+        self.inner.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn task(&self, run: Run, context: Arc<RunContext>, cause: Cause, version: u64) -> Task {
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let (shown, seen) = watch::channel(Arc::new(run.clone()));
+        self.live().insert(run.id().clone(), Handle { inbox: sender.clone(), seen });
+        Task { inner: self.inner.clone(), run, context, cause, version, timers: BTreeMap::new(), inbox, sender, shown }
+    }
+
+    fn start(&self, mut task: Task, decision: Decision, issued: Vec<Issued>) {
+        let drive = self.clone();
+        tokio::spawn(async move {
+            task.carry_out(decision.commands, issued);
+            task.run().await;
+            drive.live().remove(task.run.id());
+            let over = Ended { context: task.context.clone(), run: Arc::new(task.run), cause: task.cause };
+            if over.run.state().is_over() {
+                // Nobody may be listening, as in a simulation of one run.
+                drop(drive.inner.ended.send(over));
+            }
+        });
+    }
+}
+
+/// A run with what it was for, its last entry and its stream's version, read from the journal.
+async fn read(journal: &Journal, id: &RunId) -> Result<(Run, RunContext, Cause, u64), DriveError> {
+    let failed = |because: String| DriveError::Read { run: id.clone(), because };
+    let entries = journal.stream(&RunEvent::stream(id)).await.map_err(|error| failed(error.to_string()))?;
+    let last = entries.last().ok_or_else(|| DriveError::NotLive { run: id.clone() })?;
+    let cause = Cause { trace: last.trace_id.clone(), event: Some(last.event_id.clone()) };
+    let version = last.version;
+    let mut context = RunContext::default();
+    let mut events = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        if let Some(found) = entry.body.get("context") {
+            context = serde_json::from_value(found.clone()).map_err(|error| failed(error.to_string()))?;
+        }
+        events.push(event_of(journal, entry).await.map_err(failed)?);
+    }
+    let run = Run::fold(&events).map_err(|error: FoldError| failed(error.to_string()))?;
+    Ok((run, context, cause, version))
+}
+
+/// The event that an entry says, with its plan attached.
+async fn event_of(journal: &Journal, entry: &Entry) -> Result<RunEvent, String> {
+    let mut body = entry.body.clone();
+    if let Value::Object(fields) = &mut body {
+        fields.remove("attachments");
+        fields.remove("context");
+    }
+    let mut event = decode(&entry.kind, &body).map_err(|error| error.to_string())?;
+    let mut wanted = None;
+    event.attach(|digest| {
+        wanted = Some(*digest);
+        None
+    });
+    if let Some(digest) = wanted {
+        let bytes = journal.ledger().attachment(&digest).await.map_err(|error: LedgerError| error.to_string())?;
+        let bytes = bytes.ok_or_else(|| format!("plan {digest} is not attached"))?;
+        let plan: Plan = serde_json::from_slice(&bytes).map_err(|error| format!("plan {digest} cannot be read: {error}"))?;
+        event.attach(|_| Some(plan));
+    }
+    Ok(event)
+}
+
+/// Puts a decision's events into a batch, each with what it names.
+fn write(batch: &mut Batch, decision: &Decision, issued: &[Issued], by: &Actor, context: Option<&RunContext>) {
+    for event in &decision.events {
+        let mut draft = event.draft(&actor_of(event, by));
+        let mut attached = serde_json::Map::new();
+        if let Some((digest, plan)) = event.plan()
+            && let Ok(bytes) = serde_json::to_value(plan).map_err(|_| ()).and_then(|plan| writ_seal::canonical(&plan).map_err(|_| ()))
+        {
+            batch.attachments.push((digest, bytes));
+            attached.insert("plan".into(), json!(digest));
+        }
+        if let What::StepStarted(started) = &event.what
+            && let Some(issued) = issued.iter().find(|issued| issued.ticket == started.ticket)
+        {
+            attached.insert("permit".into(), json!(batch.attach(issued.permit.0.clone().into_bytes())));
+            attached.insert("decision".into(), json!(batch.attach(issued.decision.clone())));
+        }
+        with_field(&mut draft, "attachments", (!attached.is_empty()).then_some(Value::Object(attached)));
+        let first = matches!(event.what, What::Submitted(_));
+        with_field(&mut draft, "context", context.filter(|_| first).map(|context| json!(context)));
+        batch.drafts.push(draft);
+    }
+}
+
+fn with_field(draft: &mut Draft, name: &str, value: Option<Value>) {
+    if let (Value::Object(fields), Some(value)) = (&mut draft.body, value) {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
+/// Agents do steps; the requester or operator does what they asked for; the rest follows from rules.
+fn actor_of(event: &RunEvent, by: &Actor) -> Actor {
+    match &event.what {
+        What::StepStarted(started) => Actor::agent(&started.agent),
+        What::Submitted(_) | What::Pausing(_) | What::Resumed(_) | What::Replanning(_) | What::Cancelling(_) => by.clone(),
+        What::Approved(_) | What::Rejected(_) | What::StepApproved(_) | What::StepResolved(_) => by.clone(),
+        _ if event.step().is_some() && by.kind == writ_core::ActorKind::Agent => by.clone(),
+        _ => Actor::system("pipeline"),
+    }
+}
+
+/// One live run.
+struct Task {
+    inner: Arc<Inner>,
+    run: Run,
+    context: Arc<RunContext>,
+    cause: Cause,
+    version: u64,
+    timers: BTreeMap<TimerKey, Timestamp>,
+    inbox: mpsc::Receiver<Told>,
+    sender: mpsc::Sender<Told>,
+    shown: watch::Sender<Arc<Run>>,
+}
+
+impl Task {
+    async fn run(&mut self) {
+        while !self.run.state().is_over() {
+            let told = self.next().await;
+            let outcome = self.turn(told.signal, &told.by).await;
+            let answer = match outcome {
+                Ok((decision, issued)) => {
+                    self.carry_out(decision.commands, issued);
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+            let closed = matches!(&answer, Err(DriveError::Commit { cause, .. }) if matches!(**cause, CommitError::Closed { .. }));
+            if let Err(error) = &answer
+                && told.reply.is_none()
+            {
+                tracing::warn!(run = %self.run.id(), error = error as &dyn std::error::Error, "a signal was not taken");
+            }
+            if let Some(reply) = told.reply {
+                drop(reply.send(answer));
+            }
+            if closed {
+                // Without a journal nothing is done; services keep running.
+                return;
+            }
+        }
+    }
+
+    /// The next signal: what was told, or a timer that is due.
+    async fn next(&mut self) -> Told {
+        loop {
+            let now = self.inner.journal.now();
+            let first = self.timers.iter().min_by_key(|(_, at)| **at).map(|(key, at)| (key.clone(), *at));
+            let Some((key, at)) = first else {
+                match self.inbox.recv().await {
+                    Some(told) => return told,
+                    None => continue, // The task holds a sender itself, so this does not happen.
+                }
+            };
+            if at <= now {
+                self.timers.remove(&key);
+                return Told { signal: Signal::TimerFired(key), by: Actor::system("clock"), reply: None };
+            }
+            let clock = self.inner.journal.base().clock.clone();
+            tokio::select! {
+                Some(told) = self.inbox.recv() => return told,
+                () = clock.sleep(at.since(now)) => {}
+            }
+        }
+    }
+
+    /// Decides and records. When something that was read has changed meanwhile, decides anew.
+    async fn turn(&mut self, signal: Signal, by: &Actor) -> Result<(Decision, Vec<Issued>), DriveError> {
+        let id = self.run.id().clone();
+        let mut tries = 0;
+        loop {
+            let now = self.inner.journal.now();
+            let (gate, context) = (&self.inner.gate, &self.context);
+            let mut issued = Vec::new();
+            let mut ask = |run: &Run, ask: &writ_automation::Ask| gate.answer(run, ask, context, now, &mut issued);
+            let decided = turn(&mut self.run, signal.clone(), now, &mut ask);
+            let decision = decided.map_err(|cause| DriveError::Refused { run: id.clone(), cause: Arc::new(cause) })?;
+            // What the gate granted and the run did not take is worth nothing.
+            let untaken = |one: &Issued| decision.refused.iter().any(|(step, _)| *step == one.step);
+            let (lost, issued): (Vec<Issued>, Vec<Issued>) = issued.into_iter().partition(untaken);
+            self.revoke(&lost);
+            if decision.events.is_empty() {
+                return Ok((decision, issued));
+            }
+            let mut batch = Batch::default();
+            write(&mut batch, &decision, &issued, by, None);
+            batch.expects.push(Expect { stream: RunEvent::stream(&id), version: self.version });
+            if !issued.is_empty() {
+                batch.expects.extend(gate.expects());
+            }
+            match self.inner.journal.commit(&self.cause, batch).await {
+                Ok(receipt) => {
+                    self.version += receipt.entries.len() as u64;
+                    self.cause.event = receipt.last_event();
+                    self.shown.send_replace(Arc::new(self.run.clone()));
+                    return Ok((decision, issued));
+                }
+                Err(CommitError::Stale { .. }) if tries < STALE_MAX => {
+                    tries += 1;
+                    self.revoke(&issued);
+                    let (run, _, cause, version) = read(&self.inner.journal, &id).await?;
+                    (self.run, self.cause, self.version) = (run, cause, version);
+                }
+                Err(cause) => {
+                    // What was applied to the run in memory is not recorded: forget it.
+                    self.revoke(&issued);
+                    if let Ok((run, _, _, _)) = read(&self.inner.journal, &id).await {
+                        self.run = run;
+                    }
+                    return Err(DriveError::Commit { run: id, cause: Arc::new(cause) });
+                }
+            }
+        }
+    }
+
+    fn revoke(&self, issued: &[Issued]) {
+        for one in issued {
+            self.inner.gate.finish(&one.ticket, &one.agent, TicketMove::Revoke);
+        }
+    }
+
+    /// Does what was decided, now that it is durable.
+    fn carry_out(&mut self, commands: Vec<Command>, issued: Vec<Issued>) {
+        let mut issued: HashMap<TicketId, Issued> = issued.into_iter().map(|one| (one.ticket.clone(), one)).collect();
+        for command in commands {
+            match command {
+                Command::Perform(order) => {
+                    if let Some(issued) = issued.remove(&order.ticket) {
+                        self.perform(order, issued);
+                    }
+                }
+                Command::Probe(order) => self.probe(order),
+                Command::SetTimer { at, key } => drop(self.timers.insert(key, at)),
+                Command::AskApproval { shown, step, terms } => {
+                    let question = crate::approvals::Question { run: self.run.id().clone(), shown, step, terms };
+                    let (journal, cause, requester) =
+                        (self.inner.journal.clone(), self.cause.clone(), self.run.submitted().requester.clone());
+                    tokio::spawn(async move { crate::approvals::ask(&journal, &cause, question, &requester).await });
+                }
+                Command::Observe => self.observe(),
+                Command::Notify { text } => tracing::warn!(run = %self.run.id(), text, "a run needs somebody"),
+                Command::RunEnded { .. } => {}
+            }
+        }
+    }
+
+    /// An agent in this process redeems its permit and carries the effect out.
+    fn perform(&self, order: Order, issued: Issued) {
+        let (inner, sender) = (self.inner.clone(), self.sender.clone());
+        let (by, cause) = (Actor::agent(&issued.agent), self.cause.clone());
+        tokio::spawn(async move {
+            let now = inner.journal.now();
+            let says = match inner.gate.redeem(&issued, now) {
+                Ok(effect) => match inner.provider.perform(&effect).await {
+                    Ok(receipt) => Says::Done { receipt },
+                    Err(error) => says_of(error),
+                },
+                Err(refused) => {
+                    refusal(&inner.journal, &cause, &issued, &refused, now).await;
+                    Says::Failed { because: refused.to_string(), retryable: false }
+                }
+            };
+            let how = if matches!(says, Says::Done { .. }) { TicketMove::Complete } else { TicketMove::Fail };
+            inner.gate.finish(&issued.ticket, &issued.agent, how);
+            let answer = Answer { says, epoch: order.epoch, step: order.step, ticket: order.ticket };
+            // A run that is gone has ended without this answer, or the process is about to.
+            drop(sender.send(Told { signal: Signal::Answered(answer), by, reply: None }).await);
+        });
+    }
+
+    fn probe(&self, order: Order) {
+        let Some(deed) = self.run.deed(&order.step, order.leg) else { return };
+        let (verb, resource) = (deed.verb.to_owned(), deed.resource.to_owned());
+        let (inner, sender) = (self.inner.clone(), self.sender.clone());
+        tokio::spawn(async move {
+            let answer = inner.provider.probe(&order.effect_key, &verb, &resource).await;
+            let signal = Signal::Probed { answer, epoch: order.epoch, step: order.step };
+            drop(sender.send(Told { signal, by: Actor::system("pipeline"), reply: None }).await);
+        });
+    }
+
+    fn observe(&self) {
+        let (inner, sender, context) = (self.inner.clone(), self.sender.clone(), self.context.clone());
+        tokio::spawn(async move {
+            let world = match &context.component {
+                Some(component) => inner.provider.observe(component).await.unwrap_or_default(),
+                None => writ_core::World::default(),
+            };
+            let signal = Signal::WindowOpened { world: writ_intent::world_digest(&world) };
+            drop(sender.send(Told { signal, by: Actor::system("pipeline"), reply: None }).await);
+        });
+    }
+}
+
+/// A refused redemption is an entry of its own, whatever the run makes of it.
+async fn refusal(journal: &Journal, cause: &Cause, issued: &Issued, refused: &RedeemRefused, at: Timestamp) {
+    let refusal = Refusal {
+        because: refused.to_string(),
+        code: refused.code().to_owned(),
+        resource: issued.resource.clone(),
+        verb: issued.verb.clone(),
+    };
+    let event = AgentEvent { agent: issued.agent.clone(), at, what: AgentChange::Refused(refusal) };
+    let draft = event.draft(&Actor::agent(&issued.agent));
+    if let Err(error) = journal.commit(cause, Batch::of(vec![draft])).await {
+        tracing::error!(error = &error as &dyn std::error::Error, "a refusal was not recorded");
+    }
+}
+
+fn says_of(error: ProviderError) -> Says {
+    match error {
+        ProviderError::Refused { because, .. } => Says::Failed { because, retryable: false },
+        ProviderError::Failed { because, .. } => Says::Failed { because, retryable: true },
+        ProviderError::Unclear { because, .. } => Says::Unclear { because },
+    }
+}
+
+/// Streams of runs that had not ended when the journal was last written.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(crate) async fn live_in_journal(journal: &Journal) -> Result<Vec<RunId>, LedgerError> {
+    let (mut runs, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let page = journal.ledger().views("live", "run/", after.as_deref(), 500).await?;
+        runs.extend(page.iter().filter_map(|(key, _)| key.strip_prefix("run/")?.parse().ok()));
+        match page.last() {
+            Some((key, _)) if page.len() == 500 => after = Some(key.clone()),
+            _ => return Ok(runs),
+        }
+    }
+}
+
+/// The entry that a stream begins with.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(crate) async fn first_entry(journal: &Journal, stream: &str) -> Result<Option<Entry>, LedgerError> {
+    journal.ledger().stream(stream, 0, 1).await?.first().map(entry_of).transpose()
+}

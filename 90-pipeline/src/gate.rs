@@ -1,0 +1,526 @@
+//! The gate: policy is asked, an agent is found, and only here is a permit signed. An agent that redeems one comes back here
+//! before it reaches a provider.
+
+use crate::commit::Expect;
+use crate::context::RunContext;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use writ_agents::{
+    Agent, GateView, KILL_SWITCH_STREAM, KillSwitches, Need, NoAgent, RedeemRefused, Roster, TicketMove, TicketOrder,
+    Tickets, Unfit, Usage, assign, redeem,
+};
+use writ_automation::{ApprovalTerms, Ask, Deed, Grant, HeldBy, Hold, Run, Signal};
+use writ_core::{
+    AgentId, ApprovalId, Decision, Digest, Effect, EffectKey, Entropy, Finding, Obligation, Permit, PermitId, Place, Redemption,
+    RuleId, SealedPermit, Severity, Signer, Stage, TicketId, Timestamp,
+};
+use writ_policy::{Bundle, Judgement, Question};
+use writ_seal::{canonical, seal_permit, sha256, sign_redemption};
+
+/// How much longer than the step's own timeout a lease lasts, so that a late outcome is told apart from a lost one.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// How long people have to answer when policy asks for them.
+const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
+
+/// When a step that nobody may do right now is asked for again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How far back the gate remembers what it granted, for rate limits and cool-downs.
+const REMEMBERED: Duration = Duration::from_secs(3_600);
+
+/// What evaluates rules: a decision is replayed with the same.
+const ENGINE: &str = concat!("cel 0.15.0 behind writ-expr ", env!("CARGO_PKG_VERSION"));
+
+/// The stream of policy sets, which every decision has read.
+pub(crate) const POLICY_STREAM: &str = "policy/set";
+
+/// What the gate granted for one step: everything that carrying it out needs.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// Who may do it.
+    pub agent: AgentId,
+    /// The policy decision, as canonical bytes: facts, verdict, digests of bundle and engine.
+    pub decision: Vec<u8>,
+    /// The epoch.
+    pub epoch: u64,
+    /// The idempotency key.
+    pub key: EffectKey,
+    /// The verb's parameters.
+    pub params: Value,
+    /// The signed order.
+    pub permit: SealedPermit,
+    /// What it is done to.
+    pub resource: String,
+    /// The step.
+    pub step: writ_core::StepKey,
+    /// The ticket.
+    pub ticket: TicketId,
+    /// The provider's verb.
+    pub verb: String,
+}
+
+/// What the gate knows of the world around it; all of it is the fold of entries.
+pub struct GateState {
+    /// The policies in force.
+    pub bundle: Arc<Bundle>,
+    /// Version of the stream that they were read from.
+    pub policy_version: u64,
+    /// The agents.
+    pub roster: Roster,
+    /// Kill switches.
+    pub switches: KillSwitches,
+    /// Version of the stream that they were read from.
+    pub switch_version: u64,
+    /// Tickets and the newest epoch of each resource.
+    pub tickets: Tickets,
+    /// Whether changes are frozen.
+    pub maintenance: bool,
+    usage: BTreeMap<AgentId, Usage>,
+    granted: VecDeque<(Timestamp, String, String)>,
+}
+
+impl GateState {
+    /// A gate that knows its policies and agents and has granted nothing yet.
+    #[must_use]
+    pub fn new(bundle: Arc<Bundle>, roster: Roster) -> Self {
+        Self {
+            bundle,
+            policy_version: 0,
+            roster,
+            switches: KillSwitches::default(),
+            switch_version: 0,
+            tickets: Tickets::new(),
+            maintenance: false,
+            usage: BTreeMap::new(),
+            granted: VecDeque::new(),
+        }
+    }
+
+    /// Takes in what was granted before a restart: the resource's epoch, and that the action was done then.
+    pub fn remember(&mut self, at: Timestamp, action: &str, resource: &str, epoch: u64) {
+        self.tickets.raise_epoch(resource, epoch);
+        self.granted.push_back((at, action.to_owned(), resource.to_owned()));
+    }
+}
+
+/// See the module.
+pub struct Gate {
+    signer: Arc<dyn Signer>,
+    entropy: Arc<dyn Entropy>,
+    /// Keys of agents that live in this process.
+    agents: HashMap<AgentId, Arc<dyn Signer>>,
+    state: Mutex<GateState>,
+}
+
+/// A judgement with the bytes that are kept of it.
+pub(crate) struct Decided {
+    pub(crate) judgement: Judgement,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) digest: Digest,
+}
+
+impl Gate {
+    /// A gate that signs with this key.
+    #[must_use]
+    pub fn new(
+        signer: Arc<dyn Signer>,
+        entropy: Arc<dyn Entropy>,
+        agents: HashMap<AgentId, Arc<dyn Signer>>,
+        state: GateState,
+    ) -> Self {
+        Self { signer, entropy, agents, state: Mutex::new(state) }
+    }
+
+    /// What the gate knows.
+    pub fn state(&self) -> MutexGuard<'_, GateState> {
+        // Whoever panicked with it changed one field at a time; each change is complete in itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The safety streams that a grant has read: another version of them voids it.
+    #[must_use]
+    pub fn expects(&self) -> Vec<Expect> {
+        let state = self.state();
+        vec![
+            Expect { stream: POLICY_STREAM.into(), version: state.policy_version },
+            Expect { stream: KILL_SWITCH_STREAM.into(), version: state.switch_version },
+        ]
+    }
+
+    /// Judges facts at a stage, and keeps what the judgement rests on.
+    pub(crate) fn judge(
+        &self,
+        stage: Stage,
+        action: &str,
+        resource: &str,
+        facts: Value,
+        places: &BTreeMap<String, Place>,
+        now: Timestamp,
+    ) -> Decided {
+        let bundle = self.state().bundle.clone();
+        let question = Question { stage, action, resource, facts, waivers: &[], now, places };
+        let judgement = bundle.judge(&question);
+        let facts: Value = serde_json::from_slice(&judgement.facts).unwrap_or_default();
+        let kept = json!({
+            "bundle": bundle.digest(),
+            "engine": sha256(ENGINE.as_bytes()),
+            "facts": exact(&facts),
+            "stage": stage,
+            "verdict": judgement.verdict,
+        });
+        let bytes = canonical(&kept).unwrap_or_else(|_| kept.to_string().into_bytes());
+        Decided { judgement, digest: sha256(&bytes), bytes }
+    }
+
+    /// Judges a step before its run begins, as it will be judged again when it asks for its permit.
+    ///
+    /// # Errors
+    /// When no agent may do it, in words.
+    pub(crate) fn judge_step(
+        &self,
+        step: &writ_core::Step,
+        intent: &writ_core::IntentId,
+        requester: &writ_core::Actor,
+        context: &RunContext,
+        now: Timestamp,
+    ) -> Result<(Decided, Decision), String> {
+        let need = Need { action: &step.action_name, permission: &step.permission, resource: &step.resource };
+        let (agent, maintenance) = {
+            let state = self.state();
+            let found = assign(&need, &state.roster, &state.usage, &state.switches, now).map_err(|none| none.to_string())?;
+            (state.roster.get(&found.agent).cloned().ok_or("the agent is gone")?, state.maintenance)
+        };
+        let about = About {
+            action: &step.action_name,
+            class: step.class,
+            permission: &step.permission,
+            resource: &step.resource,
+            verb: &step.verb,
+            intent,
+            requester,
+            run: None,
+        };
+        let facts = action_facts(&about, &agent, context, maintenance, now);
+        let decided = self.judge(Stage::Action, &step.action_name, &step.resource, facts, &BTreeMap::new(), now);
+        let decision = decided.judgement.verdict.decision.clone();
+        Ok((decided, decision))
+    }
+
+    /// Answers a run that wants to start a step. What is granted is added to `issued`.
+    pub fn answer(
+        &self,
+        run: &Run,
+        ask: &Ask,
+        context: &RunContext,
+        now: Timestamp,
+        issued: &mut Vec<Issued>,
+    ) -> Option<Signal> {
+        let step = ask.step.clone();
+        let deed = run.deed(&ask.step, ask.leg)?;
+        let need = Need { action: deed.action, permission: deed.permission, resource: deed.resource };
+        let found = {
+            let state = self.state();
+            assign(&need, &state.roster, &state.usage, &state.switches, now)
+                .map(|assignment| state.roster.get(&assignment.agent).cloned())
+        };
+        let agent = match found {
+            Ok(Some(agent)) => agent,
+            Ok(None) => return None,
+            Err(none) => return Some(nobody(&none, step, now)),
+        };
+        let submitted = run.submitted();
+        let about = About {
+            action: deed.action,
+            class: deed.class,
+            permission: deed.permission,
+            resource: deed.resource,
+            verb: deed.verb,
+            intent: &submitted.intent,
+            requester: &submitted.requester,
+            run: Some(run.id()),
+        };
+        let facts = action_facts(&about, &agent, context, self.state().maintenance, now);
+        let decided = self.judge(Stage::Action, deed.action, deed.resource, facts, &BTreeMap::new(), now);
+        match &decided.judgement.verdict.decision {
+            Decision::Deny => {
+                return Some(Signal::PermitDenied { findings: decided.judgement.verdict.findings, step });
+            }
+            Decision::RequireApproval { count, role } if ask.approval.is_none() => {
+                let terms = ApprovalTerms {
+                    approval: ApprovalId::mint(now.millis(), self.chance()),
+                    count: *count,
+                    decision: decided.digest,
+                    expires_at: now.plus(APPROVAL_SPAN),
+                    role: role.clone(),
+                };
+                return Some(Signal::PermitNeedsApproval { step, terms });
+            }
+            Decision::Allow | Decision::RequireApproval { .. } => {}
+        }
+        if let Err(signal) = self.honour(&decided.judgement.verdict.obligations, &deed, &step, now) {
+            return Some(*signal);
+        }
+        let timeout = run.step(&ask.step).map_or(60_000, |(step, _)| step.timeout_ms);
+        let lease_until = now.plus(Duration::from_millis(timeout) + LEASE_MARGIN);
+        Some(self.grant(run, ask, &deed, &agent, decided, lease_until, now, issued))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "everything a permit is signed over comes together here and nowhere else")]
+    fn grant(
+        &self,
+        run: &Run,
+        ask: &Ask,
+        deed: &Deed<'_>,
+        agent: &Agent,
+        decided: Decided,
+        lease_until: Timestamp,
+        now: Timestamp,
+        issued: &mut Vec<Issued>,
+    ) -> Signal {
+        let step = ask.step.clone();
+        let ticket = TicketId::mint(now.millis(), self.chance());
+        let order = TicketOrder {
+            action: deed.action.to_owned(),
+            agent: agent.id.clone(),
+            decision: decided.digest,
+            effect: ask.effect_key.clone(),
+            lease_until,
+            permission: deed.permission.clone(),
+            resource: deed.resource.to_owned(),
+            run: run.id().clone(),
+            step: step.clone(),
+            verb: deed.verb.to_owned(),
+        };
+        let epoch = {
+            let mut state = self.state();
+            state.usage.entry(agent.id.clone()).or_default().given(deed.resource, now);
+            state.granted.push_back((now, deed.action.to_owned(), deed.resource.to_owned()));
+            while state.granted.front().is_some_and(|(at, _, _)| now.since(*at) > REMEMBERED) {
+                state.granted.pop_front();
+            }
+            state.tickets.issue_started(ticket.clone(), order, ask.epoch).epoch
+        };
+        let params = canonical(deed.params).map(|bytes| sha256(&bytes));
+        let permit = |params| Permit {
+            action: deed.verb.to_owned(),
+            agent: agent.id.clone(),
+            agent_key: agent.public_key.clone(),
+            decision: decided.digest,
+            effect: ask.effect_key.clone(),
+            epoch,
+            expires_at: lease_until,
+            id: PermitId::mint(now.millis(), self.chance()),
+            issued_at: now,
+            params,
+            resource: deed.resource.to_owned(),
+            ticket: ticket.clone(),
+        };
+        let sealed = params.map_err(|error| error.to_string()).map(permit).and_then(|permit| {
+            let sealed = seal_permit(&permit, &*self.signer).map_err(|error| error.to_string())?;
+            Ok((permit, sealed))
+        });
+        let (permit, sealed) = match sealed {
+            Ok(both) => both,
+            Err(because) => {
+                self.finish(&ticket, &agent.id, TicketMove::Revoke);
+                return Signal::PermitDenied { findings: vec![finding("gate", because)], step };
+            }
+        };
+        issued.push(Issued {
+            agent: agent.id.clone(),
+            decision: decided.bytes,
+            epoch,
+            key: ask.effect_key.clone(),
+            params: deed.params.clone(),
+            permit: sealed.clone(),
+            resource: deed.resource.to_owned(),
+            step: step.clone(),
+            ticket: ticket.clone(),
+            verb: deed.verb.to_owned(),
+        });
+        let permit_digest = sha256(sealed.0.as_bytes());
+        let agent = agent.id.clone();
+        Signal::PermitGranted(Grant { agent, epoch, lease_until, permit: permit.id, permit_digest, step, ticket })
+    }
+
+    /// The agent's own move: it proves that it holds the permit's key, and the gate checks everything once more, for the
+    /// kill switch may have been pulled or the ticket taken away since.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn redeem(&self, issued: &Issued, now: Timestamp) -> Result<Effect, RedeemRefused> {
+        let unknown = || RedeemRefused::UnknownAgent { agent: issued.agent.clone() };
+        let key = self.agents.get(&issued.agent).ok_or_else(unknown)?;
+        let mut nonce = [0; 16];
+        self.entropy.fill(&mut nonce);
+        let redemption = sign_redemption(&issued.permit, &issued.key, issued.epoch, nonce, &**key).map_err(|_| unknown())?;
+        self.redeem_signed(issued, redemption, now)
+    }
+
+    /// What every agent, in this process or another, goes through.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn redeem_signed(&self, issued: &Issued, redemption: Redemption, now: Timestamp) -> Result<Effect, RedeemRefused> {
+        let effect = Effect {
+            epoch: issued.epoch,
+            key: issued.key.clone(),
+            params: issued.params.clone(),
+            permit: issued.permit.clone(),
+            redemption,
+            resource: issued.resource.clone(),
+            verb: issued.verb.clone(),
+        };
+        self.check(&effect, now)?;
+        Ok(effect)
+    }
+
+    /// Checks an effect that an agent asks for, and uses its nonce up.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn check(&self, effect: &Effect, now: Timestamp) -> Result<Permit, RedeemRefused> {
+        let gate_key = self.signer.public_key();
+        let mut state = self.state();
+        let GateState { roster, switches, tickets, .. } = &mut *state;
+        let view = GateView { gate_key: &gate_key, roster, switches, tickets };
+        let permit = redeem(effect, &view, now)?;
+        tickets.use_nonce(&permit.ticket, &effect.redemption.nonce);
+        Ok(permit)
+    }
+
+    /// A ticket is over.
+    pub(crate) fn finish(&self, ticket: &TicketId, agent: &AgentId, how: TicketMove) {
+        let mut state = self.state();
+        // One that was superseded meanwhile stays so.
+        if state.tickets.move_on(ticket, how).is_ok()
+            && let Some(usage) = state.usage.get_mut(agent)
+        {
+            usage.over();
+        }
+    }
+
+    /// Honours what policy demands along with an action, or says why the step cannot start.
+    fn honour(
+        &self,
+        obligations: &[Obligation],
+        deed: &Deed<'_>,
+        step: &writ_core::StepKey,
+        now: Timestamp,
+    ) -> Result<(), Box<Signal>> {
+        let hold = |by, because: String, until| Box::new(Signal::PermitHeld { hold: Hold { because, by }, step: step.clone(), until });
+        let state = self.state();
+        let before = |span: Duration| {
+            state.granted.iter().filter(move |(at, action, _)| action == deed.action && now.since(*at) < span)
+        };
+        for obligation in obligations {
+            match obligation {
+                Obligation::RateLimit { count, period_seconds } => {
+                    let period = Duration::from_secs(*period_seconds);
+                    let recent: Vec<Timestamp> = before(period).map(|(at, _, _)| *at).collect();
+                    if recent.len() >= *count as usize {
+                        let until = recent.first().copied().unwrap_or(now).plus(period);
+                        return Err(hold(HeldBy::Throttle, format!("at most {count} in {period_seconds} s"), until));
+                    }
+                }
+                Obligation::CoolDown { seconds } => {
+                    let span = Duration::from_secs(*seconds);
+                    let last = before(span).filter(|(_, _, resource)| resource == deed.resource).map(|(at, _, _)| *at).max();
+                    if let Some(last) = last {
+                        return Err(hold(HeldBy::Throttle, format!("not again within {seconds} s"), last.plus(span)));
+                    }
+                }
+                Obligation::Window { from_second, to_second } => {
+                    let second = now.micros().div_euclid(1_000_000).rem_euclid(86_400);
+                    if !(i64::from(*from_second)..i64::from(*to_second)).contains(&second) {
+                        let wait = (i64::from(*from_second) - second).rem_euclid(86_400);
+                        let until = now.plus(Duration::from_secs(wait.unsigned_abs()));
+                        return Err(hold(HeldBy::Window, "outside the window that policy sets".into(), until));
+                    }
+                }
+                Obligation::Notify { channel } => {
+                    tracing::info!(channel, action = deed.action, resource = deed.resource, "policy asks to tell somebody");
+                }
+                Obligation::DryRun | Obligation::PostCheck { .. } => {
+                    let because = format!("policy demands {obligation:?}, which cannot be honoured here");
+                    let findings = vec![finding("obligation", because)];
+                    return Err(Box::new(Signal::PermitDenied { findings, step: step.clone() }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn chance(&self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+}
+
+/// Facts with every fraction as text: what is kept must have canonical bytes.
+fn exact(facts: &Value) -> Value {
+    match facts {
+        Value::Number(number) if number.is_f64() => Value::String(number.to_string()),
+        Value::Array(items) => items.iter().map(exact).collect(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), exact(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// A finding of the gate's own, where no rule stands behind it.
+fn finding(rule: &str, message: String) -> Finding {
+    #[expect(clippy::expect_used, reason = "the two names given are ids")]
+    let rule: RuleId = rule.parse().expect("a rule id");
+    Finding { at: None, message, asks: Decision::Deny, rule, rule_at: None, severity: Severity::High, values: Vec::new(), waived_by: None }
+}
+
+/// Nobody may do it: held while that may pass, denied when it cannot.
+fn nobody(none: &NoAgent, step: writ_core::StepKey, now: Timestamp) -> Signal {
+    let stopped = none.why.iter().any(|(_, unfit)| matches!(unfit, Unfit::Stopped(_)));
+    let by = if stopped { HeldBy::KillSwitch } else { HeldBy::NoAgent };
+    if stopped || none.passes() {
+        return Signal::PermitHeld { hold: Hold { because: none.to_string(), by }, step, until: now.plus(ASK_AGAIN) };
+    }
+    Signal::PermitDenied { findings: vec![finding("no-agent", none.to_string())], step }
+}
+
+/// What policy is asked about at the stage `action`.
+struct About<'a> {
+    action: &'a str,
+    class: writ_core::EffectClass,
+    permission: &'a writ_core::Permission,
+    resource: &'a str,
+    verb: &'a str,
+    intent: &'a writ_core::IntentId,
+    requester: &'a writ_core::Actor,
+    run: Option<&'a writ_core::RunId>,
+}
+
+/// What policy may read about a step.
+fn action_facts(about: &About<'_>, agent: &Agent, context: &RunContext, maintenance: bool, now: Timestamp) -> Value {
+    let mut facts = json!({
+        "action": {
+            "name": about.action, "verb": about.verb, "class": about.class, "resource": about.resource,
+            "origin": context.origin.word(), "permission": about.permission,
+        },
+        "agent": {"id": agent.id, "type": agent.kind, "permissions": agent.permissions},
+        "requester": {"id": about.requester.id, "kind": about.requester.kind, "roles": context.roles},
+        "intent": {"id": about.intent, "environment": context.environment},
+        "now": writ_policy::facts::now(now),
+        "maintenance": maintenance,
+    });
+    if let Some(run) = about.run {
+        facts["run"] = json!({"id": run});
+    }
+    if let Some(component) = &context.component {
+        facts["action"]["component"] = json!(component);
+    }
+    if let Some(remedy) = &context.remedy {
+        facts["remedy"] = remedy.clone();
+    }
+    facts
+}

@@ -1,0 +1,26 @@
+//! Readers of the files people write, for faces: the layers' own, gathered so that a face imports the pipeline alone.
+
+use std::path::Path;
+
+pub use writ_agents::AgentSpec;
+pub use writ_contracts::{Contract, Needs, Registry, comparison, matrix, read_contract, read_needs};
+pub use writ_intent::{Manifest, Platform, manifest_schema, platform_schema, read_manifest, read_platform};
+pub use writ_policy::{Bundle, TrialReport, is_test_file, run_tests};
+pub use writ_text::{Problem, render, to_yaml};
+
+/// Reads an agents file.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read_agents(file: &str, bytes: &[u8]) -> Result<Vec<AgentSpec>, Vec<Problem>> {
+    let node = writ_text::read(file, bytes, &writ_text::Limits::default())?;
+    writ_agents::read_agents(&node)
+}
+
+/// Reads a file that a person named, within the bounds of what a document may be.
+///
+/// # Errors
+/// When it is missing, no plain file, or too large.
+pub fn load(path: &Path) -> Result<Vec<u8>, Problem> {
+    writ_text::load(path, &writ_text::Limits::default())
+}

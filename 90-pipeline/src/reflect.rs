@@ -1,0 +1,452 @@
+//! Feedback: what was recorded in a period becomes figures and recommendations; an approved recommendation becomes a new
+//! version of its intent, which enters by the front door; later it is judged by what it brought.
+
+use crate::approvals::Principal;
+use crate::commit::{Batch, Cause, CommitError, Expect};
+use crate::context::Origin;
+use crate::heal::error_chain;
+use crate::journal::decode as entry_of;
+use crate::pipeline::{Pipeline, PipelineError};
+use crate::submit::SubmitError;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use writ_core::{Actor, Entry, Event, Filter, IncidentId, IntentId, LedgerError, Timestamp, Window};
+use writ_feedback::{
+    AttemptOutcome, AttemptRecord, Better, Evidence, FeedbackEvent, Figures, History, IncidentRecord, Interval, Made, Move,
+    Moved, Patch, Prediction, Proposal, Recommendation, RunKind, RunOutcome, RunRecord, Settings, State, Targets, Verdict,
+    WhatIf, WindowRecord, collected_draft, document, insights, judge, mtbf_interval, patch_text, recommend,
+    recommendations_document,
+};
+use writ_intent::{Intent, Platform, read_manifest, translate};
+use writ_self_healing::{HealEvent, Verification, decode as heal_event};
+
+/// How long a recommendation may be approved.
+const STANDS: Duration = Duration::from_secs(30 * 86_400);
+
+/// Entries of one kind in one period at the most.
+const ENTRIES_MAX: usize = 200_000;
+
+/// Why feedback could not be collected or acted upon.
+#[derive(Debug, thiserror::Error)]
+pub enum ReflectError {
+    /// No intent is in force, so there is nothing to look back on.
+    #[error("no intent is in force; there is nothing to look back on")]
+    Nothing,
+    /// There is no such recommendation.
+    #[error("there is no recommendation `{id}`")]
+    Unknown {
+        /// What was asked for.
+        id: String,
+    },
+    /// It may not be approved, or not by this person, or not any more.
+    #[error("the approval is refused")]
+    Refused(#[from] writ_feedback::Refused),
+    /// It is not at that point.
+    #[error("the recommendation does not do that now")]
+    Illegal(#[from] writ_feedback::IllegalMove),
+    /// The patch does not fit the manifest.
+    #[error("the patch cannot be applied")]
+    Patch(#[from] writ_feedback::PatchError),
+    /// The patched intent does not get through the front door.
+    #[error("the changed intent is not accepted")]
+    Submit(#[from] SubmitError),
+    /// What was recorded cannot be read.
+    #[error("what was recorded cannot be read")]
+    Pipeline(#[from] PipelineError),
+    /// The journal could not be read.
+    #[error("the journal cannot be read")]
+    Ledger(#[from] LedgerError),
+    /// Nothing could be recorded.
+    #[error("the journal takes nothing")]
+    Commit(#[from] CommitError),
+}
+
+impl Pipeline {
+    /// Looks back over a period: the source's `feedback:` document with real figures, and recommendations, which are recorded
+    /// as made by whoever asked. Recommendations whose time has come are judged on the way.
+    ///
+    /// # Errors
+    /// When nothing is in force, or the journal fails.
+    pub async fn reflect(&self, span: Duration, by: &Principal) -> Result<Value, ReflectError> {
+        let (intent, text) = self.intent_in_force(None).await?.ok_or(ReflectError::Nothing)?;
+        let to = self.journal().now();
+        let judged = self.judge_due(to).await?;
+        let history = self.history(&intent, to.minus(span), to).await?;
+        let figures = Figures::of(&history);
+        let next = self.next_number().await?;
+        let settings = Settings { verify_seconds: span.as_secs().max(1), ..Settings::default() };
+        let found = {
+            let predict = |patch: Option<&Patch>| prediction(&intent, &text, &self.platform(), &history, patch);
+            let what_if = WhatIf { predict: &predict, backtest: &|_| None };
+            recommend(&history, &figures, &intent.digest(), next, &settings, &what_if)
+        };
+        let found = self.new_ones(found).await?;
+        let mut drafts = vec![collected_draft(&intent.id, &figures, &Actor::human(&by.id))];
+        for one in &found {
+            drafts.extend(made(one, to, by));
+        }
+        self.journal().commit(&self.journal().new_cause(), Batch::of(drafts)).await?;
+        let mut all = document(&figures, &insights(&history, &figures));
+        all["recommendations"] = recommendations_document(&found)["recommendations"].clone();
+        all["judged"] = json!(judged);
+        Ok(all)
+    }
+
+    /// Recommendations that say what no open one says already.
+    async fn new_ones(&self, found: Vec<Recommendation>) -> Result<Vec<Recommendation>, ReflectError> {
+        let mut open = Vec::new();
+        for (_, proposal, _) in self.proposals().await? {
+            if matches!(proposal.state, State::Draft | State::Active | State::Claimed { .. }) {
+                open.push((proposal.recommendation.kind, proposal.recommendation.patch.map(|patch| patch.ops)));
+            }
+        }
+        let is_new = |one: &Recommendation| {
+            let ops = one.patch.as_ref().map(|patch| patch.ops.clone());
+            !open.contains(&(one.kind, ops))
+        };
+        Ok(found.into_iter().filter(is_new).collect())
+    }
+
+    async fn next_number(&self) -> Result<u32, LedgerError> {
+        let known = self.journal().ledger().views("recommendations", "OPT-", None, 10_000).await?;
+        let numbers = known.iter().filter_map(|(key, _)| key.trim_start_matches("OPT-").parse::<u32>().ok());
+        Ok(numbers.max().unwrap_or(0) + 1)
+    }
+
+    /// The intent that is in force, with its manifest's text: the one named, or the first by id.
+    async fn intent_in_force(&self, wanted: Option<&IntentId>) -> Result<Option<(Intent, String)>, ReflectError> {
+        for (key, doc) in self.journal().ledger().views("intents", "", None, 10_000).await? {
+            let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
+            if wanted.is_some_and(|wanted| wanted.as_str() != key) {
+                continue;
+            }
+            let manifest = doc.get("applied_manifest").and_then(Value::as_str).and_then(|text| text.parse().ok());
+            let Some(manifest) = manifest else { continue };
+            let Some(text) = self.journal().ledger().attachment(&manifest).await? else { continue };
+            if let Ok(read) = read_manifest("manifest", &text) {
+                return Ok(Some((read.intent, String::from_utf8_lossy(&text).into_owned())));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Everything that was recorded of an intent in a period.
+    async fn history(&self, intent: &Intent, from: Timestamp, to: Timestamp) -> Result<History, ReflectError> {
+        let platform = self.platform();
+        let translation = translate(intent, &platform).ok();
+        let wanted = &intent.requirements;
+        let cores = translation.as_ref().map(|found| u64::from(found.layout.instance_type.cores) * 1_000);
+        Ok(History {
+            from,
+            to,
+            targets: Targets {
+                intent: intent.id.clone(),
+                version: self.latest_version(&intent.id).await?,
+                availability_ppm: wanted.availability_ppb.map(|ppb| ppb / 1_000),
+                latency_p95_us: wanted.latency_p95_us,
+                min_instances: wanted.min_instances.map(u64::from),
+                max_instances: wanted.max_instances.map(u64::from),
+                cpu_millicores: cores,
+            },
+            runs: self.runs_between(from, to).await?,
+            incidents: self.incidents_between(from, to).await?,
+            windows: self.windows_between(from, to).await?,
+        })
+    }
+
+    async fn entries_between(&self, kind: &str, from: Timestamp, to: Timestamp) -> Result<Vec<Entry>, ReflectError> {
+        let wanted =
+            Filter { kind: Some(kind.to_owned()), from_time: Some(from), to_time: Some(to), ..Filter::default() };
+        let stored = self.journal().ledger().query(&wanted, ENTRIES_MAX).await?;
+        Ok(stored.iter().map(entry_of).collect::<Result<Vec<_>, _>>()?)
+    }
+
+    async fn windows_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<WindowRecord>, ReflectError> {
+        let entries = self.entries_between("telemetry.window/1", from, to).await?;
+        let record = |entry: Entry| {
+            let window: Window = serde_json::from_value(entry.body).ok()?;
+            Some(WindowRecord { entry: entry.event_id, window })
+        };
+        Ok(entries.into_iter().filter_map(record).collect())
+    }
+
+    async fn runs_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<RunRecord>, ReflectError> {
+        let ends = [
+            ("run.succeeded/1", RunOutcome::Succeeded),
+            ("run.failed/1", RunOutcome::Failed),
+            ("run.rolled_back/1", RunOutcome::Failed),
+            ("run.cancelled/1", RunOutcome::Cancelled),
+        ];
+        let mut records = Vec::new();
+        for (kind, outcome) in ends {
+            for entry in self.entries_between(kind, from, to).await? {
+                let Some(id) = entry.stream.strip_prefix("run/") else { continue };
+                let doc = self.journal().doc("runs", id).await?.unwrap_or_default();
+                let since = doc.get("since").and_then(Value::as_str).and_then(|text| text.parse().ok());
+                let origin = doc.pointer("/context/origin").and_then(Value::as_str).unwrap_or("intent");
+                let kind = match origin {
+                    "remedy" => RunKind::Remedy,
+                    "scaling" => RunKind::Scaling,
+                    _ => RunKind::Deployment,
+                };
+                if let (Some(started_at), Ok(run)) = (since, id.parse()) {
+                    let ended_at = entry.timestamp;
+                    records.push(RunRecord { entry: entry.event_id, run, kind, outcome, started_at, ended_at });
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    async fn incidents_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<IncidentRecord>, ReflectError> {
+        let mut records: BTreeMap<IncidentId, IncidentRecord> = BTreeMap::new();
+        let mut actions: BTreeMap<IncidentId, String> = BTreeMap::new();
+        for entry in self.entries_between("incident.", from, to).await? {
+            let Ok(event) = heal_event(&entry.kind, &entry.body) else { continue };
+            let Some(id) = event.incident().cloned() else { continue };
+            match &event {
+                HealEvent::Opened(opened) => {
+                    let record = IncidentRecord {
+                        entry: entry.event_id.clone(),
+                        incident: id.clone(),
+                        symptom: opened.symptom.name().to_owned(),
+                        onset_at: opened.onset_at,
+                        opened_at: opened.at,
+                        over_at: None,
+                        attempts: Vec::new(),
+                        escalated: false,
+                    };
+                    records.insert(id.clone(), record);
+                }
+                HealEvent::Proposed(proposed) => {
+                    actions.insert(id.clone(), proposed.remedy.action.name().to_owned());
+                }
+                _ => {}
+            }
+            let Some(record) = records.get_mut(&id) else { continue };
+            match &event {
+                HealEvent::Verified(verified) => record.attempts.push(AttemptRecord {
+                    entry: entry.event_id.clone(),
+                    action: actions.get(&id).cloned().unwrap_or_default(),
+                    outcome: match verified.outcome {
+                        Verification::Succeeded => AttemptOutcome::Succeeded,
+                        Verification::Failed => AttemptOutcome::Failed,
+                        Verification::Inconclusive => AttemptOutcome::Inconclusive,
+                    },
+                }),
+                HealEvent::Resolved(resolved) => record.over_at = Some(resolved.at),
+                HealEvent::Closed(closed) => record.over_at = Some(closed.at),
+                HealEvent::Escalated(_) => record.escalated = true,
+                _ => {}
+            }
+        }
+        Ok(records.into_values().collect())
+    }
+
+    /// All recommendations as they stand, with their last entries.
+    async fn proposals(&self) -> Result<Vec<(u64, Proposal, Cause)>, ReflectError> {
+        let mut all = Vec::new();
+        for (key, _) in self.journal().ledger().views("recommendations", "", None, 10_000).await? {
+            if let Some(found) = self.proposal(&key).await? {
+                all.push(found);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn proposal(&self, id: &str) -> Result<Option<(u64, Proposal, Cause)>, ReflectError> {
+        let entries = self.journal().stream(&format!("recommendation/{id}")).await?;
+        let mut found: Option<Proposal> = None;
+        for entry in &entries {
+            let event = writ_feedback::decode(&entry.kind, &entry.body).map_err(|error| {
+                PipelineError::Recorded { of: "a recommendation", because: error_chain(&error) }
+            })?;
+            match event {
+                FeedbackEvent::Made(made) => {
+                    let Made { author, digest, expires_at, recommendation, .. } = *made;
+                    found = Some(Proposal { recommendation, author, digest, expires_at, state: State::Draft });
+                }
+                FeedbackEvent::Moved(moved) => {
+                    if let Some(proposal) = &mut found {
+                        proposal.apply(&moved.step)?;
+                    }
+                }
+            }
+        }
+        let last = entries.last();
+        let cause = last.map(|entry| Cause { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) });
+        Ok(found.zip(cause).map(|(proposal, cause)| (entries.len() as u64, proposal, cause)))
+    }
+
+    async fn move_on(
+        &self,
+        version: u64,
+        proposal: &Proposal,
+        cause: &Cause,
+        step: Move,
+        evidence: Vec<Evidence>,
+        by: &Actor,
+    ) -> Result<Cause, ReflectError> {
+        let id = &proposal.recommendation.id;
+        let moved = Moved { at: self.journal().now(), evidence, recommendation: id.clone(), step };
+        let expects = vec![Expect { stream: format!("recommendation/{id}"), version }];
+        let batch = Batch { expects, ..Batch::of(vec![FeedbackEvent::Moved(moved).draft(by)]) };
+        let receipt = self.journal().commit(cause, batch).await?;
+        Ok(Cause { trace: cause.trace.clone(), event: receipt.last_event() })
+    }
+
+    /// Approves a recommendation and carries it out: the patched manifest becomes a new version of its intent.
+    ///
+    /// # Errors
+    /// When it is stale, self-made or over, or the new version is not accepted.
+    pub async fn approve_recommendation(&self, id: &str, by: &Principal) -> Result<Value, ReflectError> {
+        let unknown = || ReflectError::Unknown { id: id.to_owned() };
+        let (version, proposal, cause) = self.proposal(id).await?.ok_or_else(unknown)?;
+        let patch = proposal.recommendation.patch.clone();
+        let target = patch.as_ref().and_then(|patch| patch.target.strip_prefix("intent/")?.parse().ok());
+        let (intent, text) = self.intent_in_force(target.as_ref()).await?.ok_or(ReflectError::Nothing)?;
+        let (actor, now) = (Actor::human(&by.id), self.journal().now());
+        let step = proposal.approve(&actor, &proposal.digest, &intent.digest(), now)?;
+        let cause = self.move_on(version, &proposal, &cause, step, Vec::new(), &actor).await?;
+        let patch = patch.ok_or_else(unknown)?;
+        let changed = patched(&text, &patch)?;
+        let submitted = self.submit("recommendation", changed.as_bytes(), by, None, Origin::Feedback).await;
+        let accepted = match submitted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                self.move_on(version + 1, &proposal, &cause, Move::Refuse, Vec::new(), &actor).await?;
+                return Err(error.into());
+            }
+        };
+        let digest = accepted.prepared.manifest.intent.digest();
+        let cause = self.move_on(version + 1, &proposal, &cause, Move::Apply { changed: digest }, Vec::new(), &actor).await?;
+        let since = self.journal().now();
+        let span = proposal.recommendation.verify.as_ref().map_or(86_400, |verify| verify.window_seconds);
+        let watch = Move::Watch { since, until: since.plus(Duration::from_secs(span)) };
+        self.move_on(version + 2, &proposal, &cause, watch, Vec::new(), &Actor::system("feedback")).await?;
+        Ok(json!({
+            "recommendation": id,
+            "intent": intent.id,
+            "version": accepted.prepared.version,
+            "run": accepted.run,
+            "changes": patch.ops,
+        }))
+    }
+
+    /// Dismisses a recommendation.
+    ///
+    /// # Errors
+    /// When it is past that.
+    pub async fn reject_recommendation(&self, id: &str, by: &Principal, _reason: &str) -> Result<Value, ReflectError> {
+        let unknown = || ReflectError::Unknown { id: id.to_owned() };
+        let (version, proposal, cause) = self.proposal(id).await?.ok_or_else(unknown)?;
+        proposal.state.clone().after(&Move::Dismiss)?;
+        self.move_on(version, &proposal, &cause, Move::Dismiss, Vec::new(), &Actor::human(&by.id)).await?;
+        Ok(json!({"recommendation": id, "state": "dismissed"}))
+    }
+
+    /// Judges every recommendation whose time of watching is over: realised against expected.
+    async fn judge_due(&self, now: Timestamp) -> Result<Vec<Value>, ReflectError> {
+        let mut told = Vec::new();
+        for (version, proposal, cause) in self.proposals().await? {
+            let State::Verifying { since, until } = proposal.state else { continue };
+            if now < until {
+                continue;
+            }
+            let one = &proposal.recommendation;
+            let before = shares(&self.windows_between(one.from, one.to).await?);
+            let after = shares(&self.windows_between(since, until).await?);
+            let benefit = one.benefits.iter().find(|benefit| benefit.unit == "ppm");
+            let expected = benefit.map_or(0, |benefit| benefit.expected);
+            let effect = judge(&before, &after, Better::Higher, expected);
+            let step = match effect.verdict {
+                Verdict::Realised => Move::Realise,
+                Verdict::Missed | Verdict::Worse | Verdict::Unknown => Move::Miss,
+            };
+            let metric = benefit.map_or_else(|| "availability".to_owned(), |benefit| benefit.name.clone());
+            let evidence = vec![Evidence { expected, metric, realised: effect.shift.map(Into::into) }];
+            told.push(json!({
+                "recommendation": one.id, "outcome": step.label(), "expected_ppm": expected,
+                "realised_ppm": effect.shift.map(|shift| json!({"estimate": shift.estimate, "low": shift.low, "high": shift.high})),
+            }));
+            self.move_on(version, &proposal, &cause, step, evidence, &Actor::system("feedback")).await?;
+        }
+        Ok(told)
+    }
+}
+
+/// The share of good answers of each window, in millionths.
+fn shares(windows: &[WindowRecord]) -> Vec<i64> {
+    let share = |window: &Window| {
+        let good = window.requests.checked_sub(window.errors)?;
+        i64::try_from(u128::from(good) * 1_000_000 / u128::from(window.requests.max(1))).ok()
+    };
+    windows.iter().filter(|one| one.window.requests > 0).filter_map(|one| share(&one.window)).collect()
+}
+
+/// The entries that make a recommendation: it is made, and can be approved from then on.
+fn made(one: &Recommendation, at: Timestamp, by: &Principal) -> Vec<writ_core::Draft> {
+    let Ok(digest) = writ_seal::digest_of(one) else { return Vec::new() };
+    let author = Actor::human(&by.id);
+    let made = Made { at, author: author.clone(), digest, expires_at: at.plus(STANDS), recommendation: one.clone() };
+    let active = Moved { at, evidence: Vec::new(), recommendation: one.id.clone(), step: Move::Activate };
+    let feedback = Actor::system("feedback");
+    vec![FeedbackEvent::Made(Box::new(made)).draft(&author), FeedbackEvent::Moved(active).draft(&feedback)]
+}
+
+/// The manifest with the patch in it: in place where its values stand on lines of their own, written anew where not.
+fn patched(text: &str, patch: &Patch) -> Result<String, ReflectError> {
+    let under = |ops: &[writ_feedback::Op]| -> Vec<writ_feedback::Op> {
+        let moved = |op: &writ_feedback::Op| match op {
+            writ_feedback::Op::Replace { path, value } => {
+                writ_feedback::Op::Replace { path: format!("/intent{path}"), value: value.clone() }
+            }
+            writ_feedback::Op::Add { path, value } => {
+                writ_feedback::Op::Add { path: format!("/intent{path}"), value: value.clone() }
+            }
+        };
+        ops.iter().map(moved).collect()
+    };
+    let ops = under(&patch.ops);
+    if let Ok(changed) = patch_text(text, &ops) {
+        return Ok(changed);
+    }
+    let manifest = read_manifest("manifest", text.as_bytes()).map_err(SubmitError::Invalid)?;
+    let whole = Patch { base: patch.base, ops, target: patch.target.clone() };
+    Ok(writ_text::to_yaml(&whole.apply(&manifest.written(), &patch.base)?))
+}
+
+/// What the models say of an intent, with or without a patch, at the failure rate that was seen.
+fn prediction(
+    intent: &Intent,
+    text: &str,
+    platform: &Platform,
+    history: &History,
+    patch: Option<&Patch>,
+) -> Option<Prediction> {
+    let intent = match patch {
+        Some(patch) => read_manifest("patched", patched(text, patch).ok()?.as_bytes()).ok()?.intent,
+        None => intent.clone(),
+    };
+    let chosen = translate(&intent, platform).ok()?;
+    let failures = history.incidents.iter().filter(|incident| incident.symptom == "down").count() as u64;
+    let watched = history.to.since(history.from).as_secs() * u64::from(chosen.layout.count);
+    let at = |mtbf_s: u64| {
+        // The layout stays as it was chosen; only how often an instance fails is varied.
+        let mut fixed = intent.clone();
+        fixed.requirements.availability_ppb = None;
+        fixed.requirements.min_instances = Some(chosen.layout.count);
+        let mut varied = platform.clone();
+        varied.instance_types.retain(|class| class.name == chosen.layout.instance_type.name);
+        varied.instance_types.iter_mut().for_each(|class| class.mtbf_s = mtbf_s);
+        translate(&fixed, &varied).ok().map(|found| found.predicted.availability_ppb / 1_000)
+    };
+    let (low, middle, high) = mtbf_interval(failures, watched, chosen.layout.instance_type.mtbf_s);
+    Some(Prediction {
+        availability_ppm: at(middle)?,
+        availability: Interval { low: at(low)?, high: at(high)? },
+        cost_cents: i64::try_from(chosen.predicted.cost_micros / 10_000).ok()?,
+        level_percent: 90,
+    })
+}

@@ -1,0 +1,501 @@
+//! An intent on its way in: read, judged, solved, judged again, held against contracts, and begun as a run. Everything up to
+//! the run is a plain computation that `plan` shows and `submit` records.
+
+use crate::approvals::Principal;
+use crate::commit::{Batch, Cause, CommitError, Expect};
+use crate::context::{Origin, RunContext};
+use crate::drive::DriveError;
+use crate::facts;
+use crate::gate::{Decided, POLICY_STREAM};
+use crate::pipeline::Pipeline;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use writ_automation::{ApprovalTerms, Gate as RunGate, OnFailure, Options, Submission};
+use writ_contracts::{Report, Subject, check};
+use writ_core::{
+    Actor, ApprovalId, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan, ProviderError,
+    RunId, Stage,
+};
+use writ_intent::{
+    Diff, FoundInfeasible, Infeasible, IntentEvent, Manifest, Moved, State, Submitted, TranslateError, Translated, Translation,
+    drift, infeasible_document, plan, plan_digest, plan_document, read_manifest, rollback, stream, translate,
+    translation_document, world_digest,
+};
+use writ_seal::canonical;
+use writ_text::Problem;
+
+/// How long people have to answer when policy asks for them before a plan may run.
+const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
+
+/// Why an intent does not get through the door.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The manifest is not sound.
+    #[error("the manifest has {} problems", .0.len())]
+    Invalid(Vec<Problem>),
+    /// Nothing holds everything it asks.
+    #[error("nothing holds everything that `{intent}` asks")]
+    Infeasible {
+        /// The intent.
+        intent: IntentId,
+        /// Conflicts and fixes, as a document.
+        report: Value,
+        /// The same for a terminal.
+        text: String,
+    },
+    /// Policy or contracts say no.
+    #[error("`{intent}` is denied")]
+    Denied {
+        /// The intent.
+        intent: IntentId,
+        /// What was worked out, with the reports that say why.
+        prepared: Box<Prepared>,
+    },
+    /// It is being carried out right now.
+    #[error("`{intent}` is {state}; wait for its run, or cancel it")]
+    Busy {
+        /// The intent.
+        intent: IntentId,
+        /// Where it stands.
+        state: &'static str,
+    },
+    /// What was planned is no longer what would be done.
+    #[error("the plan {planned} is stale; it would now be {found}")]
+    Stale {
+        /// The plan that was approved.
+        planned: Digest,
+        /// The plan as it would be now.
+        found: Digest,
+    },
+    /// The world could not be looked at.
+    #[error("the provider cannot say what is there")]
+    Provider(#[from] ProviderError),
+    /// The journal could not be read.
+    #[error("the journal cannot be read")]
+    Ledger(#[from] LedgerError),
+    /// Nothing could be recorded.
+    #[error("the journal takes nothing")]
+    Commit(#[from] CommitError),
+    /// The run could not begin.
+    #[error("the run cannot begin")]
+    Drive(#[from] DriveError),
+}
+
+/// Everything that is worked out before anything is done.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The version it would get.
+    pub version: u64,
+    /// The layout, and what it is predicted to do.
+    pub translation: Option<Translation>,
+    /// The whole plan.
+    pub target: Option<Plan>,
+    /// What differs from the world.
+    pub diff: Option<Diff>,
+    /// The reports of policy: for the intent, and for the plan once there is one.
+    pub reports: Vec<Value>,
+    /// What contracts say.
+    pub contracts: Option<Value>,
+    /// Whether everything said yes, or wants a person.
+    pub decision: Decision,
+    judged: Vec<(Stage, Decided)>,
+    contract_report: Option<Arc<Report>>,
+}
+
+impl std::fmt::Debug for Decided {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Decided({})", self.digest)
+    }
+}
+
+impl Clone for Decided {
+    fn clone(&self) -> Self {
+        Self { judgement: self.judgement.clone(), bytes: self.bytes.clone(), digest: self.digest }
+    }
+}
+
+impl Prepared {
+    /// The digest of what would be done: approvals and `apply` are bound to it.
+    #[must_use]
+    pub fn digest(&self) -> Option<Digest> {
+        self.diff.as_ref().map(|diff| plan_digest(&diff.plan))
+    }
+
+    /// Everything as one document: the source's `validation`, `translation` and `contract_verification`, and the plan.
+    #[must_use]
+    pub fn document(&self, pipeline: &Pipeline) -> Value {
+        let mut document = json!({
+            "intent": self.manifest.intent.id,
+            "version": self.version,
+            "decision": self.decision,
+            "validation": self.reports,
+        });
+        if let (Some(translation), Some(target), Some(diff)) = (&self.translation, &self.target, &self.diff) {
+            let platform = pipeline.platform();
+            document["translation"] = translation_document(&platform, translation)["translation"].clone();
+            document["plan"] = plan_document(target, translation)["plan"].clone();
+            document["diff"] = writ_intent::diff_document(diff)["diff"].clone();
+            document["text"] = json!(writ_intent::text(target, translation));
+            document["digest"] = json!(self.digest());
+            let back = rollback(&diff.plan, diff.plan.world);
+            document["rollback"] = json!({"text": writ_intent::tree(&back.plan), "cannot": back.cannot});
+        }
+        if let Some(contracts) = &self.contracts {
+            document["contract_verification"] = contracts["contract_verification"].clone();
+        }
+        document
+    }
+}
+
+/// What came of a submission.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// What was worked out.
+    pub prepared: Prepared,
+    /// The run that carries it out; none when nothing has to change.
+    pub run: Option<RunId>,
+}
+
+impl Pipeline {
+    /// Works out what an intent would do, and changes nothing.
+    ///
+    /// # Errors
+    /// When the manifest is unsound, nothing holds it, or the world cannot be looked at. A denial is not an error here.
+    pub async fn prepare(&self, file: &str, text: &[u8], by: &Principal) -> Result<Prepared, SubmitError> {
+        let manifest = read_manifest(file, text).map_err(SubmitError::Invalid)?;
+        let platform = self.platform();
+        let problems = manifest.check(&platform);
+        if !problems.is_empty() {
+            return Err(SubmitError::Invalid(problems));
+        }
+        let (intent, now) = (&manifest.intent, self.journal().now());
+        let version = self.latest_version(&intent.id).await? + 1;
+        let maintenance = self.gate().state().maintenance;
+        let intent_facts = facts::intent(intent, &platform, by, maintenance, now);
+        let resource = intent.id.as_str();
+        let places = facts::places(&manifest);
+        let first = self.gate().judge(Stage::Intent, "submit_intent", resource, intent_facts.clone(), &places, now);
+        let mut prepared = Prepared {
+            decision: first.judgement.verdict.decision.clone(),
+            reports: vec![first.judgement.validation()],
+            judged: vec![(Stage::Intent, first)],
+            contract_report: None,
+            contracts: None,
+            diff: None,
+            target: None,
+            translation: None,
+            version,
+            manifest,
+        };
+        if prepared.decision == Decision::Deny {
+            return Ok(prepared);
+        }
+        self.solve(&mut prepared, &intent_facts).await?;
+        Ok(prepared)
+    }
+
+    /// Solves a manifest that policy lets in, and asks policy and contracts about the solution.
+    async fn solve(&self, prepared: &mut Prepared, intent_facts: &Value) -> Result<(), SubmitError> {
+        let (intent, platform, now) = (prepared.manifest.intent.clone(), self.platform(), self.journal().now());
+        let translation = match translate(&intent, &platform) {
+            Ok(translation) => translation,
+            Err(TranslateError::Infeasible(infeasible)) => return Err(self.infeasible(&intent.id, &infeasible)),
+            Err(TranslateError::Misfit(_)) => return Err(SubmitError::Invalid(prepared.manifest.check(&platform))),
+        };
+        let world = self.provider().observe(&translation.component).await?;
+        let target = plan(&intent, &platform, &translation, prepared.version, world_digest(&world));
+        let diff = drift(&target, &world);
+        let plan_facts = facts::plan(intent_facts, &intent, &platform, &diff.plan, &translation);
+        let places = facts::places(&prepared.manifest);
+        let second = self.gate().judge(Stage::Plan, "apply_plan", intent.id.as_str(), plan_facts, &places, now);
+        let report = self.contracts_of(&target);
+        prepared.decision = prepared.decision.clone().max(second.judgement.verdict.decision.clone());
+        if !report.is_verified() {
+            prepared.decision = Decision::Deny;
+        }
+        prepared.reports.push(second.judgement.validation());
+        prepared.judged.push((Stage::Plan, second));
+        prepared.contracts = Some(report.document());
+        prepared.contract_report = Some(Arc::new(report));
+        prepared.translation = Some(translation);
+        prepared.target = Some(target);
+        prepared.diff = Some(diff);
+        Ok(())
+    }
+
+    fn infeasible(&self, intent: &IntentId, infeasible: &Infeasible) -> SubmitError {
+        let platform = self.platform();
+        SubmitError::Infeasible {
+            intent: intent.clone(),
+            report: infeasible_document(infeasible, &platform),
+            text: writ_intent::infeasible_text(infeasible, &platform),
+        }
+    }
+
+    fn contracts_of(&self, target: &Plan) -> Report {
+        let names: Vec<String> = target.actions.iter().map(|action| format!("action/{}", action.action)).collect();
+        let agents: Vec<String> =
+            self.gate().state().roster.agents().map(|agent| format!("agent/{}", agent.id)).collect();
+        let actions = names.iter().zip(&target.actions).map(|(name, action)| Subject { name, config: Some(&action.config) });
+        let subjects: Vec<Subject<'_>> =
+            actions.chain(agents.iter().map(|name| Subject { name, config: None })).collect();
+        check(&self.setup().needs, &subjects, &self.setup().registry)
+    }
+
+    /// Submits an intent: records what was worked out, and begins the run. With `planned`, only if that is still the plan.
+    ///
+    /// # Errors
+    /// As [`Pipeline::prepare`]; and when it is denied, which is recorded, or stale.
+    pub async fn submit(
+        &self,
+        file: &str,
+        text: &[u8],
+        by: &Principal,
+        planned: Option<Digest>,
+        origin: Origin,
+    ) -> Result<Accepted, SubmitError> {
+        let cause = self.journal().new_cause();
+        let prepared = match self.prepare(file, text, by).await {
+            Ok(prepared) => prepared,
+            Err(SubmitError::Infeasible { intent, report, text: told }) => {
+                self.record_infeasible(&cause, file, text, by, &intent, &report).await?;
+                return Err(SubmitError::Infeasible { intent, report, text: told });
+            }
+            Err(error) => return Err(error),
+        };
+        if let (Some(planned), Some(found)) = (planned, prepared.digest())
+            && planned != found
+        {
+            return Err(SubmitError::Stale { planned, found });
+        }
+        let intent = prepared.manifest.intent.id.clone();
+        let denied = prepared.decision == Decision::Deny;
+        let from = self.intent_state(&intent).await?;
+        let mut batch = self.opening(&prepared.manifest, prepared.version, text, by, from, denied).await?;
+        self.record_judgements(&mut batch, &prepared, denied, !(denied && is_live(from)));
+        let Some(diff) = prepared.diff.as_ref().filter(|_| !denied) else {
+            self.journal().commit(&cause, batch).await?;
+            return Err(SubmitError::Denied { intent, prepared: Box::new(prepared) });
+        };
+        if diff.plan.steps.is_empty() {
+            self.settle_unchanged(&mut batch, &prepared);
+            self.journal().commit(&cause, batch).await?;
+            self.manage(&prepared.manifest.intent, &prepared.target).await;
+            return Ok(Accepted { prepared, run: None });
+        }
+        self.moves(&mut batch, &prepared, &[State::Simulating, State::Ready, State::Executing], State::Translated);
+        let (submission, context) = self.submission(&prepared, diff, by, origin);
+        let run = self.drive().begin(submission, context, &cause, batch).await?;
+        Ok(Accepted { prepared, run: Some(run) })
+    }
+
+    fn submission(&self, prepared: &Prepared, diff: &Diff, by: &Principal, origin: Origin) -> (Submission, RunContext) {
+        let now = self.journal().now();
+        let approval = match (&prepared.decision, prepared.judged.last()) {
+            (Decision::RequireApproval { count, role }, Some((_, decided))) => Some(ApprovalTerms {
+                approval: ApprovalId::mint(now.millis(), self.journal().chance()),
+                count: *count,
+                decision: decided.digest,
+                expires_at: now.plus(APPROVAL_SPAN),
+                role: role.clone(),
+            }),
+            _ => None,
+        };
+        let chance = self.journal().chance();
+        let seed = chance.iter().fold(0_u64, |seed, byte| seed << 8 | u64::from(*byte));
+        let intent = &prepared.manifest.intent;
+        let component = prepared.translation.as_ref().map(|translation| translation.component.clone());
+        let submission = Submission {
+            gate: RunGate { approval, window_opens_at: None },
+            options: Options::new(OnFailure::Compensate, seed),
+            parent: None,
+            plan: Arc::new(diff.plan.clone()),
+            requester: Actor::human(&by.id),
+            run: RunId::mint(now.millis(), chance),
+            world: diff.plan.world,
+        };
+        let context = RunContext {
+            component,
+            environment: intent.target.environment.clone(),
+            origin,
+            roles: by.roles.clone(),
+            ..RunContext::default()
+        };
+        (submission, context)
+    }
+
+    /// The newest version of an intent; 0 when there is none.
+    pub(crate) async fn latest_version(&self, intent: &IntentId) -> Result<u64, LedgerError> {
+        let doc = self.journal().doc("intents", intent.as_str()).await?;
+        Ok(doc.and_then(|doc| doc.get("version")?.as_u64()).unwrap_or(0))
+    }
+
+    /// Where an intent stands.
+    pub(crate) async fn intent_state(&self, intent: &IntentId) -> Result<State, LedgerError> {
+        let doc = self.journal().doc("intents", intent.as_str()).await?;
+        let state = doc.and_then(|doc| serde_json::from_value(doc.get("to")?.clone()).ok());
+        Ok(state.unwrap_or(State::Draft))
+    }
+
+    /// The entries with which every submission begins. A new version that is refused leaves a live intent where it stands.
+    async fn opening(
+        &self,
+        manifest: &Manifest,
+        version: u64,
+        text: &[u8],
+        by: &Principal,
+        from: State,
+        refused: bool,
+    ) -> Result<Batch, SubmitError> {
+        let (intent, actor) = (&manifest.intent, Actor::human(&by.id));
+        let mut batch = Batch::default();
+        let kept = batch.attach(text.to_vec());
+        let submitted = Submitted {
+            environment: intent.target.environment.clone(),
+            digest: intent.digest(),
+            intent: intent.id.clone(),
+            manifest: kept,
+            kind: intent.kind,
+            version,
+        };
+        let mut draft = IntentEvent::Submitted(submitted).draft(&actor);
+        draft.body["attachments"] = json!({"manifest": kept});
+        batch.drafts.push(draft);
+        let found = self.journal().ledger().stream_version(&stream(&intent.id)).await?;
+        batch.expects.push(Expect { stream: stream(&intent.id), version: found });
+        batch.expects.push(Expect { stream: POLICY_STREAM.into(), version: self.gate().state().policy_version });
+        if refused && is_live(from) {
+            return Ok(batch);
+        }
+        if from.to(State::Validating).is_err() {
+            return Err(SubmitError::Busy { intent: intent.id.clone(), state: from.word() });
+        }
+        batch.drafts.push(moved(&intent.id, version, from, State::Validating, "submitted"));
+        Ok(batch)
+    }
+
+    fn record_judgements(&self, batch: &mut Batch, prepared: &Prepared, denied: bool, moves: bool) {
+        let (intent, version) = (&prepared.manifest.intent.id, prepared.version);
+        let step = |from, to, because: &str| moves.then(|| moved(intent, version, from, to, because));
+        for (stage, decided) in &prepared.judged {
+            let kept = batch.attach(decided.bytes.clone());
+            batch.drafts.push(policy_decided(intent, *stage, decided, kept));
+            if *stage == Stage::Intent && prepared.translation.is_some() {
+                batch.drafts.extend(step(State::Validating, State::Validated, "policy lets it in"));
+                batch.drafts.extend(step(State::Validated, State::Translating, "a layout is looked for"));
+                self.record_translation(batch, prepared);
+            }
+        }
+        if let Some(report) = &prepared.contract_report {
+            let event = writ_contracts::ContractEvent::Verified {
+                report: report.document(),
+                subject: intent.to_string(),
+                verified: report.is_verified(),
+            };
+            batch.drafts.push(event.draft(&Actor::system("contracts")));
+        }
+        if prepared.translation.is_none() {
+            batch.drafts.extend(step(State::Validating, State::Invalid, "policy denies it"));
+        } else if denied {
+            batch.drafts.extend(step(State::Translating, State::Invalid, "policy or contracts deny the plan"));
+        } else {
+            batch.drafts.extend(step(State::Translating, State::Translated, "a plan stands"));
+        }
+    }
+
+    fn record_translation(&self, batch: &mut Batch, prepared: &Prepared) {
+        let (Some(translation), Some(target)) = (&prepared.translation, &prepared.target) else { return };
+        let document = plan_document(target, translation);
+        let bytes = canonical(&json!(target)).unwrap_or_else(|_| json!(target).to_string().into_bytes());
+        let kept = batch.attach(bytes);
+        let shown = batch.attach(document.to_string().into_bytes());
+        let translated = Translated {
+            availability_ppb: translation.predicted.availability_ppb,
+            cost_micros: translation.predicted.cost_micros,
+            count: translation.layout.count,
+            instance_type: translation.layout.instance_type.name.clone(),
+            intent: target.intent.clone(),
+            plan: kept,
+            platform: translation.platform_digest,
+            version: prepared.version,
+            zones: translation.layout.zones(),
+        };
+        let mut draft = IntentEvent::Translated(translated).draft(&Actor::system("intent"));
+        draft.body["attachments"] = json!({"plan": kept, "document": shown});
+        draft.body["component"] = json!(translation.component);
+        batch.drafts.push(draft);
+    }
+
+    fn moves(&self, batch: &mut Batch, prepared: &Prepared, states: &[State], from: State) {
+        let mut from = from;
+        for to in states {
+            batch.drafts.push(moved(&prepared.manifest.intent.id, prepared.version, from, *to, "as planned"));
+            from = *to;
+        }
+    }
+
+    /// Nothing has to change: the intent holds already.
+    fn settle_unchanged(&self, batch: &mut Batch, prepared: &Prepared) {
+        let states = [State::Ready, State::Executing, State::Active, State::Monitoring];
+        self.moves(batch, prepared, &states, State::Translated);
+    }
+
+    async fn record_infeasible(
+        &self,
+        cause: &Cause,
+        file: &str,
+        text: &[u8],
+        by: &Principal,
+        intent: &IntentId,
+        report: &Value,
+    ) -> Result<(), SubmitError> {
+        let manifest = read_manifest(file, text).map_err(SubmitError::Invalid)?;
+        let version = self.latest_version(intent).await? + 1;
+        let from = self.intent_state(intent).await?;
+        let mut batch = self.opening(&manifest, version, text, by, from, true).await?;
+        let kept = batch.attach(report.to_string().into_bytes());
+        let conflicts = report.pointer("/infeasible/conflicts").cloned().unwrap_or_default();
+        let conflicts = serde_json::from_value(conflicts).unwrap_or_default();
+        let found = FoundInfeasible { conflicts, intent: intent.clone(), report: kept, version };
+        let mut draft = IntentEvent::FoundInfeasible(found).draft(&Actor::system("intent"));
+        draft.body["attachments"] = json!({"report": kept});
+        batch.drafts.push(draft);
+        if !is_live(from) {
+            batch.drafts.push(moved(intent, version, State::Validating, State::Invalid, "nothing holds everything it asks"));
+        }
+        self.journal().commit(cause, batch).await?;
+        Ok(())
+    }
+}
+
+/// Whether an earlier version is carried out or watched.
+fn is_live(state: State) -> bool {
+    matches!(state, State::Active | State::Monitoring | State::Degraded | State::Optimizing | State::Recovering)
+}
+
+/// The entry for a move of an intent's life.
+pub(crate) fn moved(intent: &IntentId, version: u64, from: State, to: State, because: &str) -> Draft {
+    let moved = Moved { because: because.to_owned(), from, intent: intent.clone(), to, version };
+    IntentEvent::Moved(moved).draft(&Actor::system("pipeline"))
+}
+
+/// The entry for a decision of policy about an intent.
+fn policy_decided(intent: &IntentId, stage: Stage, decided: &Decided, kept: Digest) -> Draft {
+    let verdict = &decided.judgement.verdict;
+    let outcome = if verdict.decision == Decision::Deny { Outcome::Denied } else { Outcome::Success };
+    Draft {
+        action: "validate_policies".into(),
+        actor: Actor::system("policy"),
+        body: json!({
+            "stage": stage, "decision": verdict.decision, "findings": verdict.findings, "digest": decided.digest,
+            "attachments": {"decision": kept},
+        }),
+        kind: "policy.decided/1",
+        outcome,
+        resource: intent.to_string(),
+        stream: format!("decisions/{intent}"),
+    }
+}

@@ -1,0 +1,154 @@
+//! The story of anything: what led to it, and what came of it, read from the journal alone.
+
+use crate::journal::{Journal, decode};
+use serde::Serialize;
+use serde_json::Value;
+use writ_core::{Entry, Filter, LedgerError, Timestamp};
+
+/// Entries of one story at the most; the rest is one query away.
+const LINES_MAX: usize = 400;
+
+/// How far back causes are followed.
+const CHAIN_MAX: usize = 64;
+
+/// One line of a story.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// When.
+    pub at: Timestamp,
+    /// Which entry says so.
+    pub event_id: String,
+    /// The entry's place.
+    pub seq: u64,
+    /// One sentence.
+    pub text: String,
+}
+
+/// Why something is as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Story {
+    /// What was asked about, as it was found.
+    pub subject: String,
+    /// What led to it, from the first cause on.
+    pub because: Vec<Line>,
+    /// What happened to it.
+    pub then: Vec<Line>,
+    /// Whether there is more than is told.
+    pub cut: bool,
+}
+
+/// Tells the story of an id: an intent, run, incident, recommendation, approval, agent, entry, resource or process.
+/// None when the journal does not know it.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn why(journal: &Journal, id: &str) -> Result<Option<Story>, LedgerError> {
+    let id = if id == "last" { last_subject(journal).await? } else { Some(id.to_owned()) };
+    let Some(id) = id else { return Ok(None) };
+    let Some((subject, entries)) = about(journal, &id).await? else { return Ok(None) };
+    let Some(first) = entries.first() else { return Ok(None) };
+    let because = causes(journal, first).await?;
+    let cut = entries.len() > LINES_MAX;
+    let then = entries.iter().take(LINES_MAX).map(line).collect();
+    Ok(Some(Story { subject, because: because.iter().map(line).collect(), then, cut }))
+}
+
+/// The newest incident, or else the newest run.
+async fn last_subject(journal: &Journal) -> Result<Option<String>, LedgerError> {
+    for kind in ["incident.opened/1", "run.submitted/1"] {
+        let newest = Filter { kind: Some(kind.into()), newest_first: true, ..Filter::default() };
+        if let Some(stored) = journal.ledger().query(&newest, 1).await?.first() {
+            let entry = decode(stored)?;
+            return Ok(entry.stream.split_once('/').map(|(_, id)| id.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// The entries that are about an id, and what sort of thing it is.
+pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String, Vec<Entry>)>, LedgerError> {
+    if id.starts_with("evt_") {
+        let found = journal.ledger().by_event(id).await?.as_ref().map(decode).transpose()?;
+        return Ok(found.map(|entry| (format!("entry {id}"), vec![entry])));
+    }
+    for sort in ["run", "incident", "intent", "approval", "recommendation", "agent", "component", "contract", "policy"] {
+        let entries = journal.stream(&format!("{sort}/{id}")).await?;
+        if !entries.is_empty() {
+            return Ok(Some((format!("{sort} {id}"), entries)));
+        }
+    }
+    if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let trace = id.to_owned().try_into().ok();
+        return some(journal, format!("trace {id}"), Filter { trace, ..Filter::default() }).await;
+    }
+    let by_resource = Filter { resource: Some(id.to_owned()), ..Filter::default() };
+    if let Some(found) = some(journal, format!("resource {id}"), by_resource).await? {
+        return Ok(Some(found));
+    }
+    match id.parse::<u64>() {
+        Ok(process) => process_start(journal, process).await,
+        Err(_) => Ok(None),
+    }
+}
+
+async fn some(journal: &Journal, subject: String, filter: Filter) -> Result<Option<(String, Vec<Entry>)>, LedgerError> {
+    let newest = Filter { newest_first: true, ..filter };
+    let mut stored = journal.ledger().query(&newest, LINES_MAX + 1).await?;
+    stored.reverse();
+    let entries = stored.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+    Ok((!entries.is_empty()).then_some((subject, entries)))
+}
+
+/// The step whose receipt names a process id.
+async fn process_start(journal: &Journal, process: u64) -> Result<Option<(String, Vec<Entry>)>, LedgerError> {
+    let done = Filter { kind: Some("run.step_succeeded/1".into()), newest_first: true, ..Filter::default() };
+    for stored in journal.ledger().query(&done, 5_000).await? {
+        let entry = decode(&stored)?;
+        let pid = entry.body.pointer("/receipt/detail/pid").and_then(Value::as_u64);
+        if pid == Some(process) {
+            return Ok(Some((format!("process {process} ({})", entry.resource), vec![entry])));
+        }
+    }
+    Ok(None)
+}
+
+/// The entries that led to one, from the first cause on.
+pub(crate) async fn causes(journal: &Journal, entry: &Entry) -> Result<Vec<Entry>, LedgerError> {
+    let (mut chain, mut next) = (Vec::new(), entry.cause.clone());
+    while let Some(event) = next.filter(|_| chain.len() < CHAIN_MAX) {
+        let Some(stored) = journal.ledger().by_event(event.as_str()).await? else { break };
+        let cause = decode(&stored)?;
+        next = cause.cause.clone();
+        chain.push(cause);
+    }
+    chain.reverse();
+    Ok(chain)
+}
+
+fn line(entry: &Entry) -> Line {
+    Line { at: entry.timestamp, event_id: entry.event_id.to_string(), seq: entry.seq, text: sentence(entry) }
+}
+
+/// One sentence for an entry: who did what to what, what came of it, and the reason where the body has one.
+#[must_use]
+pub fn sentence(entry: &Entry) -> String {
+    let action = entry.action.replace('_', " ");
+    let mut text = format!("{} {action} {}: {}", entry.actor, entry.resource, entry.outcome);
+    if let Some(detail) = detail(&entry.body) {
+        text.push_str(" — ");
+        text.push_str(&detail);
+    }
+    text
+}
+
+/// What a body says about why, in the fields that every layer uses for it.
+fn detail(body: &Value) -> Option<String> {
+    let texts = ["because", "seen", "summary", "message", "reason_text"];
+    let said = texts.iter().find_map(|field| body.get(*field).and_then(Value::as_str)).map(str::to_owned);
+    let finding = || {
+        let finding = body.pointer("/findings/0").or_else(|| body.pointer("/denial/findings/0"))?;
+        Some(format!("{}: {}", finding.get("rule")?.as_str()?, finding.get("message")?.as_str()?))
+    };
+    let permit = || Some(format!("permit {}", body.get("permit")?.as_str()?));
+    said.or_else(finding).or_else(permit)
+}

@@ -1,0 +1,111 @@
+//! The routes, and who may use them.
+
+mod audit;
+mod intents;
+mod resources;
+mod runs;
+
+use crate::error::Failure;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::routing::{get, post};
+use std::sync::Arc;
+use writ_core::Actor;
+use writ_pipeline::{Pipeline, Principal, principal_of};
+use writ_providers::LocalProvider;
+
+/// The largest request body, in bytes: the largest manifest and some room.
+const BODY_MAX: usize = 2 << 20;
+
+/// What every route needs.
+pub struct Shared {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) provider: LocalProvider,
+}
+
+impl Shared {
+    /// Over an open installation.
+    #[must_use]
+    pub fn new(pipeline: Pipeline, provider: LocalProvider) -> Self {
+        Self { pipeline, provider }
+    }
+}
+
+pub(crate) type App = State<Arc<Shared>>;
+pub(crate) type Answer = Result<axum::Json<serde_json::Value>, Failure>;
+
+/// All routes.
+#[must_use]
+pub fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/health/live", get(async || "ok\n"))
+        .route("/api/v1/validate", post(intents::validate))
+        .route("/api/v1/plan", post(intents::plan))
+        .route("/api/v1/intents", post(intents::submit))
+        .route("/api/v1/intents/{id}/versions", get(intents::versions))
+        .route("/api/v1/runs/{id}/execution", get(runs::execution))
+        .route("/api/v1/runs/{id}/{command}", post(runs::command))
+        .route("/api/v1/approvals/{id}/{answer}", post(resources::answer))
+        .route("/api/v1/incidents/{id}/{command}", post(resources::incident))
+        .route("/api/v1/recommendations/{id}/{command}", post(resources::recommendation))
+        .route("/api/v1/feedback", post(resources::feedback))
+        .route("/api/v1/processes", get(resources::processes))
+        .route("/api/v1/monitoring", get(resources::monitoring))
+        .route("/api/v1/contracts", get(resources::contracts))
+        .route("/api/v1/policies", get(resources::policies))
+        .route("/api/v1/kill-switch", post(resources::kill_switch))
+        .route("/api/v1/why/{*id}", get(audit::why))
+        .route("/api/v1/audit/entries", get(audit::query))
+        .route("/api/v1/audit/verify", get(audit::verify))
+        .route("/api/v1/audit/evidence/{*id}", get(audit::evidence))
+        .route("/log/checkpoint", get(audit::checkpoint))
+        .route("/log/tile/{*path}", get(audit::tile))
+        .route("/log/attachment/{digest}", get(audit::attachment))
+        .route("/api/v1/{view}", get(resources::list))
+        .route("/api/v1/{view}/{id}", get(resources::one))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .fallback(async |uri: axum::http::Uri| Failure::not_found("page", uri.path()))
+        .with_state(shared)
+}
+
+/// Who asks, by bearer token.
+pub(crate) struct Caller(pub(crate) Principal);
+
+impl Caller {
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::human(&self.0.id)
+    }
+
+    /// Whoever asks must hold the role.
+    pub(crate) fn must(&self, role: &str) -> Result<(), Failure> {
+        if self.0.roles.iter().any(|held| held == role) {
+            return Ok(());
+        }
+        let detail = format!("`{}` does not hold the role `{role}`", self.0.id);
+        Err(Failure::new(StatusCode::FORBIDDEN, "forbidden", detail).hint("use a token of somebody who does, with `--as`"))
+    }
+}
+
+impl FromRequestParts<Arc<Shared>> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Failure> {
+        let refused = || {
+            Failure::new(StatusCode::UNAUTHORIZED, "unauthorised", "the request has no valid bearer token")
+                .hint("give one with `--as NAME`, or in `WRIT_TOKEN`")
+        };
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(refused)?;
+        let principal = principal_of(shared.pipeline.journal(), token).await?;
+        principal.map(Caller).ok_or_else(refused)
+    }
+}
+
+/// An id from a path, as the sort it should be.
+pub(crate) fn parsed<T: std::str::FromStr<Err = writ_core::IdError>>(text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|error: writ_core::IdError| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()))
+}
+
+pub(crate) type At = Path<String>;

@@ -1,0 +1,157 @@
+//! The journal: queries, verification, stories, evidence, and the log in the form that foreign verifiers read.
+
+use super::{Answer, App, Caller};
+use crate::error::Failure;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use serde_json::json;
+use writ_audit::{Checkpoint, TileAt};
+use writ_core::{Filter, Outcome};
+use writ_pipeline::{Trust, VerifyError, decode, evidence as evidence_of, tile as tile_of, why as why_of};
+
+/// Filters as a query string has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Wanted {
+    actor: Option<String>,
+    action: Option<String>,
+    resource: Option<String>,
+    outcome: Option<Outcome>,
+    trace: Option<String>,
+    stream: Option<String>,
+    kind: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    after: Option<u64>,
+    oldest_first: bool,
+    limit: Option<usize>,
+}
+
+pub(crate) async fn query(State(shared): App, caller: Caller, Query(wanted): Query<Wanted>) -> Answer {
+    caller.must("viewer")?;
+    let bad = |detail: String| Failure::new(StatusCode::BAD_REQUEST, "invalid", detail);
+    let time = |text: &Option<String>| {
+        text.as_ref().map(|text| text.parse::<writ_core::Timestamp>().map_err(|error| bad(error.to_string()))).transpose()
+    };
+    let limit = wanted.limit.unwrap_or(100).clamp(1, 1_000);
+    let filter = Filter {
+        from_time: time(&wanted.from)?,
+        to_time: time(&wanted.to)?,
+        trace: wanted.trace.map(TryInto::try_into).transpose().map_err(|error: writ_core::IdError| bad(error.to_string()))?,
+        actor: wanted.actor,
+        action: wanted.action,
+        resource: wanted.resource,
+        outcome: wanted.outcome,
+        stream: wanted.stream,
+        kind: wanted.kind,
+        from_seq: wanted.after,
+        newest_first: !wanted.oldest_first,
+    };
+    let found = shared.pipeline.journal().ledger().query(&filter, limit + 1).await?;
+    let entries = found.iter().take(limit).map(decode).collect::<Result<Vec<_>, _>>()?;
+    let next = if found.len() > limit { found.last().map(|stored| stored.seq) } else { None };
+    Ok(Json(json!({"items": entries, "next": next})))
+}
+
+/// A checkpoint that a client has pinned.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Pin {
+    checkpoint: Option<String>,
+}
+
+pub(crate) async fn verify(State(shared): App, caller: Caller, Query(pin): Query<Pin>) -> Answer {
+    caller.must("viewer")?;
+    let journal = shared.pipeline.journal();
+    let key = journal.key();
+    let mut pins = Vec::new();
+    let witnessed = journal.base().witness.latest().map_err(|error| Failure::internal(&error))?;
+    for note in witnessed.iter().chain(&pin.checkpoint) {
+        let checkpoint = Checkpoint::open(note, &key.name, &key);
+        pins.push(checkpoint.map_err(|error| {
+            Failure::new(StatusCode::CONFLICT, "unverified", format!("a remembered checkpoint does not hold: {error}"))
+        })?);
+    }
+    let trust = Trust { key: Some(key.clone()), pins };
+    match writ_pipeline::verify(journal.ledger(), &trust).await {
+        Ok(audit) => Ok(Json(json!({
+            "log": key.name, "size": audit.size, "root": audit.root, "attachments": audit.attachments,
+            "checkpoints": audit.checkpoints, "witness": witnessed.is_some(), "key": key.to_string(),
+        }))),
+        Err(VerifyError::Fault(fault)) => {
+            let detail = fault.to_string();
+            Err(Failure::new(StatusCode::CONFLICT, "unverified", detail).with(json!({"entry": fault.seq})))
+        }
+        Err(VerifyError::Ledger(error)) => Err(error.into()),
+    }
+}
+
+pub(crate) async fn why(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer {
+    caller.must("viewer")?;
+    let story = why_of(shared.pipeline.journal(), &id).await?;
+    story.map(|story| Json(json!(story))).ok_or_else(|| Failure::not_found("entry", &id))
+}
+
+pub(crate) async fn evidence(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer {
+    caller.must("viewer")?;
+    let bundle = evidence_of(shared.pipeline.journal(), &id).await?;
+    bundle.map(|bundle| Json(json!(bundle))).ok_or_else(|| Failure::not_found("entry", &id))
+}
+
+pub(crate) async fn checkpoint(State(shared): App) -> Result<String, Failure> {
+    let kept = shared.pipeline.journal().ledger().checkpoint(None).await?;
+    kept.map(|kept| kept.note).ok_or_else(|| Failure::not_found("checkpoint", "newest"))
+}
+
+/// `/log/tile/L/N[.p/W]` and `/log/tile/entries/N[.p/W]`, with N in groups of three digits (C2SP tlog-tiles).
+pub(crate) async fn tile(State(shared): App, caller: Caller, Path(path): Path<String>) -> Result<impl IntoResponse, Failure> {
+    caller.must("viewer")?;
+    let missing = || Failure::not_found("tile", &path);
+    let (level, rest) = path.split_once('/').ok_or_else(missing)?;
+    let (index, width) = tile_index(rest).ok_or_else(missing)?;
+    let journal = shared.pipeline.journal();
+    let bytes: Vec<u8> = if level == "entries" {
+        let stored = journal.ledger().entries(index * 256, usize::from(width)).await?;
+        if stored.len() < usize::from(width) {
+            return Err(missing());
+        }
+        let prefixed = |bytes: &Vec<u8>| {
+            let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+            [&length.to_be_bytes()[..], bytes].concat()
+        };
+        stored.iter().flat_map(|stored| prefixed(&stored.bytes)).collect()
+    } else {
+        let level = level.parse::<u8>().map_err(|_| missing())?;
+        tile_of(journal.ledger(), TileAt { level, index, width }).await?.ok_or_else(missing)?
+    };
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], Bytes::from(bytes)))
+}
+
+fn tile_index(path: &str) -> Option<(u64, u16)> {
+    let (index, width) = match path.split_once(".p/") {
+        Some((index, width)) => (index, width.parse().ok().filter(|width| (1..256).contains(width))?),
+        None => (path, 256),
+    };
+    let mut number = 0_u64;
+    for part in index.split('/') {
+        let digits = part.strip_prefix('x').unwrap_or(part);
+        if digits.len() != 3 {
+            return None;
+        }
+        number = number.checked_mul(1_000)?.checked_add(digits.parse().ok()?)?;
+    }
+    Some((number, width))
+}
+
+pub(crate) async fn attachment(State(shared): App, caller: Caller, Path(digest): Path<String>) -> Result<Bytes, Failure> {
+    caller.must("viewer")?;
+    let wanted = writ_core::Digest::from_hex(&digest);
+    let wanted = wanted.map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()))?;
+    let bytes = shared.pipeline.journal().ledger().attachment(&wanted).await?;
+    bytes.map(Bytes::from).ok_or_else(|| Failure::not_found("attachment", &digest))
+}
+

@@ -1,0 +1,183 @@
+//! Everything that is listed, and what people say about it.
+
+use super::{Answer, App, Caller, parsed};
+use crate::error::Failure;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use writ_core::{ApprovalId, IncidentId};
+use writ_pipeline::{HealSignal, KillScope};
+
+/// The views that can be listed.
+const VIEWS: [&str; 6] = ["intents", "runs", "incidents", "approvals", "recommendations", "agents"];
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Page {
+    after: Option<String>,
+    limit: usize,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { after: None, limit: 100 }
+    }
+}
+
+pub(crate) async fn list(State(shared): App, caller: Caller, Path(view): Path<String>, Query(page): Query<Page>) -> Answer {
+    caller.must("viewer")?;
+    let view = known(&view)?;
+    let limit = page.limit.clamp(1, 1_000);
+    let docs = shared.pipeline.journal().ledger().views(view, "", page.after.as_deref(), limit).await?;
+    let next = if docs.len() == limit { docs.last().map(|(key, _)| key.clone()) } else { None };
+    let items: Vec<Value> = docs.into_iter().map(|(key, doc)| item(&key, &doc)).collect();
+    Ok(Json(json!({"items": items, "next": next})))
+}
+
+pub(crate) async fn one(State(shared): App, caller: Caller, Path((view, id)): Path<(String, String)>) -> Answer {
+    caller.must("viewer")?;
+    let view = known(&view)?;
+    let doc = shared.pipeline.journal().ledger().view(view, &id).await?;
+    doc.map(|doc| Json(item(&id, &doc))).ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))
+}
+
+fn known(view: &str) -> Result<&'static str, Failure> {
+    VIEWS.into_iter().find(|known| *known == view).ok_or_else(|| Failure::not_found("list", view))
+}
+
+fn item(key: &str, doc: &[u8]) -> Value {
+    let mut doc: Value = serde_json::from_slice(doc).unwrap_or_default();
+    if let Value::Object(fields) = &mut doc {
+        fields.insert("id".into(), json!(key));
+    }
+    doc
+}
+
+/// A person's words.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Words {
+    reason: String,
+}
+
+pub(crate) async fn answer(
+    State(shared): App,
+    caller: Caller,
+    Path((id, answer)): Path<(String, String)>,
+    Json(words): Json<Words>,
+) -> Answer {
+    let id: ApprovalId = parsed(&id)?;
+    let agrees = match answer.as_str() {
+        "approve" => true,
+        "reject" => false,
+        _ => return Err(Failure::not_found("answer", &answer)),
+    };
+    let state = shared.pipeline.answer(&id, &caller.0, agrees, &words.reason).await?;
+    Ok(Json(json!({"approval": id, "state": state})))
+}
+
+pub(crate) async fn incident(
+    State(shared): App,
+    caller: Caller,
+    Path((id, command)): Path<(String, String)>,
+    Json(_): Json<Words>,
+) -> Answer {
+    caller.must("operator")?;
+    let incident: IncidentId = parsed(&id)?;
+    let by = caller.0.id.clone();
+    let signal = match command.as_str() {
+        "ack" => HealSignal::Acknowledge { incident: incident.clone(), by },
+        "close" => HealSignal::Close { incident: incident.clone(), by },
+        _ => return Err(Failure::not_found("command", &command)),
+    };
+    let doc = shared.pipeline.journal().doc("incidents", &id).await?;
+    let component = doc.and_then(|doc| doc.get("component")?.as_str()?.parse().ok());
+    let healing = component.and_then(|component| shared.pipeline.healing(&component));
+    let healing = healing.ok_or_else(|| Failure::not_found("incident", &id))?;
+    let told = healing.tell(signal).await;
+    told.map_err(|because| Failure::new(StatusCode::CONFLICT, "refused", because))?;
+    Ok(Json(json!({"incident": incident, "done": command})))
+}
+
+/// A period, in seconds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Period {
+    seconds: u64,
+}
+
+impl Default for Period {
+    fn default() -> Self {
+        Self { seconds: 7 * 86_400 }
+    }
+}
+
+pub(crate) async fn feedback(State(shared): App, caller: Caller, Json(period): Json<Period>) -> Answer {
+    caller.must("viewer")?;
+    let span = std::time::Duration::from_secs(period.seconds.clamp(1, 366 * 86_400));
+    let document = shared.pipeline.reflect(span, &caller.0).await;
+    document.map(Json).map_err(|error| Failure::of_reflect(error, &shared.pipeline))
+}
+
+pub(crate) async fn recommendation(
+    State(shared): App,
+    caller: Caller,
+    Path((id, command)): Path<(String, String)>,
+    Json(words): Json<Words>,
+) -> Answer {
+    caller.must("approver")?;
+    let done = match command.as_str() {
+        "approve" => shared.pipeline.approve_recommendation(&id, &caller.0).await,
+        "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, &words.reason).await,
+        _ => return Err(Failure::not_found("command", &command)),
+    };
+    done.map(Json).map_err(|error| Failure::of_reflect(error, &shared.pipeline))
+}
+
+pub(crate) async fn processes(State(shared): App, caller: Caller) -> Answer {
+    caller.must("viewer")?;
+    let one = |running: writ_providers::Running| {
+        json!({
+            "address": running.address.to_string(), "alive": running.alive, "component": running.component,
+            "generation": running.generation, "pid": running.pid, "slot": running.slot, "zone": running.zone,
+        })
+    };
+    let items: Vec<Value> = shared.provider.list().into_iter().map(one).collect();
+    Ok(Json(json!({"items": items, "next": null})))
+}
+
+pub(crate) async fn monitoring(State(shared): App, caller: Caller) -> Answer {
+    caller.must("viewer")?;
+    let components = shared.pipeline.components();
+    let all: Vec<Value> =
+        components.iter().filter_map(|component| Some(shared.pipeline.healing(component)?.monitoring())).collect();
+    Ok(Json(json!({"items": all, "next": null})))
+}
+
+pub(crate) async fn contracts(State(shared): App, caller: Caller) -> Answer {
+    caller.must("viewer")?;
+    Ok(Json(shared.pipeline.contracts_matrix()))
+}
+
+pub(crate) async fn policies(State(shared): App, caller: Caller) -> Answer {
+    caller.must("viewer")?;
+    Ok(Json(shared.pipeline.policies()))
+}
+
+/// What a kill switch is asked to do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Switch {
+    scope: KillScope,
+    pulled: bool,
+}
+
+pub(crate) async fn kill_switch(State(shared): App, caller: Caller, Json(switch): Json<Switch>) -> Answer {
+    caller.must("operator")?;
+    let told = switch.scope.to_string();
+    shared.pipeline.kill_switch(switch.scope, switch.pulled, &caller.actor()).await?;
+    Ok(Json(json!({"scope": told, "pulled": switch.pulled})))
+}

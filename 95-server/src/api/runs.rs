@@ -1,0 +1,83 @@
+//! Runs: their state, and what an operator can tell them.
+
+use super::{Answer, App, At, Caller, parsed};
+use crate::error::Failure;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use writ_core::RunId;
+use writ_pipeline::{RunSignal, execution as execution_of};
+
+pub(crate) async fn execution(State(shared): App, caller: Caller, Path(id): At) -> Answer {
+    caller.must("viewer")?;
+    let id: RunId = parsed(&id)?;
+    let (run, context) = shared.pipeline.drive().run(&id).await?;
+    let now = shared.pipeline.journal().now();
+    let mut document = execution_of(&run, id.as_str(), now);
+    document["run"] = json!(id);
+    document["state"] = json!(run.state().name().replace(' ', "_"));
+    document["over"] = json!(run.state().is_over());
+    document["context"] = json!(*context);
+    document["waiting"] = json!(run.waiting().map(|waiting| waiting.sentence));
+    document["steps"] = run
+        .steps()
+        .map(|(step, cell)| {
+            json!({
+                "key": step.key, "action": step.action_name, "resource": step.resource, "phase": step.phase,
+                "state": cell.state.name(), "attempts": cell.attempts,
+                "waiting": run.step_waiting(&step.key).map(|waiting| waiting.sentence),
+            })
+        })
+        .collect();
+    Ok(Json(document))
+}
+
+/// What a command may need besides its name.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Details {
+    step: Option<String>,
+    compensate: bool,
+    happened: Option<bool>,
+    reason: String,
+}
+
+pub(crate) async fn command(
+    State(shared): App,
+    caller: Caller,
+    Path((id, command)): Path<(String, String)>,
+    Json(details): Json<Details>,
+) -> Answer {
+    caller.must("operator")?;
+    let id: RunId = parsed(&id)?;
+    let step = || {
+        let text = details.step.as_deref().ok_or_else(|| {
+            Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("`{command}` needs a step")).hint("name one with `--step`")
+        })?;
+        parsed(text)
+    };
+    let signal = match command.as_str() {
+        "pause" => RunSignal::Pause,
+        "resume" => RunSignal::Resume,
+        "cancel" => RunSignal::Cancel { compensate: details.compensate },
+        "rollback" => RunSignal::Rollback,
+        "retry" => RunSignal::Retry { step: step()? },
+        "resolve" => {
+            let reason = writ_seal::sha256(details.reason.as_bytes());
+            let happened = details.happened.ok_or_else(|| {
+                Failure::new(StatusCode::BAD_REQUEST, "invalid", "`resolve` needs to know whether it happened")
+            })?;
+            RunSignal::OperatorResolved { happened, reason, step: step()? }
+        }
+        other => {
+            let detail = format!("a run cannot be told to `{}`", other.chars().take(40).collect::<String>());
+            return Err(Failure::new(StatusCode::NOT_FOUND, "not-found", detail)
+                .hint("one of pause, resume, cancel, rollback, retry, resolve"));
+        }
+    };
+    shared.pipeline.drive().tell(&id, signal, &caller.actor()).await?;
+    let (run, _) = shared.pipeline.drive().run(&id).await?;
+    Ok(Json(json!({"run": id, "state": Value::String(run.state().name().replace(' ', "_"))})))
+}

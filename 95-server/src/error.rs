@@ -1,0 +1,152 @@
+//! Problems as HTTP tells them: `application/problem+json` with a stable code. Causes inside go to the log alone.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use writ_core::LedgerError;
+use writ_pipeline::{AnswerError, CommitError, DriveError, ReflectError, SubmitError};
+
+/// A problem on its way to a client.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    hint: Option<String>,
+    more: Value,
+}
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), hint: None, more: json!({}) }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn with(mut self, more: Value) -> Self {
+        self.more = more;
+        self
+    }
+
+    pub(crate) fn not_found(what: &str, id: &str) -> Self {
+        let short: String = id.chars().take(140).collect();
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {what} `{short}`"))
+            .hint(format!("list them with `writ {what} list`"))
+    }
+
+    /// A fault of ours: the log says which, the client that there is one.
+    pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error, "a request failed inside");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "writ could not do that; its log says why")
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("problem");
+        let mut body = json!({
+            "type": format!("https://writ.dev/problems/{}", self.code), "title": title, "status": self.status.as_u16(),
+            "code": self.code, "detail": self.detail, "hint": self.hint,
+        });
+        if let (Value::Object(body), Value::Object(more)) = (&mut body, self.more) {
+            body.extend(more);
+        }
+        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+    }
+}
+
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Stale { .. } => Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("look again, and decide again"),
+            CommitError::Closed { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "closed", error.to_string())
+                .hint("writ acts on nothing until it is restarted; services keep running"),
+            CommitError::NotCanonical { .. } | CommitError::TooLarge { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<DriveError> for Failure {
+    fn from(error: DriveError) -> Self {
+        match &error {
+            DriveError::NotLive { run } => Self::not_found("run", run.as_str()),
+            DriveError::Refused { .. } => Self::new(StatusCode::CONFLICT, "refused", chain(&error)),
+            DriveError::Commit { cause, .. } => Self::from((**cause).clone()),
+            DriveError::Read { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AnswerError> for Failure {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Unknown { approval } => Self::not_found("approval", approval.as_str()),
+            AnswerError::Refused(refused) => Self::new(StatusCode::FORBIDDEN, "refused", refused.to_string()),
+            AnswerError::Commit(error) => Self::from(error),
+            AnswerError::Drive(error) => Self::from(error),
+            AnswerError::Ledger(error) => Self::from(error),
+        }
+    }
+}
+
+impl Failure {
+    /// Feedback that could not be collected or acted upon.
+    pub(crate) fn of_reflect(error: ReflectError, pipeline: &writ_pipeline::Pipeline) -> Self {
+        let refused = |error: &ReflectError| Self::new(StatusCode::CONFLICT, "refused", chain(error));
+        match error {
+            ReflectError::Unknown { id } => Self::not_found("recommendation", &id),
+            ReflectError::Refused(writ_pipeline::RecommendationRefused::Stale { .. }) => {
+                Self::new(StatusCode::CONFLICT, "stale", chain(&error)).hint("collect feedback again with `writ recommend collect`")
+            }
+            ReflectError::Nothing | ReflectError::Refused(_) | ReflectError::Illegal(_) | ReflectError::Patch(_) => refused(&error),
+            ReflectError::Submit(error) => Self::of_submit(error, pipeline),
+            ReflectError::Ledger(error) => Self::from(error),
+            ReflectError::Commit(error) => Self::from(error),
+            ReflectError::Pipeline(_) => Self::internal(&error),
+        }
+    }
+
+    /// A submission that did not get through.
+    pub(crate) fn of_submit(error: SubmitError, pipeline: &writ_pipeline::Pipeline) -> Self {
+        match error {
+            SubmitError::Invalid(problems) => {
+                let detail = format!("the manifest has {} problems", problems.len());
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with(json!({"problems": problems}))
+            }
+            SubmitError::Infeasible { intent, report, text } => {
+                let detail = format!("nothing holds everything that `{intent}` asks");
+                let mut more = report;
+                more["text"] = json!(text);
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "infeasible", detail)
+                    .hint("take one of the fixes")
+                    .with(more)
+            }
+            SubmitError::Denied { intent, prepared } => {
+                Self::new(StatusCode::FORBIDDEN, "denied", format!("`{intent}` is denied")).with(prepared.document(pipeline))
+            }
+            SubmitError::Busy { .. } => Self::new(StatusCode::CONFLICT, "refused", error.to_string()),
+            SubmitError::Stale { .. } => {
+                Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("plan again, and apply the new plan")
+            }
+            SubmitError::Provider(cause) => Self::new(StatusCode::BAD_GATEWAY, "provider", chain(&cause)),
+            SubmitError::Ledger(error) => Self::from(error),
+            SubmitError::Commit(error) => Self::from(error),
+            SubmitError::Drive(error) => Self::from(error),
+        }
+    }
+}

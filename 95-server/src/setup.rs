@@ -1,0 +1,149 @@
+//! Reading a directory of files into a setup: platform, policies, contracts, agents.
+//!
+//! ```text
+//! platform.yaml            what the organisation provides
+//! agents.yaml              agents and their permissions
+//! policies/*.yaml          bundles of rules; files that hold tests are their tests
+//! contracts/*.yaml         contracts; requirements.yaml says who needs which
+//! ```
+//! Every part but policies may be missing; what is missing has its default.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use writ_pipeline::input::{self, AgentSpec, Bundle, Needs, Platform, Problem, Registry};
+
+/// What a directory says.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// Agents.
+    pub agents: Vec<AgentSpec>,
+    /// Policies.
+    pub bundle: Arc<Bundle>,
+    /// The files they stand in.
+    pub policy_files: Vec<(String, Vec<u8>)>,
+    /// Tests of policies.
+    pub policy_tests: Vec<(String, Vec<u8>)>,
+    /// Who needs which contract.
+    pub needs: Needs,
+    /// The platform.
+    pub platform: Platform,
+    /// Contracts.
+    pub registry: Registry,
+}
+
+/// Reads a directory.
+///
+/// # Errors
+/// Everything that is wrong with its files, each with its place.
+pub fn read_files(dir: &Path) -> Result<Files, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut collect = |found: Vec<Problem>| problems.extend(found);
+    let platform = match one(dir, "platform.yaml").and_then(|file| match file {
+        Some((name, bytes)) => input::read_platform(&name, &bytes).map(Some),
+        None => Ok(None),
+    }) {
+        Ok(platform) => platform.unwrap_or_default(),
+        Err(found) => {
+            collect(found);
+            Platform::default()
+        }
+    };
+    let agents = match one(dir, "agents.yaml").and_then(|file| match file {
+        Some((name, bytes)) => input::read_agents(&name, &bytes),
+        None => Ok(Vec::new()),
+    }) {
+        Ok(agents) => agents,
+        Err(found) => {
+            collect(found);
+            Vec::new()
+        }
+    };
+    let (mut policy_files, mut policy_tests) = (Vec::new(), Vec::new());
+    match all(&dir.join("policies")) {
+        Ok(files) => {
+            for (name, bytes) in files {
+                if input::is_test_file(&name) { policy_tests.push((name, bytes)) } else { policy_files.push((name, bytes)) }
+            }
+        }
+        Err(found) => collect(found),
+    }
+    let named: Vec<(&str, &[u8])> = policy_files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    let bundle = Bundle::load(&named).map_err(&mut collect).ok();
+    let (mut contracts, mut needs) = (Vec::new(), Needs::default());
+    match all(&dir.join("contracts")) {
+        Ok(files) => {
+            for (name, bytes) in files {
+                if name.ends_with("requirements.yaml") {
+                    match input::read_needs(&name, &bytes) {
+                        Ok(read) => needs = read,
+                        Err(found) => collect(found),
+                    }
+                } else {
+                    match input::read_contract(&name, &bytes) {
+                        Ok(contract) => contracts.push(contract),
+                        Err(found) => collect(found),
+                    }
+                }
+            }
+        }
+        Err(found) => collect(found),
+    }
+    let registry = match Registry::of(contracts) {
+        Ok(registry) => registry,
+        Err(refused) => {
+            let at = |message: String| Problem::new(place(&dir.join("contracts").display().to_string()), message);
+            collect(refused.iter().map(|refused| at(refused.to_string())).collect());
+            Registry::new()
+        }
+    };
+    match bundle {
+        Some(bundle) if problems.is_empty() => {
+            let bundle = Arc::new(bundle);
+            Ok(Files { agents, bundle, policy_files, policy_tests, needs, platform, registry })
+        }
+        _ => Err(problems),
+    }
+}
+
+fn place(file: &str) -> writ_core::Place {
+    writ_core::Place { file: file.to_owned(), line: 1, column: 1 }
+}
+
+type Named = (String, Vec<u8>);
+
+/// One file, when it is there.
+fn one(dir: &Path, name: &str) -> Result<Option<Named>, Vec<Problem>> {
+    let path = dir.join(name);
+    if !path.exists() {
+        return Ok(None);
+    }
+    read(&path).map(Some)
+}
+
+fn read(path: &Path) -> Result<Named, Vec<Problem>> {
+    let bytes = input::load(path).map_err(|problem| vec![problem])?;
+    Ok((path.display().to_string(), bytes))
+}
+
+/// All YAML and JSON files of a directory and its `tests`, by name.
+fn all(dir: &Path) -> Result<Vec<Named>, Vec<Problem>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for dir in [dir.to_owned(), dir.join("tests")] {
+        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
+        paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_document(path)));
+    }
+    paths.sort();
+    let (mut files, mut problems) = (Vec::new(), Vec::new());
+    for path in paths {
+        match read(&path) {
+            Ok(file) => files.push(file),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(files) } else { Err(problems) }
+}
+
+fn is_document(path: &Path) -> bool {
+    let known = path.extension().and_then(|end| end.to_str()).is_some_and(|end| matches!(end, "yaml" | "yml" | "json"));
+    known && path.is_file()
+}

@@ -1,0 +1,209 @@
+//! Which adapter fills which port. No other file names one.
+
+use crate::setup::Files;
+use crate::state::{StateDir, StateError};
+use crate::system::{SystemClock, SystemEntropy};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use writ_core::{
+    Clock, ComponentId, Effect, EffectClass, EffectKey, Entropy, LedgerError, Observation, Probe, Provider,
+    ProviderError, Receipt, Sensor, SensorError, Signer, World,
+};
+use writ_pipeline::{Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Setup};
+use writ_providers::notify::ConsoleNotifier;
+use writ_providers::{Faces, LocalConfig, LocalProvider, OpenError as ProviderOpenError, SensorConfig};
+use writ_seal::Key;
+use writ_store::{MemoryLedger, SqliteLedger, WitnessFile};
+
+/// Why an installation does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The state directory.
+    #[error("the state directory cannot be used")]
+    State(#[from] StateError),
+    /// The database.
+    #[error("the journal's database cannot be opened")]
+    Ledger(#[from] LedgerError),
+    /// The journal.
+    #[error("the journal does not open")]
+    Journal(#[from] OpenError),
+    /// The provider.
+    #[error("the local provider does not open")]
+    Provider(#[from] ProviderOpenError),
+    /// The pipeline.
+    #[error("the pipeline does not open")]
+    Pipeline(#[from] PipelineError),
+    /// This program's own path.
+    #[error("the path of this program is not known")]
+    Program(#[source] std::io::Error),
+}
+
+/// An installation: the pipeline with the adapters that must be closed after it.
+pub struct Installation {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// The local world.
+    pub provider: LocalProvider,
+    ledger: Arc<SqliteLedger>,
+}
+
+impl Installation {
+    /// Opens the journal, the world and the pipeline of a state directory.
+    ///
+    /// # Errors
+    /// When one of them does not open; nothing has been changed in the world then.
+    pub async fn open(state: &StateDir, files: &Files) -> Result<Self, WireError> {
+        let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let origin = StateDir::origin(&state.key("log", "", &*entropy)?);
+        let log: Arc<dyn Signer> = Arc::new(state.key("log", &origin, &*entropy)?);
+        let gate: Arc<dyn Signer> = Arc::new(state.key("gate", "gate", &*entropy)?);
+        let ledger = Arc::new(SqliteLedger::open(&state.path("journal.db")).await?);
+        let foundations = Foundations {
+            ledger: ledger.clone(),
+            signer: log,
+            next_signer: None,
+            gate_key: gate.public_key(),
+            witness: Arc::new(WitnessFile::at(&state.path("witness"))),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            realm: "local".into(),
+        };
+        let journal = Journal::open(foundations).await?;
+        let face = |name: &str| vec![name.to_owned()];
+        let config = LocalConfig {
+            clock,
+            faces: Faces { launch: face("__launch"), balance: face("__balance"), sample: face("__sample") },
+            gate_key: gate.public_key(),
+            program: program()?,
+            state_dir: state.path("world"),
+        };
+        let provider = LocalProvider::open(config).await?;
+        let seen = provider.clone();
+        let ports = Ports {
+            provider: Arc::new(provider.clone()),
+            sense: Arc::new(move |component: &ComponentId| {
+                Arc::new(seen.sensor(component.clone(), SensorConfig::default())) as Arc<dyn Sensor>
+            }),
+            notifier: Arc::new(ConsoleNotifier::file(state.path("notifications.log"))),
+            gate_signer: gate,
+        };
+        let key = |id: &str| state.key(&format!("agents/{id}"), id, &*entropy);
+        let setup = setup(files, &key, &journal)?;
+        let pipeline = Pipeline::open(journal, setup, ports).await?;
+        Ok(Self { pipeline, provider, ledger })
+    }
+
+    /// Stops healing and closes the journal. With `all`, everything that writ started is stopped too.
+    ///
+    /// # Errors
+    /// When a process could not be stopped.
+    pub async fn close(self, all: bool) -> Result<(), ProviderError> {
+        self.pipeline.stop().await;
+        let stopped = if all { self.provider.shutdown_all().await } else { Ok(()) };
+        self.ledger.close().await;
+        stopped
+    }
+}
+
+/// A pipeline over nothing: what offline commands plan and judge with. It can do nothing to any world.
+///
+/// # Errors
+/// When the setup cannot be recorded in memory, which only a fault makes so.
+pub async fn offline(files: &Files) -> Result<Pipeline, WireError> {
+    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let gate: Arc<dyn Signer> = Arc::new(fresh_key("gate", &*entropy));
+    let foundations = Foundations {
+        ledger: Arc::new(MemoryLedger::new()),
+        signer: Arc::new(fresh_key("writ.offline/log", &*entropy)),
+        next_signer: None,
+        gate_key: gate.public_key(),
+        witness: Arc::new(Unwitnessed),
+        clock,
+        entropy: entropy.clone(),
+        realm: "offline".into(),
+    };
+    let journal = Journal::open(foundations).await?;
+    let ports = Ports {
+        provider: Arc::new(Nowhere),
+        sense: Arc::new(|_| Arc::new(Nowhere)),
+        notifier: Arc::new(ConsoleNotifier::stderr()),
+        gate_signer: gate,
+    };
+    let key = |id: &str| Ok(fresh_key(id, &*entropy));
+    let setup = setup(files, &key, &journal)?;
+    Ok(Pipeline::open(journal, setup, ports).await?)
+}
+
+fn setup(files: &Files, key: &dyn Fn(&str) -> Result<Key, StateError>, journal: &Journal) -> Result<Setup, WireError> {
+    let mut agents: Vec<(_, Arc<dyn Signer>)> = Vec::new();
+    for spec in &files.agents {
+        agents.push((spec.clone(), Arc::new(key(spec.id.as_str())?)));
+    }
+    Ok(Setup {
+        agents,
+        bundle: files.bundle.clone(),
+        policy_files: files.policy_files.clone(),
+        needs: files.needs.clone(),
+        platform: Arc::new(files.platform.clone()),
+        registry: files.registry.clone(),
+        approvers: "approver".into(),
+        summary: Duration::from_secs(10),
+        standing: crate::principals::standing(journal.now(), journal.chance()),
+    })
+}
+
+fn program() -> Result<PathBuf, WireError> {
+    std::env::current_exe().map_err(WireError::Program)
+}
+
+fn fresh_key(name: &str, entropy: &dyn Entropy) -> Key {
+    let mut seed = [0; 32];
+    entropy.fill(&mut seed);
+    Key::from_seed(name, &seed)
+}
+
+/// Offline, nobody remembers checkpoints.
+struct Unwitnessed;
+
+impl writ_core::Witness for Unwitnessed {
+    fn latest(&self) -> Result<Option<String>, writ_core::WitnessError> {
+        Ok(None)
+    }
+
+    fn remember(&self, _: &str) -> Result<(), writ_core::WitnessError> {
+        Ok(())
+    }
+}
+
+/// A world in which there is nothing and nothing can be done.
+struct Nowhere;
+
+#[async_trait]
+impl Provider for Nowhere {
+    fn verbs(&self) -> BTreeMap<String, EffectClass> {
+        BTreeMap::new()
+    }
+
+    async fn perform(&self, effect: &Effect) -> Result<Receipt, ProviderError> {
+        let because = "offline commands change nothing".to_owned();
+        Err(ProviderError::Refused { verb: effect.verb.clone(), resource: effect.resource.clone(), because })
+    }
+
+    async fn probe(&self, _: &EffectKey, _: &str, _: &str) -> Probe {
+        Probe::Absent
+    }
+
+    async fn observe(&self, _: &ComponentId) -> Result<World, ProviderError> {
+        Ok(World::default())
+    }
+}
+
+#[async_trait]
+impl Sensor for Nowhere {
+    async fn next(&self) -> Result<Observation, SensorError> {
+        std::future::pending().await
+    }
+}

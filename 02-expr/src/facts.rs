@@ -81,20 +81,29 @@ impl Facts {
     }
 }
 
-/// A value as people read it: texts without quotes where they are words, cut where they are long.
+/// A value as people read it: texts in quotes unless they are numbers, and all cut where they are long.
 #[must_use]
 pub fn shown(value: &Json) -> String {
     let text = match value {
-        Json::String(text) if text.parse::<f64>().is_ok() => text.clone(),
-        Json::String(text) => format!("'{text}'"),
+        Json::String(text) if is_decimal(text) => text.clone(),
+        Json::String(text) => format!("'{}'", cut(text)),
         Json::Array(items) => format!("[{}]", items.iter().take(16).map(shown).collect::<Vec<_>>().join(", ")),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => value.to_string(),
+        Json::Object(map) => format!("a map of {} entries", map.len()),
+        Json::Null | Json::Bool(_) | Json::Number(_) => value.to_string(),
     };
-    if text.chars().count() <= 200 {
-        return text;
-    }
-    text.chars().take(199).chain(['…']).collect()
+    cut(&text)
 }
+
+fn cut(text: &str) -> String {
+    let mut short: String = text.chars().take(200).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+/// The most problems that one document of facts is told about.
+const PROBLEMS: usize = 100;
 
 struct Binding {
     context: Context<'static, 'static>,
@@ -104,7 +113,7 @@ struct Binding {
 impl Binding {
     fn say(&mut self, pointer: &str, message: String) {
         // A document of a million wrong values is one that is wrong in a hundred places too.
-        if self.problems.len() < 100 {
+        if self.problems.len() < PROBLEMS {
             self.problems.push(FactProblem { pointer: pointer.to_owned(), message });
         }
     }
@@ -144,7 +153,7 @@ impl Binding {
             };
             kept.insert(name.to_owned(), value);
         }
-        for name in given.keys() {
+        for name in given.keys().take(PROBLEMS) {
             let hint = nearest(name, schema.facts().map(|(known, _)| known));
             let hint = hint.map_or(String::new(), |known| format!("; did you mean `{known}`?"));
             let short: String = name.chars().take(60).collect();

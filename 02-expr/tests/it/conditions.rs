@@ -82,8 +82,7 @@ fn conditions_hold_as_people_read_them() {
         ("-count == -3 && -9223372036854775808 < 0", true),
         ("// a comment\n  on // another", true),
     ] {
-        let expr = condition(source, &Limits::default())
-            .unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
+        let expr = condition(source, &Limits::default()).unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
         assert_eq!(expr.holds(&facts), Ok(holds), "{source}");
     }
 }
@@ -101,8 +100,7 @@ fn optional_facts_are_there_once_they_were_asked_for() {
         ("has(remedy.mode) || has(remedy.attempt)", true, false),
         ("has(plan.zones) && plan.zones.exists(z, z == 'b')", true, false),
     ] {
-        let expr = condition(source, &Limits::default())
-            .unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
+        let expr = condition(source, &Limits::default()).unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
         assert_eq!((expr.holds(&remedy), expr.holds(&none)), (Ok(there), Ok(missing)), "{source}");
     }
     let when = condition("has(remedy.attempt) && count > 0", &Limits::default()).unwrap();
@@ -201,8 +199,7 @@ fn what_cannot_be_evaluated_is_an_error_and_no_value() {
         ("int(name) == 1", "Error executing function"),
         ("labels[name] == ''", "there is no key `web`"),
     ] {
-        let expr = condition(source, &Limits::default())
-            .unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
+        let expr = condition(source, &Limits::default()).unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
         match expr.holds(&facts) {
             Err(EvalError::Failed { reason: found }) => assert!(found.contains(reason), "{source}: {found}"),
             other => panic!("{source}: {other:?}"),
@@ -275,9 +272,7 @@ fn contradictions_are_seen_in_the_syntax() {
 
 #[test]
 fn the_texts_that_a_condition_requires_can_be_indexed() {
-    let expr =
-        condition("name in ['a', 'b'] && on && plan.cost > 1 && 'x' == name", &Limits::default())
-            .unwrap();
+    let expr = condition("name in ['a', 'b'] && on && plan.cost > 1 && 'x' == name", &Limits::default()).unwrap();
     let atoms: Vec<(String, Vec<String>)> = expr.atoms().into_iter().map(|atom| (atom.path, atom.any_of)).collect();
     assert_eq!(
         atoms,

@@ -178,6 +178,24 @@ fn removal(before: &Step) -> Option<Step> {
     })
 }
 
+/// What a step does to its resource, read off the step and what takes it back.
+#[must_use]
+pub fn change_of(step: &Step) -> Change {
+    let removes = |verb: &str| verb.ends_with(".remove");
+    match &step.undo {
+        _ if removes(&step.verb) => Change::Delete,
+        Some(undo) if removes(&undo.verb) => Change::Create,
+        Some(undo) if generation(&undo.params) == generation(&step.params) => {
+            Change::Update { paths: differing(&undo.params, &step.params) }
+        }
+        Some(undo) => {
+            let forced = FORCING.iter().find(|key| undo.params.get(**key) != step.params.get(**key));
+            Change::Replace { because: format!("/{}", forced.unwrap_or(&"generation")) }
+        }
+        None => Change::Create,
+    }
+}
+
 /// Pointers to the top-level values that differ.
 fn differing(before: &Value, after: &Value) -> Vec<String> {
     let empty = Map::new();

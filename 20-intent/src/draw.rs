@@ -1,5 +1,6 @@
 //! Plans for the eye: a text, DOT and Mermaid. The same plan gives the same bytes.
 
+use crate::diff::change_of;
 use crate::document::{latency_band, mark};
 use crate::figure;
 use crate::graph::PHASES;
@@ -7,23 +8,7 @@ use crate::order::closure_and_reduction;
 use crate::translate::Translation;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use writ_core::{Change, Plan, Step, StepKey};
-
-/// What a step does to its resource, as far as the plan says.
-pub(crate) fn change_of(plan: &Plan, step: &Step) -> char {
-    if step.verb.ends_with(".remove") {
-        return mark(&Change::Delete);
-    }
-    let action = plan.actions.iter().find(|action| action.id == step.action);
-    match action.map(|action| &action.change) {
-        Some(change @ (Change::Update { .. } | Change::Replace { .. })) => {
-            // Within an action that changes, an instance that is undone by removal is new.
-            let new = step.undo.as_ref().is_some_and(|undo| undo.verb.ends_with(".remove"));
-            if new { '+' } else { mark(change) }
-        }
-        Some(Change::Create | Change::Delete) | None => '+',
-    }
-}
+use writ_core::{Plan, Step, StepKey};
 
 /// What a step is about: the last part of its resource, with type and zone where it has them.
 pub(crate) fn label(step: &Step) -> String {
@@ -100,7 +85,7 @@ pub fn tree(plan: &Plan) -> String {
                 let _ = writeln!(out, "  {} ({})", step.action_name, step.permission);
                 last = Some(&step.action_name);
             }
-            let _ = writeln!(out, "    {} {:<18} {}", change_of(plan, step), step.verb, label(step));
+            let _ = writeln!(out, "    {} {:<18} {}", mark(&change_of(step)), step.verb, label(step));
         }
     }
     out
@@ -121,7 +106,7 @@ pub fn dot(plan: &Plan) -> String {
     for (number, phase) in phases(plan).into_iter().enumerate() {
         let _ = writeln!(out, "  subgraph cluster_{number} {{\n    label=\"{}\";", quoted(phase));
         for step in plan.steps.iter().filter(|step| step.phase == phase) {
-            let (mark, label) = (change_of(plan, step), quoted(&label(step)));
+            let (mark, label) = (mark(&change_of(step)), quoted(&label(step)));
             let _ = writeln!(
                 out,
                 "    {} [label=\"{mark} {}\\n{label}\", color=\"{}\"];",
@@ -149,7 +134,7 @@ pub fn mermaid(plan: &Plan) -> String {
     for (number, phase) in phases(plan).into_iter().enumerate() {
         let _ = writeln!(out, "  subgraph p{number}[\"{}\"]", entities(phase));
         for step in plan.steps.iter().filter(|step| step.phase == phase) {
-            let (mark, label) = (change_of(plan, step), entities(&label(step)));
+            let (mark, label) = (mark(&change_of(step)), entities(&label(step)));
             let _ = writeln!(out, "    {}[\"{mark} {}<br/>{label}\"]", name(&step.key), entities(&step.action_name));
         }
         out.push_str("  end\n");

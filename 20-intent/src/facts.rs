@@ -1,7 +1,9 @@
-//! What policy may know of an intent and of its plan: plain facts, whole numbers with their unit in the name.
+//! What policy may know of an intent and of its plan. Shares, money and times are decimal texts, so that facts stay canonical.
 
+use crate::diff::change_of;
+use crate::figure::decimal;
 use crate::intent::Intent;
-use crate::platform::Platform;
+use crate::platform::{MONTH_HOURS, Platform, Region};
 use crate::translate::Translation;
 use serde_json::{Map, Value, json};
 use writ_core::{Change, Plan};
@@ -10,73 +12,87 @@ use writ_core::{Change, Plan};
 #[must_use]
 pub fn intent_facts(intent: &Intent, platform: &Platform) -> Value {
     let (wanted, limits) = (&intent.requirements, &intent.constraints);
-    let regions: Vec<&str> = limits
-        .regions
-        .iter()
-        .map(|name| platform.region(name).map_or(name.as_str(), |region| region.name.as_str()))
-        .collect();
-    let mut facts = Map::from_iter([
-        ("id".to_owned(), json!(intent.id)),
-        ("type".to_owned(), json!(intent.kind.word())),
-        ("environment".to_owned(), json!(intent.target.environment)),
-        ("component".to_owned(), json!(intent.target.component.as_ref().unwrap_or(&platform.component.id))),
-        ("regions".to_owned(), json!(regions)),
-        ("labels".to_owned(), json!(intent.labels)),
-        ("approvers".to_owned(), json!(intent.approvers)),
-        ("heals".to_owned(), json!(intent.heal.enabled.unwrap_or(true))),
-        ("heal_mode".to_owned(), json!(intent.heal.mode.unwrap_or(platform.healing.mode).word())),
-    ]);
-    let numbers = [
-        ("availability_ppb", wanted.availability_ppb),
-        ("latency_p95_us", wanted.latency_p95_us),
-        ("throughput_mrps", wanted.throughput_mrps),
-        ("min_instances", wanted.min_instances.map(u64::from)),
-        ("max_instances", wanted.max_instances.map(u64::from)),
-        ("budget_micros", limits.budget.as_ref().map(|budget| budget.micros)),
+    let mut requirements = Map::new();
+    let asked = [
+        ("availability", wanted.availability_ppb.map(|ppb| json!(decimal(ppb, 9)))),
+        ("latency_p95_ms", wanted.latency_p95_us.map(|us| json!(decimal(us, 3)))),
+        ("throughput_rps", wanted.throughput_mrps.map(|mrps| json!(decimal(mrps, 3)))),
+        ("min_instances", wanted.min_instances.map(|count| json!(count))),
+        ("max_instances", wanted.max_instances.map(|count| json!(count))),
     ];
-    for (name, value) in numbers {
-        if let Some(value) = value {
-            facts.insert(name.to_owned(), json!(value));
-        }
+    requirements.extend(asked.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    let regions: Vec<&str> =
+        limits.regions.iter().map(|name| platform.region(name).map_or(name.as_str(), common_name)).collect();
+    let mut constraints = Map::from_iter([("regions".to_owned(), json!(regions))]);
+    if let Some(budget) = &limits.budget {
+        constraints.insert("budget_per_month".to_owned(), json!(decimal(budget.micros, 6)));
+        constraints.insert("currency".to_owned(), json!(budget.currency));
     }
     json!({
-        "intent": facts,
+        "intent": {
+            "id": intent.id,
+            "type": intent.kind.word(),
+            "description": intent.description,
+            "labels": intent.labels,
+            "environment": intent.target.environment,
+            "requirements": requirements,
+            "constraints": constraints,
+        },
         "platform": {
             "provider": platform.provider,
-            "tls_enabled": platform.tls.enabled,
-            "tls_min_version": platform.tls.min_version,
-            "authentication_enabled": platform.authentication.enabled,
-            "authentication_method": platform.authentication.method,
-            "demand_measured": platform.demand.origin == crate::intent::Origin::Measured,
+            "regions": platform.regions.iter().map(common_name).collect::<Vec<_>>(),
+            "tls": { "enabled": platform.tls.enabled, "min_version": platform.tls.min_version },
+            "authentication": { "enabled": platform.authentication.enabled, "method": platform.authentication.method },
         },
     })
 }
 
-/// The `plan` facts: what was solved, and how much of what is there it touches.
+/// The `plan` facts: what was solved, and how much of what is there the plan touches.
 #[must_use]
-pub fn plan_facts(plan: &Plan, translation: &Translation) -> Value {
+pub fn plan_facts(plan: &Plan, translation: &Translation, intent: &Intent, platform: &Platform) -> Value {
     let (layout, predicted) = (&translation.layout, &translation.predicted);
-    let touches = |verb: &str| plan.steps.iter().filter(|step| step.verb == verb).count();
-    let replaces = plan.actions.iter().any(|action| matches!(action.change, Change::Replace { .. }));
+    let changes: Vec<Change> = plan.steps.iter().map(change_of).collect();
+    let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
+    let regions: Vec<&str> =
+        layout.regions.iter().map(|name| platform.region(name).map_or(name.as_str(), common_name)).collect();
     let mut facts = Map::from_iter([
+        ("cost_per_month".to_owned(), json!(decimal(predicted.cost_micros, 6))),
+        ("peak_cost_per_month".to_owned(), json!(decimal(predicted.peak_micros, 6))),
+        ("instances".to_owned(), json!(layout.count)),
+        ("min_instances".to_owned(), json!(translation.min_instances)),
+        ("max_instances".to_owned(), json!(translation.max_instances)),
         ("instance_type".to_owned(), json!(layout.instance_type.name)),
-        ("count".to_owned(), json!(layout.count)),
-        ("quorum".to_owned(), json!(layout.quorum)),
-        ("regions".to_owned(), json!(layout.regions)),
         ("zones".to_owned(), json!(layout.zones())),
-        ("cost_micros".to_owned(), json!(predicted.cost_micros)),
-        ("peak_micros".to_owned(), json!(predicted.peak_micros)),
-        ("currency".to_owned(), json!(translation.currency)),
-        ("availability_ppb".to_owned(), json!(predicted.availability_ppb)),
+        ("regions".to_owned(), json!(regions)),
         ("steps".to_owned(), json!(plan.steps.len())),
-        ("instances_ensured".to_owned(), json!(touches("instance.ensure"))),
-        ("instances_removed".to_owned(), json!(touches("instance.remove"))),
-        ("replaces".to_owned(), json!(replaces)),
-        ("soft_constraints_broken".to_owned(), json!(translation.gave_way.len())),
-        ("profile".to_owned(), json!(translation.profile)),
+        ("creates".to_owned(), json!(count(|change| matches!(change, Change::Create)))),
+        ("updates".to_owned(), json!(count(|change| matches!(change, Change::Update { .. })))),
+        ("replaces".to_owned(), json!(count(|change| matches!(change, Change::Replace { .. })))),
+        ("deletes".to_owned(), json!(count(|change| matches!(change, Change::Delete)))),
+        ("irreversible".to_owned(), json!(plan.steps.iter().filter(|step| step.undo.is_none()).count())),
     ]);
+    if let Some(mrps) = intent.requirements.throughput_mrps {
+        let cost = cost_per_million(predicted.cost_micros, mrps);
+        facts.insert("cost_per_million_requests".to_owned(), json!(decimal(cost, 6)));
+    }
     if let Some(latency) = predicted.latency_even_us {
-        facts.insert("latency_p95_us".to_owned(), json!(latency));
+        let predicted = json!({
+            "availability": decimal(predicted.availability_ppb, 9),
+            "latency_p95_ms": decimal(latency, 3),
+        });
+        facts.insert("predicted".to_owned(), predicted);
     }
     json!({ "plan": facts })
+}
+
+/// The name that intents most likely use for a region: its first alias, when it has one.
+fn common_name(region: &Region) -> &str {
+    region.aliases.first().unwrap_or(&region.name)
+}
+
+/// What a million requests cost at a rate that is held all month, in millionths, rounded up.
+fn cost_per_million(month_micros: u64, mrps: u64) -> u64 {
+    let requests_milli = u128::from(mrps.max(1)) * u128::from(MONTH_HOURS) * 3_600;
+    let cost = (u128::from(month_micros) * 1_000_000_000).div_ceil(requests_milli);
+    u64::try_from(cost).unwrap_or(u64::MAX).min((1 << 53) - 1)
 }

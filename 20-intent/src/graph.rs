@@ -133,6 +133,21 @@ pub fn plan(intent: &Intent, platform: &Platform, translation: &Translation, ver
     }
 }
 
+/// The same plan with another number of instances, as scaling wants it: of the same type, in the same rotation of zones.
+#[must_use]
+pub fn plan_at_count(
+    intent: &Intent,
+    platform: &Platform,
+    translation: &Translation,
+    count: u32,
+    version: u64,
+    world: Digest,
+) -> Plan {
+    let mut scaled = translation.clone();
+    scaled.layout.count = count;
+    plan(intent, platform, &scaled, version, world)
+}
+
 /// The declared actions, with the values the source's translation document shows.
 #[must_use]
 pub fn declared(platform: &Platform, translation: &Translation) -> Vec<(&'static str, Value)> {

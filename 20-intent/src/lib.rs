@@ -36,8 +36,8 @@ mod trigger;
 
 pub use conflict::{Adjustment, Fix, Infeasible, Setting, explain, unit};
 pub use diff::{
-    Desired, Diff, ResourceChange, Rollback, StaleWorld, after, check_world, decommission, desired, diff, drift,
-    rollback, world_digest,
+    Desired, Diff, ResourceChange, Rollback, StaleWorld, after, change_of, check_world, decommission, desired, diff,
+    drift, rollback, world_digest,
 };
 pub use document::{
     diff_document, infeasible_document, infeasible_text, latency_band, mark, plan_digest, plan_document,
@@ -46,7 +46,7 @@ pub use draw::{dot, mermaid, text, tree};
 pub use event::{DecodeError, FoundInfeasible, IntentEvent, Moved, Submitted, Translated, stream};
 pub use facts::{intent_facts, plan_facts};
 pub use figure::{bytes, millis, money, money_about, percent, percent_about, rate, span, span_about};
-pub use graph::{PHASES, action_id, declared, plan, translation_document};
+pub use graph::{PHASES, action_id, declared, plan, plan_at_count, translation_document};
 pub use intent::{
     Basis, Budget, Constraint, Constraints, Heal, HealMode, Intent, Kind, Objective, Origin, Preferences,
     RecoveryPolicy, Requirements, Strategy, Target, Trigger, TriggerAction, Workload,

@@ -64,7 +64,7 @@ fn manifest(root: &Node, problems: &Problems) -> Option<Intent> {
     fields.maybe_choice("apiVersion", &[("intent/v1", ())]);
     let id = fields.text("id").and_then(|text| parsed(&fields, "id", text));
     let kind = fields.choice("type", Kind::WORDS);
-    let description = limited(&mut fields, "description", 4_096).unwrap_or_default();
+    let description = limited(&mut fields, "description", 1_000).unwrap_or_default();
     let target = section(&mut fields, "target", target).unwrap_or_else(default_target);
     let requirements = section(&mut fields, "requirements", requirements).unwrap_or_default();
     let constraints = section(&mut fields, "constraints", constraints).unwrap_or_default();
@@ -359,7 +359,11 @@ fn limited(fields: &mut Fields<'_>, key: &'static str, most: usize) -> Option<St
 pub(crate) fn unique_texts(fields: &mut Fields<'_>, key: &'static str) -> Vec<String> {
     let problems = fields.problems();
     let mut all: Vec<String> = Vec::new();
-    for node in fields.maybe_items(key) {
+    let items = fields.maybe_items(key);
+    if items.len() > 32 {
+        fields.say(key, format!("`{key}` has more than 32 names"));
+    }
+    for node in items {
         let Some(text) = node.text(problems) else { continue };
         if text.is_empty() || text.chars().count() > 128 || text.contains(char::is_control) {
             problems
@@ -378,12 +382,18 @@ pub(crate) fn text_map(node: &Node, problems: &Problems, sound: fn(&str) -> bool
     if !matches!(node.value, Value::Map(_)) {
         problems.say(&node.at, format!("expected a map, found {}", node.sort()));
     }
+    if node.entries().len() > 32 {
+        problems.say(&node.at, "at most 32 names may stand here");
+    }
     let mut all = BTreeMap::new();
     for entry in node.entries() {
         if !sound(&entry.key) {
             let message = format!("`{}` has characters that a name here may not have, or too many", shown(&entry.key));
             problems.say(&entry.key_at, message);
         } else if let Some(text) = entry.value.text(problems) {
+            if text.len() > 256 {
+                problems.say(&entry.value.at, "this text has more than 256 bytes");
+            }
             all.insert(entry.key.clone(), text.to_owned());
         }
     }

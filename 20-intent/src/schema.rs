@@ -21,7 +21,7 @@ pub fn manifest_schema() -> Value {
             ("apiVersion", words("The version of this form.", &[("intent/v1", ())])),
             ("id", named("The intent's id: DEPLOY-WEB-001.")),
             ("type", words("What sort of change is wanted.", Kind::WORDS)),
-            ("description", text("Your own words.", 4_096)),
+            ("description", text("Your own words.", 1_000)),
             ("target", target()),
             ("requirements", requirements()),
             ("constraints", constraints()),
@@ -397,19 +397,20 @@ fn named(about: &str) -> Value {
 
 fn text(about: &str, most: usize) -> Value {
     // A name is never empty; only the description, the one long text, may be.
-    let least = usize::from(most < 4_096);
+    let least = usize::from(most < 1_000);
     json!({ "type": "string", "minLength": least, "maxLength": most, "description": about })
 }
 
 fn names(about: &str) -> Value {
-    json!({ "type": "array", "items": text("A name.", 128), "uniqueItems": true, "description": about })
+    json!({ "type": "array", "items": text("A name.", 128), "uniqueItems": true, "maxItems": 32, "description": about })
 }
 
 fn text_map(about: &str, key: &str) -> Value {
     json!({
         "type": "object",
         "propertyNames": { "pattern": key },
-        "additionalProperties": { "type": "string" },
+        "additionalProperties": { "type": "string", "maxLength": 256 },
+        "maxProperties": 32,
         "description": about,
     })
 }

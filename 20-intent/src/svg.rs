@@ -1,6 +1,8 @@
 //! A plan as SVG: rows by the longest way from the start, boxes in a row ordered by where their needs stand, whole coordinates.
 
-use crate::draw::{change_of, colour, entities, label};
+use crate::diff::change_of;
+use crate::document::mark;
+use crate::draw::{colour, entities, label};
 use crate::order::{closure_and_reduction, ranks};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -36,7 +38,7 @@ pub fn svg(plan: &Plan) -> String {
     }
     for step in rows.iter().flatten() {
         if let Some(place) = boxes.get(&step.key) {
-            out.push_str(&drawn(plan, step, place));
+            out.push_str(&drawn(step, place));
         }
     }
     out.push_str("</svg>\n");
@@ -111,8 +113,8 @@ fn edge(from: &Placed, to: &Placed) -> String {
     )
 }
 
-fn drawn(plan: &Plan, step: &Step, place: &Placed) -> String {
-    let mark = change_of(plan, step);
+fn drawn(step: &Step, place: &Placed) -> String {
+    let mark = mark(&change_of(step));
     let mut out = String::new();
     let _ = writeln!(
         out,

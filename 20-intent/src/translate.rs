@@ -448,7 +448,8 @@ fn assumptions(
             class.origin
         ),
         format!(
-            "availability means that at least {} of {} instances are live; zones of a region fail independently of each other",
+            "availability means that at least {} of {} instances are live; zones, regions and balancers are as available as the \
+             platform states and fail independently",
             chosen.quorum, chosen.count
         ),
         "requests arrive independently of each other, and the balancer keeps instances evenly busy".to_owned(),

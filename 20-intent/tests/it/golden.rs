@@ -178,3 +178,34 @@ fn what_was_read_can_be_written_and_read_again() {
         assert_eq!(read_platform("again.json", &again).unwrap(), platform);
     }
 }
+
+#[test]
+fn policy_is_given_the_figures_without_a_float_among_them() {
+    let (intent, platform) = (source_intent(), Platform::default());
+    let translation = translate(&intent, &platform).unwrap();
+    let plan = plan(&intent, &platform, &translation, 1, Digest([0; 32]));
+    let asked = writ_intent::intent_facts(&intent, &platform);
+    writ_seal::canonical(&asked).unwrap();
+    assert_eq!(
+        asked["intent"]["requirements"],
+        json!({
+            "availability": "0.999", "latency_p95_ms": "100", "throughput_rps": "1000", "min_instances": 3, "max_instances": 10,
+        })
+    );
+    assert_eq!(
+        asked["intent"]["constraints"],
+        json!({ "budget_per_month": "500", "currency": "USD", "regions": ["us-west", "us-east"] })
+    );
+    let planned = writ_intent::plan_facts(&plan, &translation, &intent, &platform);
+    writ_seal::canonical(&planned).unwrap();
+    assert_eq!(
+        planned["plan"],
+        json!({
+            "cost_per_month": "107.529", "peak_cost_per_month": "320.105", "cost_per_million_requests": "0.040917",
+            "instances": 3, "min_instances": 3, "max_instances": 10, "instance_type": "t3.medium", "regions": ["us-west"],
+            "zones": ["us-west-2a", "us-west-2b", "us-west-2c"],
+            "steps": 7, "creates": 7, "updates": 0, "replaces": 0, "deletes": 0, "irreversible": 0,
+            "predicted": { "availability": "0.999798933", "latency_p95_ms": "9.133" },
+        })
+    );
+}

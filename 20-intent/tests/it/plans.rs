@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use writ_core::{Change, Digest, Plan};
 use writ_intent::{
-    Desired, Diff, Intent, Platform, after, decommission, desired, diff, plan, plan_digest, plan_document,
-    read_manifest, rollback, translate,
+    Desired, Diff, Intent, Platform, after, decommission, desired, diff, plan, plan_at_count, plan_digest,
+    plan_document, read_manifest, rollback, translate,
 };
 
 const WORLD: Digest = Digest([9; 32]);
@@ -22,14 +22,9 @@ fn planned(intent: &Intent, platform: &Platform) -> Plan {
 }
 
 fn with_count(count: u32) -> Plan {
-    let mut intent = intent();
-    intent.requirements.min_instances = Some(count);
-    let mut plan = planned(&intent, &Platform::default());
-    // The number alone is to differ: what scaling keeps as its least would be a change of its own.
-    for step in plan.steps.iter_mut().filter(|step| step.verb == "scaling.configure") {
-        step.params["min"] = json!(3);
-    }
-    plan
+    let (intent, platform) = (intent(), Platform::default());
+    let translation = translate(&intent, &platform).unwrap();
+    plan_at_count(&intent, &platform, &translation, count, 1, WORLD)
 }
 
 fn told(diff: &Diff) -> Vec<(String, &'static str)> {

@@ -1,19 +1,19 @@
 //! What is wrong, where, and what would be right.
 
 use crate::At;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use writ_core::Place;
 
 /// One thing that is wrong with a document.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
     /// Where.
     pub at: Place,
     /// What is wrong: lower case, present tense, names in backticks, no full stop.
     pub message: String,
     /// What would be right.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 

@@ -22,6 +22,7 @@ use writ_intent::{
     drift, infeasible_document, plan, plan_digest, plan_document, read_manifest, rollback, stream, translate,
     translation_document, world_digest,
 };
+use writ_policy::Judgement;
 use writ_seal::canonical;
 use writ_text::Problem;
 
@@ -122,6 +123,53 @@ impl Prepared {
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
         self.diff.as_ref().map(|diff| plan_digest(&diff.plan))
+    }
+
+    fn judgements(&self) -> impl Iterator<Item = &Judgement> {
+        self.judged.iter().map(|(_, decided)| &decided.judgement)
+    }
+
+    /// What policy says, as tables.
+    #[must_use]
+    pub fn table(&self) -> String {
+        self.judgements().map(|judgement| format!("stage {}\n{}\n", judgement.stage, judgement.table())).collect()
+    }
+
+    /// What policy says, as one SARIF log.
+    #[must_use]
+    pub fn sarif(&self) -> Value {
+        let mut logs = self.judgements().map(Judgement::sarif);
+        let mut first = logs.next().unwrap_or_default();
+        if let Some(runs) = first.get_mut("runs").and_then(Value::as_array_mut) {
+            for mut log in logs {
+                runs.append(log.get_mut("runs").and_then(Value::as_array_mut).unwrap_or(&mut Vec::new()));
+            }
+        }
+        first
+    }
+
+    /// What policy says, as JUnit XML: the last stage that was asked.
+    #[must_use]
+    pub fn junit(&self) -> String {
+        self.judgements().last().map(Judgement::junit).unwrap_or_default()
+    }
+
+    /// The graph of what would be done, for Graphviz.
+    #[must_use]
+    pub fn dot(&self) -> Option<String> {
+        self.diff.as_ref().map(|diff| writ_intent::dot(&diff.plan))
+    }
+
+    /// The graph of what would be done, for Mermaid.
+    #[must_use]
+    pub fn mermaid(&self) -> Option<String> {
+        self.diff.as_ref().map(|diff| writ_intent::mermaid(&diff.plan))
+    }
+
+    /// The graph of what would be done, as a picture.
+    #[must_use]
+    pub fn svg(&self) -> Option<String> {
+        self.diff.as_ref().map(|diff| writ_intent::svg(&diff.plan))
     }
 
     /// Everything as one document: the source's `validation`, `translation` and `contract_verification`, and the plan.

@@ -9,7 +9,7 @@ use writ_pipeline::{AnswerError, CommitError, DriveError, ReflectError, SubmitEr
 
 /// A problem on its way to a client.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub(crate) struct Failure {
     status: StatusCode,
     code: &'static str,
     detail: String,

@@ -13,7 +13,7 @@ const PEOPLE: [(&str, &str, &[&str]); 2] = [
 
 /// A principal of a new installation with the token it was given.
 #[derive(Debug, Clone)]
-pub struct Newcomer {
+pub(crate) struct Newcomer {
     /// The name, and the name of the token's file.
     pub name: &'static str,
     /// The opaque id.
@@ -28,7 +28,7 @@ pub struct Newcomer {
 ///
 /// # Errors
 /// When a token cannot be read or written.
-pub fn people(state: &StateDir, entropy: &dyn Entropy) -> Result<Vec<Newcomer>, StateError> {
+pub(crate) fn people(state: &StateDir, entropy: &dyn Entropy) -> Result<Vec<Newcomer>, StateError> {
     let mut all = Vec::new();
     for (name, id, roles) in PEOPLE {
         let file = format!("tokens/{name}");
@@ -51,7 +51,7 @@ pub fn people(state: &StateDir, entropy: &dyn Entropy) -> Result<Vec<Newcomer>, 
 
 /// What the two agree to when a `dev` installation begins: remedies within the example's policy, for a day.
 #[must_use]
-pub fn standing(now: Timestamp, chance: [u8; 10]) -> Option<Standing> {
+pub(crate) fn standing(now: Timestamp, chance: [u8; 10]) -> Option<Standing> {
     let person = |at: usize| PEOPLE.get(at)?.1.parse::<PrincipalId>().ok();
     Some(Standing {
         actions: ["restart_instance", "restart_service", "scale_out", "scale_in"].map(str::to_owned).to_vec(),

@@ -1,2 +1,198 @@
 //! The `writ` command.
-fn main() {}
+//!
+//! Answers go to standard output, everything else to standard error; exit codes stand in `exit.rs`. Commands that ask a
+//! running writ speak HTTP; `validate`, `plan --local`, `policy test`, `audit verify --file` and `verify` need none.
+
+mod client;
+mod cmd;
+mod exit;
+mod out;
+
+use crate::client::{Client, ClientError};
+use crate::exit::Exit;
+use crate::out::{Form, Out};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The stack of threads that evaluate policies, in bytes.
+const STACK: usize = 8 << 20;
+
+/// Governance and self-healing for infrastructure: every change is judged, permitted, verified and proved
+#[derive(Debug, Parser)]
+#[command(name = "writ", version, disable_help_subcommand = true, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command has.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// The form of the answer
+    #[arg(short, long, global = true, value_enum, default_value = "table", env = "WRIT_OUTPUT")]
+    output: Form,
+    /// Say nothing but the answer
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// The server to ask; without one, the one that the state directory announces
+    #[arg(long, global = true, env = "WRIT_SERVER", value_name = "URL")]
+    server: Option<String>,
+    /// The token to ask with; without one, the one that the state directory keeps for `--as`
+    #[arg(long, global = true, env = "WRIT_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Whose token of the state directory to use
+    #[arg(long = "as", global = true, default_value = "operator", value_name = "NAME")]
+    name: String,
+    /// The state directory
+    #[arg(long, global = true, env = "WRIT_STATE", default_value = ".writ", value_name = "DIR")]
+    state: PathBuf,
+}
+
+impl Common {
+    pub(crate) fn out(&self) -> Out {
+        Out { form: self.output, quiet: self.quiet }
+    }
+
+    pub(crate) fn client(&self) -> Result<Client, ClientError> {
+        Client::new(self.server.as_deref(), self.token.as_deref(), &self.state, &self.name)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything on this machine from one directory, until interrupted
+    Dev(cmd::dev::Dev),
+    /// Check a manifest against its form and the policies; needs no server
+    Validate(cmd::intent::Validate),
+    /// Show what a manifest would do
+    Plan(cmd::intent::Plan),
+    /// Carry a manifest out
+    Apply(cmd::intent::Apply),
+    /// Approve what waits for you
+    Approve(cmd::approval::Decide),
+    /// Reject what waits for you
+    Reject(cmd::approval::Decide),
+    /// Check an evidence file; needs no server
+    Verify(cmd::audit::VerifyFile),
+    /// Tell why anything is as it is: an intent, run, incident, approval, recommendation, entry, resource or process
+    Why(cmd::audit::Why),
+    /// Intents
+    #[command(subcommand)]
+    Intent(cmd::list::Intent),
+    /// Runs
+    #[command(subcommand)]
+    Run(cmd::run::Run),
+    /// Approvals
+    #[command(subcommand)]
+    Approval(cmd::list::Approval),
+    /// Policies
+    #[command(subcommand)]
+    Policy(cmd::policy::Policy),
+    /// Contracts
+    #[command(subcommand)]
+    Contract(cmd::policy::Contract),
+    /// Agents and the kill switch
+    #[command(subcommand)]
+    Agent(cmd::list::Agent),
+    /// Incidents
+    #[command(subcommand)]
+    Incident(cmd::list::Incident),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(cmd::audit::Audit),
+    /// Feedback and recommendations
+    #[command(subcommand)]
+    Recommend(cmd::recommend::Recommend),
+    /// Print the JSON Schema of a file
+    Schema(cmd::policy::SchemaOf),
+    /// Make steady load on a URL and count what came of it
+    Load(cmd::dev::Face),
+    #[command(name = "__launch", hide = true)]
+    Launch(cmd::dev::Face),
+    #[command(name = "__balance", hide = true)]
+    Balance(cmd::dev::Face),
+    #[command(name = "__sample", hide = true)]
+    Sample(cmd::dev::Face),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let help = !error.use_stderr();
+            // Nobody is left to tell when the terminal is gone.
+            drop(error.print());
+            return ExitCode::from(if help { exit::OK.0 } else { exit::USAGE.0 });
+        }
+    };
+    match cli.command {
+        // The faces make their own runtimes, or become another program altogether.
+        Command::Launch(face) => return writ_server::faces::launch::main(face.args),
+        Command::Balance(face) => return writ_server::faces::balance::main(face.args),
+        Command::Sample(face) => return writ_server::faces::sample::main(face.args),
+        Command::Load(face) => return writ_server::faces::load::main(face.args),
+        command => {
+            let out = cli.common.out();
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .thread_stack_size(STACK)
+                .enable_all()
+                .build();
+            let exit = match runtime {
+                Ok(runtime) => runtime.block_on(answer(command, cli.common)),
+                Err(error) => {
+                    out.say(&format!("error: the runtime cannot start: {error}"));
+                    exit::INTERNAL
+                }
+            };
+            ExitCode::from(exit.0)
+        }
+    }
+}
+
+async fn answer(command: Command, common: Common) -> Exit {
+    // Policies are evaluated on a worker's stack, which is large; the main thread's is the system's.
+    let told = common.clone();
+    let task = tokio::spawn(async move { run(command, &common).await });
+    let outcome = match task.await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            told.out().say(&format!("error: a fault of writ's own: {error}"));
+            return exit::INTERNAL;
+        }
+    };
+    match outcome {
+        Ok(exit) => exit,
+        Err(failure) => {
+            failure.tell(told.out());
+            failure.exit()
+        }
+    }
+}
+
+async fn run(command: Command, common: &Common) -> Result<Exit, cmd::Failure> {
+    match command {
+        Command::Dev(dev) => dev.run(common).await,
+        Command::Validate(validate) => validate.run(common).await,
+        Command::Plan(plan) => plan.run(common).await,
+        Command::Apply(apply) => apply.run(common).await,
+        Command::Approve(decide) => decide.run(common, true).await,
+        Command::Reject(decide) => decide.run(common, false).await,
+        Command::Verify(verify) => verify.run(common),
+        Command::Why(why) => why.run(common).await,
+        Command::Intent(intent) => intent.run(common).await,
+        Command::Run(run) => run.run(common).await,
+        Command::Approval(approval) => approval.run(common).await,
+        Command::Policy(policy) => policy.run(common).await,
+        Command::Contract(contract) => contract.run(common).await,
+        Command::Agent(agent) => agent.run(common).await,
+        Command::Incident(incident) => incident.run(common).await,
+        Command::Audit(audit) => audit.run(common).await,
+        Command::Recommend(recommend) => recommend.run(common).await,
+        Command::Schema(schema) => schema.run(common),
+        Command::Load(_) | Command::Launch(_) | Command::Balance(_) | Command::Sample(_) => Ok(exit::INTERNAL),
+    }
+}

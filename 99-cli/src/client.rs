@@ -1,0 +1,128 @@
+//! Talking to a running writ over HTTP.
+
+use crate::exit::{self, Exit};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::client::legacy::{Client as Legacy, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use std::path::Path;
+use writ_server::StateDir;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// No server is known.
+    #[error("no writ is running here: `{state}` names no server")]
+    Nowhere { state: String },
+    /// It does not answer.
+    #[error("writ at {url} does not answer")]
+    Unreachable {
+        url: String,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It said no.
+    #[error("{title}")]
+    Problem { title: String, code: String, problem: Value },
+    /// It said something that is no answer.
+    #[error("writ at {url} answered {status} with something else than JSON")]
+    Form { url: String, status: StatusCode },
+}
+
+impl ClientError {
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            ClientError::Nowhere { .. } | ClientError::Unreachable { .. } | ClientError::Form { .. } => exit::FAILED,
+            ClientError::Problem { code, .. } => Exit::of_problem(code),
+        }
+    }
+
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            ClientError::Nowhere { .. } => Some("start one with `writ dev examples/deploy-web-001`, or name it with `--server`".into()),
+            ClientError::Unreachable { .. } => Some("look whether it still runs, or name another with `--server`".into()),
+            ClientError::Problem { problem, .. } => problem.get("hint").and_then(Value::as_str).map(str::to_owned),
+            ClientError::Form { .. } => None,
+        }
+    }
+}
+
+/// A server and who speaks to it.
+pub(crate) struct Client {
+    http: Legacy<HttpConnector, Full<Bytes>>,
+    url: String,
+    token: String,
+}
+
+impl Client {
+    /// The server that was named, or the one that the state directory announces; the token that was given, or the one that
+    /// the state directory keeps for a principal.
+    pub(crate) fn new(server: Option<&str>, token: Option<&str>, state: &Path, name: &str) -> Result<Self, ClientError> {
+        let nowhere = || ClientError::Nowhere { state: state.display().to_string() };
+        let dir = if state.is_dir() { StateDir::open(state).ok() } else { None };
+        let announced = || dir.as_ref().and_then(|dir| dir.announced().ok().flatten()).map(|address| address.url);
+        let url = server.map(str::to_owned).or_else(announced).ok_or_else(nowhere)?;
+        let kept = || dir.as_ref().and_then(|dir| dir.read_secret(&format!("tokens/{name}")).ok().flatten());
+        let token = token.map(str::to_owned).or_else(kept).unwrap_or_default();
+        let http = Legacy::builder(TokioExecutor::new()).build_http();
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, ClientError> {
+        self.json(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        self.json(Method::POST, path, Some(body)).await
+    }
+
+    /// The bytes at a path; none where there is nothing.
+    pub(crate) async fn bytes(&self, path: &str) -> Result<Option<Vec<u8>>, ClientError> {
+        let (status, bytes) = self.send(Method::GET, path, None).await?;
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if status.is_success() { Ok(Some(bytes.to_vec())) } else { Err(self.problem(status, &bytes)) }
+    }
+
+    async fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ClientError> {
+        let (status, bytes) = self.send(method, path, body).await?;
+        if !status.is_success() {
+            return Err(self.problem(status, &bytes));
+        }
+        serde_json::from_slice(&bytes).map_err(|_| ClientError::Form { url: self.url.clone(), status })
+    }
+
+    fn problem(&self, status: StatusCode, bytes: &[u8]) -> ClientError {
+        let Ok(problem) = serde_json::from_slice::<Value>(bytes) else {
+            return ClientError::Form { url: self.url.clone(), status };
+        };
+        let text = |field: &str| problem.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let title = if text("detail").is_empty() { text("title") } else { text("detail") };
+        ClientError::Problem { title, code: text("code"), problem }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(StatusCode, Bytes), ClientError> {
+        let unreachable = |cause: Box<dyn std::error::Error + Send + Sync>| ClientError::Unreachable { url: self.url.clone(), cause };
+        let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .body(Full::new(bytes))
+            .map_err(|error| unreachable(error.into()))?;
+        let response = self.http.request(request).await.map_err(|error| unreachable(error.into()))?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(|error| unreachable(error.into()))?;
+        Ok((status, body.to_bytes()))
+    }
+}
+
+/// A text as one part of a path or a query.
+pub(crate) fn escaped(text: &str) -> String {
+    let keep = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    text.bytes().map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}

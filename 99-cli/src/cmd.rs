@@ -1,0 +1,109 @@
+//! Commands: a file for each group of them.
+
+pub(crate) mod approval;
+pub(crate) mod audit;
+pub(crate) mod dev;
+pub(crate) mod intent;
+pub(crate) mod list;
+pub(crate) mod policy;
+pub(crate) mod recommend;
+pub(crate) mod run;
+
+use crate::client::ClientError;
+use crate::exit::{self, Exit};
+use crate::out::Out;
+use serde_json::Value;
+use std::path::Path;
+use writ_pipeline::input::{Problem, load, render};
+
+/// Why a command did not do what it should.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The server.
+    Client(ClientError),
+    /// Files.
+    Problems(Vec<Problem>),
+    /// Anything else, in words.
+    Other { exit: Exit, text: String, hint: Option<String> },
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl Failure {
+    pub(crate) fn of(exit: Exit, error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        Self::Other { exit, text, hint: None }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Failure::Client(error) => error.exit(),
+            Failure::Problems(_) => exit::USAGE,
+            Failure::Other { exit, .. } => *exit,
+        }
+    }
+
+    pub(crate) fn tell(&self, out: Out) {
+        match self {
+            Failure::Client(error) => {
+                if let ClientError::Problem { problem, .. } = error {
+                    tell_problem(out, problem);
+                }
+                let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+                out.say(&format!("error: {}", causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")));
+                if let Some(hint) = error.hint() {
+                    out.say(&format!("  hint: {hint}"));
+                }
+            }
+            Failure::Problems(problems) => {
+                for problem in problems {
+                    let source = load(Path::new(&problem.at.file)).ok();
+                    let source = source.and_then(|bytes| String::from_utf8(bytes).ok());
+                    out.say(render("error", problem, source.as_deref()).trim_end());
+                }
+            }
+            Failure::Other { text, hint, .. } => {
+                out.say(&format!("error: {text}"));
+                if let Some(hint) = hint {
+                    out.say(&format!("  hint: {hint}"));
+                }
+            }
+        }
+    }
+}
+
+/// What a problem says besides its sentence: findings, conflicts, problems of a manifest.
+fn tell_problem(out: Out, problem: &Value) {
+    for one in problem.get("problems").and_then(Value::as_array).into_iter().flatten() {
+        if let Ok(one) = serde_json::from_value::<Problem>(one.clone()) {
+            let source = load(Path::new(&one.at.file)).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            out.say(render("error", &one, source.as_deref()).trim_end());
+        }
+    }
+    if let Some(text) = problem.get("infeasible").and(problem.get("text")).and_then(Value::as_str) {
+        out.say(text.trim_end());
+    }
+    for report in problem.get("validation").and_then(Value::as_array).into_iter().flatten() {
+        intent::tell_findings(out, report);
+    }
+}
+
+/// A field as text, empty when it is not there.
+pub(crate) fn text(value: &Value, pointer: &str) -> String {
+    match value.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A time without its date's year and fractions, as tables show it.
+pub(crate) fn clock(value: &Value, pointer: &str) -> String {
+    let text = text(value, pointer);
+    text.get(11..23).map_or(text.clone(), str::to_owned)
+}

@@ -1,0 +1,319 @@
+//! `writ audit`, `writ why`, `writ verify`.
+
+use super::{Failure, clock, text};
+use crate::Common;
+use crate::client::escaped;
+use crate::exit::{self, Exit};
+use crate::out::columns;
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use writ_audit::{Bundle, Checkpoint};
+use writ_pipeline::input::load;
+use writ_pipeline::{Exported, check_export, export_paths};
+use writ_seal::NoteKey;
+
+/// The audit trail
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Find entries
+    Query(Query),
+    /// Verify the whole journal, and that it continues what this client saw last; or an exported directory
+    Verify(Verify),
+    /// Print the newest signed checkpoint
+    Checkpoint,
+    /// Write the journal as a static directory that any tlog-tiles reader understands
+    Export { dir: PathBuf },
+    /// Write the evidence for anything to a file that verifies with no server
+    Evidence(Evidence),
+}
+
+/// Find entries
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// Who did it: an id, or `human:…`, `agent:…`, `system:…`
+    #[arg(long)]
+    actor: Option<String>,
+    /// What was done
+    #[arg(long)]
+    action: Option<String>,
+    /// What it was done to; a trailing `*` matches whatever starts so
+    #[arg(long)]
+    resource: Option<String>,
+    /// What came of it: started, success, failure, denied, skipped, unknown
+    #[arg(long)]
+    outcome: Option<String>,
+    /// The trace
+    #[arg(long)]
+    trace: Option<String>,
+    /// The kind; `run.` matches every kind that starts so
+    #[arg(long)]
+    kind: Option<String>,
+    /// At or after this time
+    #[arg(long)]
+    from: Option<String>,
+    /// Before this time
+    #[arg(long)]
+    to: Option<String>,
+    /// Go on from the place that the page before named
+    #[arg(long, value_name = "SEQ")]
+    after: Option<u64>,
+    /// Begin with the oldest
+    #[arg(long)]
+    oldest_first: bool,
+    /// Entries of one page
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+/// Verify the whole journal
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// An exported directory, instead of asking a server
+    #[arg(long, value_name = "DIR")]
+    file: Option<PathBuf>,
+    /// The verifier key that must have signed
+    #[arg(long)]
+    key: Option<String>,
+}
+
+/// Write the evidence for anything
+#[derive(Debug, Args)]
+pub(crate) struct Evidence {
+    /// A run, incident, intent, approval, recommendation, entry or resource
+    id: String,
+    /// Where to; without it, standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Audit {
+    pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        match self {
+            Audit::Query(query) => query.run(common).await,
+            Audit::Verify(verify) => verify.run(common).await,
+            Audit::Checkpoint => {
+                let note = common.client()?.bytes("/log/checkpoint").await?.unwrap_or_default();
+                common.out().text(&String::from_utf8_lossy(&note));
+                Ok(exit::OK)
+            }
+            Audit::Export { dir } => export(common, &dir).await,
+            Audit::Evidence(evidence) => evidence.run(common).await,
+        }
+    }
+}
+
+impl Query {
+    async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let out = common.out();
+        let mut path = format!("/api/v1/audit/entries?limit={}&oldest_first={}", self.limit, self.oldest_first);
+        let texts = [
+            ("actor", self.actor),
+            ("action", self.action),
+            ("resource", self.resource),
+            ("outcome", self.outcome),
+            ("trace", self.trace),
+            ("kind", self.kind),
+            ("from", self.from),
+            ("to", self.to),
+            ("after", self.after.map(|seq| seq.to_string())),
+        ];
+        for (name, value) in texts {
+            if let Some(value) = value {
+                path.push_str(&format!("&{name}={}", escaped(&value)));
+            }
+        }
+        let page = common.client()?.get(&path).await?;
+        let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        out.list(&items, "no entries", |wide| entry_table(&items, wide, out.is_terminal()));
+        if let Some(next) = page.get("next").and_then(Value::as_u64) {
+            out.next(&format!("the same with --after {next}"));
+        }
+        Ok(exit::OK)
+    }
+}
+
+/// Entries as rows.
+pub(crate) fn entry_table(items: &[Value], wide: bool, terminal: bool) -> String {
+    let row = |item: &Value| {
+        let actor = format!("{}:{}", text(item, "/actor/kind"), text(item, "/actor/id"));
+        let mut row = vec![text(item, "/seq"), clock(item, "/timestamp"), actor];
+        row.extend(["/action", "/resource", "/outcome"].map(|field| text(item, field)));
+        if wide {
+            row.extend(["/kind", "/trace_id", "/event_id"].map(|field| text(item, field)));
+        }
+        row
+    };
+    let mut head = vec!["SEQ", "TIME(UTC)", "ACTOR", "ACTION", "RESOURCE", "OUTCOME"];
+    if wide {
+        head.extend(["KIND", "TRACE", "EVENT"]);
+    }
+    columns(&head, &items.iter().map(row).collect::<Vec<_>>(), terminal)
+}
+
+impl Verify {
+    async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let out = common.out();
+        let trusted: Option<NoteKey> = self.key.as_deref().map(str::parse).transpose().map_err(|error| Failure::of(exit::USAGE, &error))?;
+        if let Some(dir) = &self.file {
+            let read = |path: &str| std::fs::read(dir.join(path)).ok();
+            let checked = check_export(&read, trusted.as_ref()).map_err(|error| Failure::of(exit::UNVERIFIED, &error))?;
+            out.line(&format!("log    {}  size {}  root {}", checked.origin, checked.size, checked.root));
+            out.line("holds  hash chain, Merkle root, checkpoint signature, attachments");
+            return Ok(exit::OK);
+        }
+        let pin = common.state.join("pinned-checkpoint");
+        let pinned = std::fs::read_to_string(&pin).ok();
+        let asked = pinned.as_ref().map(|note| format!("?checkpoint={}", escaped(note))).unwrap_or_default();
+        let client = common.client()?;
+        let audit = client.get(&format!("/api/v1/audit/verify{asked}")).await?;
+        let note = client.bytes("/log/checkpoint").await?.unwrap_or_default();
+        let note = String::from_utf8_lossy(&note).into_owned();
+        check_pin(&note, &audit, trusted.as_ref())?;
+        std::fs::write(&pin, &note).map_err(|error| Failure::of(exit::FAILED, &error))?;
+        out.document(&audit, |_| {
+            format!(
+                "log    {}  size {}  root {}\nholds  hash chain, Merkle root, {} checkpoints, columns, tiles, {} attachments{}{}\n",
+                text(&audit, "/log"),
+                text(&audit, "/size"),
+                text(&audit, "/root"),
+                text(&audit, "/checkpoints"),
+                text(&audit, "/attachments"),
+                if audit.get("witness") == Some(&Value::Bool(true)) { ", witness file" } else { "" },
+                if pinned.is_some() { ", this client's last checkpoint" } else { "" },
+            )
+        });
+        out.next("writ audit export DIR, and `writ audit verify --file DIR` anywhere");
+        Ok(exit::OK)
+    }
+}
+
+/// What the server says must be what it signed.
+fn check_pin(note: &str, audit: &Value, trusted: Option<&NoteKey>) -> Result<(), Failure> {
+    let unverified = |error: &dyn std::error::Error| Failure::of(exit::UNVERIFIED, error);
+    let said: NoteKey = text(audit, "/key").parse().map_err(|error: writ_seal::NoteError| unverified(&error))?;
+    let key = trusted.unwrap_or(&said);
+    Checkpoint::open(note, &key.name, key).map_err(|error| unverified(&error))?;
+    Ok(())
+}
+
+async fn export(common: &Common, dir: &Path) -> Result<Exit, Failure> {
+    let (out, client) = (common.out(), common.client()?);
+    let failed = |error: std::io::Error| Failure::of(exit::FAILED, &error);
+    let note = client.bytes("/log/checkpoint").await?.unwrap_or_default();
+    let audit = client.get("/api/v1/audit/verify").await?;
+    let write = |path: &str, bytes: &[u8]| {
+        let path = dir.join(path);
+        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(path, bytes)
+    };
+    write("checkpoint", &note).map_err(failed)?;
+    write("key", text(&audit, "/key").as_bytes()).map_err(failed)?;
+    let note = String::from_utf8_lossy(&note).into_owned();
+    let (checkpoint, _) = Checkpoint::parse(&note).map_err(|error| Failure::of(exit::UNVERIFIED, &error))?;
+    let mut files = 2;
+    let mut attachments = std::collections::BTreeSet::new();
+    for path in export_paths(checkpoint.size) {
+        let bytes = client.bytes(&format!("/log/{path}")).await?;
+        let bytes = bytes.ok_or_else(|| Failure::Other { exit: exit::FAILED, text: format!("`{path}` is missing"), hint: None })?;
+        if path.starts_with("tile/entries/") {
+            attachments.extend(Exported::attachments_in(&bytes));
+        }
+        write(&path, &bytes).map_err(failed)?;
+        files += 1;
+    }
+    for digest in attachments {
+        if let Some(bytes) = client.bytes(&format!("/log/attachment/{}", digest.hex())).await? {
+            write(&format!("attachment/{}", digest.hex()), &bytes).map_err(failed)?;
+            files += 1;
+        }
+    }
+    out.line(&format!("{} entries in {files} files under {}", checkpoint.size, dir.display()));
+    out.next(&format!("writ audit verify --file {}", dir.display()));
+    Ok(exit::OK)
+}
+
+impl Evidence {
+    async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let out = common.out();
+        let bundle = common.client()?.get(&format!("/api/v1/audit/evidence/{}", path_of(&self.id))).await?;
+        let pretty = serde_json::to_string_pretty(&bundle).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
+        match &self.out {
+            Some(path) => {
+                std::fs::write(path, pretty + "\n").map_err(|error| Failure::of(exit::FAILED, &error))?;
+                out.say(&format!("evidence for {} in {}", self.id, path.display()));
+                out.next(&format!("writ verify {}", path.display()));
+            }
+            None => out.line(&pretty),
+        }
+        Ok(exit::OK)
+    }
+}
+
+/// An id as the rest of a path: its slashes stay.
+fn path_of(id: &str) -> String {
+    id.split('/').map(escaped).collect::<Vec<_>>().join("/")
+}
+
+/// Tell why anything is as it is
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// An id, a resource, a process id, or `last`
+    id: String,
+}
+
+impl Why {
+    pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let out = common.out();
+        let story = common.client()?.get(&format!("/api/v1/why/{}", path_of(&self.id))).await?;
+        out.document(&story, |wide| {
+            let lines = |field: &str| story.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
+            let mut all = format!("{}\n", text(&story, "/subject"));
+            for (title, field) in [("because", "because"), ("then", "then")] {
+                let lines = lines(field);
+                if !lines.is_empty() {
+                    all.push_str(&format!("{title}\n"));
+                }
+                for line in lines {
+                    let event = if wide { format!("  {}", text(&line, "/event_id")) } else { String::new() };
+                    all.push_str(&format!("  {:>6}  {}  {}{event}\n", text(&line, "/seq"), clock(&line, "/at"), text(&line, "/text")));
+                }
+            }
+            all
+        });
+        let id = text(&story, "/subject");
+        let id = id.split(' ').nth(1).unwrap_or(&self.id);
+        out.next(&format!("writ audit evidence {id} --out e.json"));
+        Ok(exit::OK)
+    }
+}
+
+/// Check an evidence file; needs no server
+#[derive(Debug, Args)]
+pub(crate) struct VerifyFile {
+    /// The file
+    file: PathBuf,
+    /// The verifier key that must have signed
+    #[arg(long)]
+    key: Option<String>,
+}
+
+impl VerifyFile {
+    pub(crate) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let out = common.out();
+        let bytes = load(&self.file).map_err(|problem| Failure::Problems(vec![problem]))?;
+        let bundle: Bundle = serde_json::from_slice(&bytes).map_err(|error| Failure::Other {
+            exit: exit::UNVERIFIED,
+            text: format!("`{}` is not an evidence bundle: {error}", self.file.display()),
+            hint: Some("make one with `writ audit evidence ID --out FILE`".into()),
+        })?;
+        let trusted: Option<NoteKey> = self.key.as_deref().map(str::parse).transpose().map_err(|error| Failure::of(exit::USAGE, &error))?;
+        let checked = bundle.check(trusted.as_ref()).map_err(|error| Failure::of(exit::UNVERIFIED, &error))?;
+        out.line(&format!("holds  {}: {} entries and {} attachments under one checkpoint", bundle.subject, checked.entries.len(), checked.attachments));
+        out.line(&format!("log    {}  size {}  root {}", checked.checkpoint.origin, checked.checkpoint.size, checked.checkpoint.root));
+        if trusted.is_none() {
+            out.say(&format!("note: signed by the key that the file names itself; to be sure, give the key you know: --key '{}'", bundle.key));
+        }
+        Ok(exit::OK)
+    }
+}

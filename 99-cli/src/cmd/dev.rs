@@ -1,0 +1,131 @@
+//! `writ dev`.
+
+use super::Failure;
+use crate::Common;
+use crate::exit::{self, Exit};
+use clap::Args;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use writ_pipeline::input::load;
+use writ_server::{DevConfig, DevServer, read_files};
+
+/// Run everything on this machine from one directory, until interrupted
+///
+/// Opens (or takes up again) the state directory, serves the API on loopback, submits the directory's `intent.yaml`, and
+/// watches and heals what it brings up. Ctrl-C stops everything that was started, unless `--keep` is given.
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// The directory with `intent.yaml`, `platform.yaml`, `policies/`, `contracts/` and `agents.yaml`
+    dir: PathBuf,
+    /// Leave everything running at the end; the next `dev` takes it up again
+    #[arg(long)]
+    keep: bool,
+    /// Where to listen, on loopback; port 0 chooses a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Open the state and serve, and submit nothing
+    #[arg(long)]
+    no_submit: bool,
+}
+
+/// Arguments that a face reads itself.
+#[derive(Debug, Args)]
+pub(crate) struct Face {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+}
+
+impl Dev {
+    pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let out = common.out();
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+            .init();
+        let files = read_files(&self.dir).map_err(Failure::Problems)?;
+        let manifest = self.dir.join("intent.yaml");
+        let text = if self.no_submit { Vec::new() } else { load(&manifest).map_err(|problem| Failure::Problems(vec![problem]))? };
+        let config = DevConfig { state: common.state.clone(), listen: self.listen };
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
+        let began = now();
+        let server = DevServer::start(&config, &files).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
+        out.line(&format!("writ   http://{}  state {}  ready in {} ms", server.address, common.state.display(), began.elapsed().as_millis()));
+        let submitted = !self.no_submit;
+        if submitted {
+            let work = submit(common, &manifest, &text, began);
+            tokio::select! {
+                done = work => {
+                    if let Err(failure) = done {
+                        failure.tell(out);
+                        if !self.keep {
+                            stop(server, true, common).await?;
+                            return Ok(failure.exit());
+                        }
+                    }
+                }
+                _ = interrupt.recv() => {
+                    stop(server, !self.keep, common).await?;
+                    return Ok(exit::INTERRUPTED);
+                }
+            }
+        }
+        out.next("writ why last, writ audit verify, or `writ run list` in another terminal; Ctrl-C ends it");
+        let interrupted = tokio::select! {
+            _ = interrupt.recv() => true,
+            _ = terminate.recv() => false,
+        };
+        stop(server, !self.keep, common).await?;
+        Ok(if interrupted { exit::INTERRUPTED } else { exit::OK })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the shell measures how long its own start takes")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+async fn stop(server: DevServer, all: bool, common: &Common) -> Result<(), Failure> {
+    let out = common.out();
+    server.stop(all).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
+    out.say(if all { "writ   stopped, and everything it started" } else { "writ   stopped; what it started keeps running" });
+    Ok(())
+}
+
+/// Submits the directory's intent and shows what comes of it.
+async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -> Result<(), Failure> {
+    let (out, client) = (common.out(), common.client()?);
+    let text = String::from_utf8_lossy(text);
+    let body = json!({"name": manifest.display().to_string(), "text": text});
+    let answer = client.post("/api/v1/intents", &body).await?;
+    super::intent::tell_accepted(out, &answer);
+    let Some(run) = answer.get("run").and_then(Value::as_str) else {
+        out.line("run    nothing has to change");
+        return show_service(common).await;
+    };
+    let state = super::run::watch(common, run).await?;
+    if state == "succeeded" {
+        out.line(&format!("up     {:.2} s from start to serving", began.elapsed().as_secs_f64()));
+        return show_service(common).await;
+    }
+    let hint = if state == "awaiting_approval" { "writ approval list".to_owned() } else { format!("writ why {run}") };
+    Err(Failure::Other { exit: Exit::of_run(&state), text: format!("run `{run}` is {state}"), hint: Some(hint) })
+}
+
+/// Where the service answers, and which processes stand behind it.
+async fn show_service(common: &Common) -> Result<(), Failure> {
+    let (out, client) = (common.out(), common.client()?);
+    // Healing begins right after the run; until then there is nothing to show of it.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let processes = client.get("/api/v1/processes").await?;
+    for process in processes.get("items").and_then(Value::as_array).into_iter().flatten() {
+        let field = |name: &str| super::text(process, &format!("/{name}"));
+        let what = if field("slot") == "lb" { "balancer".to_owned() } else { format!("{} {}", field("slot"), field("zone")) };
+        out.line(&format!("       {:<20} http://{}  pid {}", what, field("address"), field("pid")));
+    }
+    Ok(())
+}

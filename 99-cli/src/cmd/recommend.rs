@@ -1,0 +1,78 @@
+//! `writ recommend`.
+
+use super::approval::Decide;
+use super::{Failure, clock, text};
+use crate::Common;
+use crate::exit::{self, Exit};
+use crate::out::yaml;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+/// Feedback and recommendations
+#[derive(Debug, Subcommand)]
+pub(crate) enum Recommend {
+    /// Look back over a period: figures, insights, and what should be changed
+    Collect(Collect),
+    /// List recommendations
+    List,
+    /// Approve one: its patch becomes a new version of the intent
+    Approve(Decide),
+    /// Dismiss one
+    Reject(Decide),
+}
+
+/// Look back over a period
+#[derive(Debug, Args)]
+pub(crate) struct Collect {
+    /// The period: `7d`, `12h`, `90s`
+    #[arg(long, default_value = "7d")]
+    period: String,
+}
+
+impl Recommend {
+    pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        match self {
+            Recommend::Collect(collect) => {
+                let out = common.out();
+                let seconds = seconds(&collect.period)?;
+                let document = common.client()?.post("/api/v1/feedback", &json!({"seconds": seconds})).await?;
+                out.document(&document, |_| yaml(&document));
+                out.next("writ recommend approve OPT-… --as reviewer");
+                Ok(exit::OK)
+            }
+            Recommend::List => {
+                super::list::list(common, "recommendations", &["ID", "PRIORITY", "WHAT", "LAST", "AT"], |item| {
+                    let last = text(item, "/last/kind");
+                    vec![
+                        text(item, "/id"),
+                        text(item, "/recommendation/priority"),
+                        text(item, "/recommendation/description"),
+                        last.trim_start_matches("recommend.").trim_end_matches("/1").to_owned(),
+                        clock(item, "/last/at"),
+                    ]
+                })
+                .await
+            }
+            Recommend::Approve(decide) => decide.run(common, true).await,
+            Recommend::Reject(decide) => decide.run(common, false).await,
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<u64, Failure> {
+    let wrong = || Failure::Other {
+        exit: exit::USAGE,
+        text: format!("`{text}` is not a period"),
+        hint: Some("write it as `7d`, `12h`, `30m` or `90s`".into()),
+    };
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let factor = match unit {
+        'd' => 86_400,
+        'h' => 3_600,
+        'm' => 60,
+        's' => 1,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text.trim_end_matches(unit).parse().map_err(|_| wrong())?;
+    number.checked_mul(factor).filter(|seconds| *seconds > 0).ok_or_else(wrong)
+}

@@ -43,7 +43,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/health/live", get(async || "ok\n"))
         .route("/api/v1/validate", post(intents::validate))
         .route("/api/v1/plan", post(intents::plan))
-        .route("/api/v1/intents", post(intents::submit))
+        .route("/api/v1/intents", post(intents::submit).get(intents::list))
         .route("/api/v1/intents/{id}/versions", get(intents::versions))
         .route("/api/v1/runs/{id}/execution", get(runs::execution))
         .route("/api/v1/runs/{id}/{command}", post(runs::command))

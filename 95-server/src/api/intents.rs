@@ -1,9 +1,10 @@
 //! Submitting intents.
 
+use super::resources::Page;
 use super::{Answer, App, At, Caller, parsed};
 use crate::error::Failure;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::json;
 use writ_core::{Digest, IntentId};
@@ -43,6 +44,10 @@ pub(crate) async fn submit(State(shared): App, caller: Caller, Json(manifest): J
     let mut document = accepted.prepared.document(pipeline);
     document["run"] = json!(accepted.run);
     Ok(Json(document))
+}
+
+pub(crate) async fn list(shared: App, caller: Caller, page: Query<Page>) -> Answer {
+    super::resources::list(shared, caller, Path("intents".to_owned()), page).await
 }
 
 pub(crate) async fn versions(State(shared): App, caller: Caller, Path(id): At) -> Answer {

@@ -5,8 +5,8 @@
 use crate::ast::{Kind, Literal, Node, Unary};
 use crate::atoms::{self, Atom};
 use crate::check::{self, Present};
-use crate::facts::{Facts, shown};
-use crate::lower::lower;
+use crate::facts::{Facts, View, shown};
+use crate::lower::{SLOT, lower};
 use crate::parse::parse;
 use crate::schema::Schema;
 use crate::sort::Sort;
@@ -149,7 +149,7 @@ impl Expr {
     /// # Errors
     /// When it has no value for these facts.
     pub fn eval(&self, facts: &Facts) -> Result<Json, EvalError> {
-        evaluate(&self.lowered, facts).map(json)
+        evaluate(&self.lowered, &facts.view(), &self.schema).map(json)
     }
 
     /// Evaluates a condition.
@@ -157,7 +157,15 @@ impl Expr {
     /// # Errors
     /// When it has no value for these facts, or is neither true nor false.
     pub fn holds(&self, facts: &Facts) -> Result<bool, EvalError> {
-        match evaluate(&self.lowered, facts)? {
+        self.holds_in(&facts.view())
+    }
+
+    /// Evaluates a condition, as one of several over the same facts.
+    ///
+    /// # Errors
+    /// As [`Expr::holds`].
+    pub fn holds_in(&self, facts: &View<'_>) -> Result<bool, EvalError> {
+        match evaluate(&self.lowered, facts, &self.schema)? {
             Value::Bool(truth) => Ok(truth),
             _ => Err(EvalError::NotTruth),
         }
@@ -175,7 +183,7 @@ impl Expr {
         if matches!(node.kind, Kind::Literal(_)) || parts.len() >= 200 {
             return;
         }
-        let value = evaluate(&lower(node, &self.schema), facts).map(|value| shown(&json(value)));
+        let value = evaluate(&lower(node, &self.schema), &facts.view(), &self.schema).map(|value| shown(&json(value)));
         let source = self.source.get(node.start..node.end).unwrap_or_default().to_owned();
         parts.push(Part { depth, source, value });
         match &node.kind {
@@ -203,14 +211,18 @@ impl Expr {
     }
 }
 
-fn evaluate(lowered: &IdedExpr, facts: &Facts) -> Result<Value, EvalError> {
-    Value::resolve(lowered, &facts.context).map_err(|error| EvalError::Failed { reason: reason(&error) })
+fn evaluate(lowered: &IdedExpr, facts: &View<'_>, schema: &Schema) -> Result<Value, EvalError> {
+    Value::resolve(lowered, &facts.0).map_err(|error| EvalError::Failed { reason: reason(&error, schema) })
 }
 
 /// What the engine said, in a line and without the values, which may be long.
-fn reason(error: &ExecutionError) -> String {
+fn reason(error: &ExecutionError, schema: &Schema) -> String {
     match error {
-        ExecutionError::UndeclaredReference(name) => format!("`{name}` is missing"),
+        ExecutionError::UndeclaredReference(name) => {
+            let number = name.strip_prefix(SLOT).and_then(|number| number.parse::<usize>().ok());
+            let path = number.and_then(|number| schema.slots().names.get(number)).unwrap_or(name);
+            format!("`{}` is missing", path.trim_start_matches('?'))
+        }
         ExecutionError::NoSuchKey(name) => format!("there is no key `{name}`"),
         ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
         ExecutionError::RemainderByZero(_) => "remainder of a division by zero".to_owned(),

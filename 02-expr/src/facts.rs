@@ -2,10 +2,11 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a pattern asks for one shape, and every other shape is a no")]
 
-use crate::lower::presence_of;
-use crate::schema::{Schema, Shape, Type};
+use crate::lower::SLOT;
+use crate::schema::{Schema, Shape, Slot, Type};
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelString};
-use cel::common::value::Val;
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
 use cel::{Context, Env};
 use serde_json::{Map, Number, Value as Json};
 use std::collections::HashMap;
@@ -33,7 +34,23 @@ impl std::fmt::Display for FactProblem {
 /// Facts that keep to their schema, ready to be read by any expression that was compiled against it.
 pub struct Facts {
     json: Json,
-    pub(crate) context: Context<'static, 'static>,
+    values: Vec<Option<Box<dyn Val>>>,
+}
+
+/// Facts as the engine looks at them.
+pub struct View<'a>(pub(crate) Context<'a, 'a>);
+
+impl std::fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("View")
+    }
+}
+
+impl VariableResolver for Facts {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        let number: usize = variable.strip_prefix(SLOT)?.parse().ok()?;
+        self.values.get(number)?.as_deref().map(CowVal::Borrowed)
+    }
 }
 
 impl std::fmt::Debug for Facts {
@@ -49,13 +66,23 @@ impl Facts {
     /// # Errors
     /// Everything that does not keep to the schema: missing, unknown, of another type, too long.
     pub fn new(schema: &Schema, json: Json) -> Result<Self, Vec<FactProblem>> {
-        let mut binding = Binding { context: Context::with_env(ENV.clone()), problems: Vec::new() };
-        let json = binding.group(schema, json, "", "");
+        let slots = schema.slots();
+        let values = slots.names.iter().map(|_| None).collect();
+        let mut binding = Binding { values, at: Vec::new(), problems: Vec::new() };
+        let json = binding.group(schema, json, &slots.tree);
         if binding.problems.is_empty() {
-            return Ok(Self { json, context: binding.context });
+            return Ok(Self { json, values: binding.values });
         }
         binding.problems.sort();
         Err(binding.problems)
+    }
+
+    /// The facts as the engine looks at them, for evaluating several expressions.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        let mut context = Context::with_env(ENV.clone());
+        context.set_variable_resolver(self);
+        View(context)
     }
 
     /// The facts in canonical form: no floats, no nulls, keys sorted.
@@ -105,130 +132,145 @@ fn cut(text: &str) -> String {
 /// The most problems that one document of facts is told about.
 const PROBLEMS: usize = 100;
 
-struct Binding {
-    context: Context<'static, 'static>,
+/// One step on the way to a value.
+enum Step<'a> {
+    Name(&'a str),
+    Item(usize),
+}
+
+struct Binding<'a> {
+    values: Vec<Option<Box<dyn Val>>>,
+    /// The way to the value in hand; made into text only when something is wrong there.
+    at: Vec<Step<'a>>,
     problems: Vec<FactProblem>,
 }
 
-impl Binding {
-    fn say(&mut self, pointer: &str, message: String) {
+impl<'a> Binding<'a> {
+    fn say(&mut self, message: String) {
         // A document of a million wrong values is one that is wrong in a hundred places too.
         if self.problems.len() < PROBLEMS {
-            self.problems.push(FactProblem { pointer: pointer.to_owned(), message });
+            let step = |step: &Step<'_>| match step {
+                Step::Name(name) => format!("/{name}"),
+                Step::Item(number) => format!("/{number}"),
+            };
+            self.problems.push(FactProblem { pointer: self.at.iter().map(step).collect(), message });
         }
     }
 
-    fn group(&mut self, schema: &Schema, json: Json, path: &str, pointer: &str) -> Json {
+    fn group(&mut self, schema: &'a Schema, json: Json, slots: &[Slot]) -> Json {
         let Json::Object(mut given) = json else {
-            self.say(pointer, "a group of facts must be a map".to_owned());
+            self.say("a group of facts must be a map".to_owned());
             return Json::Null;
         };
         let mut kept = Map::new();
-        for (name, fact) in schema.facts() {
-            let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-            let pointer = format!("{pointer}/{name}");
-            let value = given.remove(name).filter(|value| !value.is_null());
+        for ((name, fact), slot) in schema.facts().zip(slots) {
+            let value = given.remove_entry(name).filter(|(_, value)| !value.is_null());
             if fact.optional {
-                self.bind(&presence_of(&path), Box::new(CelBool::from(value.is_some())));
+                self.bind(slot.present, Box::new(CelBool::from(value.is_some())));
             }
-            let Some(value) = value else {
-                match &fact.shape {
-                    Shape::Group(group) => self.absent(group, &path),
-                    Shape::Value(_) => {}
+            self.at.push(Step::Name(name));
+            match (value, &fact.shape) {
+                (Some((name, value)), Shape::Group(group)) => {
+                    let value = self.group(group, value, &slot.below);
+                    kept.insert(name, value);
                 }
-                if !fact.optional {
-                    self.say(&pointer, format!("`{path}` is missing"));
-                }
-                continue;
-            };
-            let value = match &fact.shape {
-                Shape::Group(group) => self.group(group, value, &path, &pointer),
-                Shape::Value(ty) => {
-                    let (value, bound) = self.value(ty, value, &pointer);
+                (Some((name, value)), Shape::Value(ty)) => {
+                    let (value, bound) = self.value(ty, value);
                     if let Some(bound) = bound {
-                        self.bind(&path, bound);
+                        self.bind(slot.value, bound);
                     }
-                    value
+                    kept.insert(name, value);
                 }
-            };
-            kept.insert(name.to_owned(), value);
+                (None, shape) => {
+                    if matches!(shape, Shape::Group(_)) {
+                        self.absent(&slot.below);
+                    }
+                    if !fact.optional {
+                        self.say(format!("`{name}` is missing"));
+                    }
+                }
+            }
+            self.at.pop();
         }
         for name in given.keys().take(PROBLEMS) {
             let hint = nearest(name, schema.facts().map(|(known, _)| known));
             let hint = hint.map_or(String::new(), |known| format!("; did you mean `{known}`?"));
             let short: String = name.chars().take(60).collect();
-            self.say(pointer, format!("there is no fact `{short}` here{hint}"));
+            self.say(format!("there is no fact `{short}` here{hint}"));
         }
         Json::Object(kept)
     }
 
     /// Nothing within a group that is missing is there.
-    fn absent(&mut self, schema: &Schema, path: &str) {
-        for (name, fact) in schema.facts() {
-            let path = format!("{path}.{name}");
-            if fact.optional {
-                self.bind(&presence_of(&path), Box::new(CelBool::from(false)));
-            }
-            if let Shape::Group(group) = &fact.shape {
-                self.absent(group, &path);
-            }
+    fn absent(&mut self, slots: &[Slot]) {
+        for slot in slots {
+            self.bind(slot.present, Box::new(CelBool::from(false)));
+            self.absent(&slot.below);
         }
     }
 
-    fn bind(&mut self, name: &str, value: Box<dyn Val>) {
-        self.context.add_variable_as_val(name, value);
+    fn bind(&mut self, slot: Option<usize>, value: Box<dyn Val>) {
+        if let Some(place) = slot.and_then(|slot| self.values.get_mut(slot)) {
+            *place = Some(value);
+        }
     }
 
     /// A value in canonical form and as the engine holds it.
-    fn value(&mut self, ty: &Type, json: Json, pointer: &str) -> (Json, Option<Box<dyn Val>>) {
+    fn value(&mut self, ty: &Type, json: Json) -> (Json, Option<Box<dyn Val>>) {
         match (ty, json) {
             (Type::Bool, Json::Bool(value)) => (Json::Bool(value), Some(Box::new(CelBool::from(value)))),
             (Type::Int, Json::Number(number)) if whole(&number).is_some() => {
                 let value = whole(&number).unwrap_or_default();
                 (Json::Number(number), Some(Box::new(CelInt::from(value))))
             }
-            (Type::Number, json) => self.number(json, pointer),
+            (Type::Number, json) => self.number(json),
             (Type::Text { max }, Json::String(text)) => {
                 if text.len() as u64 > *max {
-                    self.say(pointer, format!("this text has {} bytes, and at most {max} are allowed", text.len()));
+                    self.say(format!("this text has {} bytes, and at most {max} are allowed", text.len()));
                     return (Json::Null, None);
                 }
                 (Json::String(text.clone()), Some(Box::new(CelString::from(text))))
             }
             (Type::List { of, max }, Json::Array(items)) => {
                 if items.len() as u64 > *max {
-                    self.say(pointer, format!("this list has {} items, and at most {max} are allowed", items.len()));
+                    self.say(format!("this list has {} items, and at most {max} are allowed", items.len()));
                     return (Json::Null, None);
                 }
-                let values = items.into_iter().enumerate();
-                let values: Vec<_> =
-                    values.map(|(at, item)| self.value(of, item, &format!("{pointer}/{at}"))).collect();
-                let (json, bound): (Vec<Json>, Vec<Option<Box<dyn Val>>>) = values.into_iter().unzip();
-                (Json::Array(json), Some(Box::new(CelList::from(bound.into_iter().flatten().collect::<Vec<_>>()))))
+                let (mut kept, mut bound) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+                for (number, item) in items.into_iter().enumerate() {
+                    self.at.push(Step::Item(number));
+                    let (json, value) = self.value(of, item);
+                    self.at.pop();
+                    kept.push(json);
+                    bound.extend(value);
+                }
+                (Json::Array(kept), Some(Box::new(CelList::from(bound))))
             }
             (Type::Map { of, max }, Json::Object(entries)) => {
                 if entries.len() as u64 > *max || entries.keys().any(|key| key.len() > 256) {
-                    self.say(pointer, format!("this map has more than {max} entries, or keys of more than 256 bytes"));
+                    self.say(format!("this map has more than {max} entries, or keys of more than 256 bytes"));
                     return (Json::Null, None);
                 }
-                let (mut json, mut bound) = (Map::new(), HashMap::new());
-                for (key, value) in entries {
-                    let (kept, value) = self.value(of, value, &format!("{pointer}/{key}"));
-                    json.insert(key.clone(), kept);
+                let (mut kept, mut bound) = (Map::new(), HashMap::new());
+                for (number, (key, value)) in entries.into_iter().enumerate() {
+                    self.at.push(Step::Item(number));
+                    let (json, value) = self.value(of, value);
+                    self.at.pop();
+                    kept.insert(key.clone(), json);
                     if let Some(value) = value {
                         bound.insert(CelMapKey::from(key), value);
                     }
                 }
-                (Json::Object(json), Some(Box::new(CelMap::from(bound))))
+                (Json::Object(kept), Some(Box::new(CelMap::from(bound))))
             }
             (ty, json) => {
-                self.say(pointer, format!("expected {}, found {}", ty.name(), shown(&json)));
+                self.say(format!("expected {}, found {}", ty.name(), shown(&json)));
                 (Json::Null, None)
             }
         }
     }
 
-    fn number(&mut self, json: Json, pointer: &str) -> (Json, Option<Box<dyn Val>>) {
+    fn number(&mut self, json: Json) -> (Json, Option<Box<dyn Val>>) {
         let (json, value) = match json {
             Json::Number(number) if whole(&number).is_some() => {
                 let value = number.as_f64();
@@ -243,14 +285,14 @@ impl Binding {
                 (Json::String(text), value)
             }
             other => {
-                self.say(pointer, format!("expected a number or a decimal text, found {}", shown(&other)));
+                self.say(format!("expected a number or a decimal text, found {}", shown(&other)));
                 return (Json::Null, None);
             }
         };
         match value.filter(|value| value.is_finite()) {
             Some(value) => (json, Some(Box::new(CelDouble::from(value)))),
             None => {
-                self.say(pointer, "this number is out of range".to_owned());
+                self.say("this number is out of range".to_owned());
                 (Json::Null, None)
             }
         }

@@ -34,7 +34,7 @@ pub mod trigger;
 
 pub use atoms::Atom;
 pub use expr::{EvalError, Expr, Part};
-pub use facts::{FactProblem, Facts, shown};
+pub use facts::{FactProblem, Facts, View, shown};
 pub use limits::Limits;
 pub use problem::ExprProblem;
 pub use schema::{Fact, Schema, Shape, Type};

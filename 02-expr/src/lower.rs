@@ -1,7 +1,7 @@
 //! From our tree to the one that the engine evaluates. This file and `facts.rs` are all that knows the engine.
 //!
-//! A fact is bound under its whole dotted path, so that reading one is one look-up; whether an optional one is there is bound
-//! under its path behind a `?`.
+//! A fact is bound under a number, so that reading one is no look-up by name; whether an optional one is there is bound under a
+//! number of its own.
 
 use crate::ast::{Binary, Item, Kind, Literal, Node, Unary};
 use crate::path::{self, Target};
@@ -21,10 +21,8 @@ pub(crate) fn lower_unchecked(node: &Node) -> IdedExpr {
     Lower { schema: None, scope: Vec::new(), next: 0 }.node(node)
 }
 
-/// The variable that says whether an optional fact is there.
-pub(crate) fn presence_of(path: &str) -> String {
-    format!("?{path}")
-}
+/// What a variable that stands for a fact begins with; no name of the language does.
+pub(crate) const SLOT: char = '#';
 
 const RESULT: &str = "@result";
 
@@ -46,6 +44,14 @@ impl Lower<'_> {
 
     fn name(&mut self, name: &str) -> IdedExpr {
         self.expr(Expr::Ident(name.to_owned()))
+    }
+
+    /// A fact, or behind a `?` whether it is there, by its number.
+    fn slot(&mut self, schema: &Schema, name: &str) -> IdedExpr {
+        match schema.slots().of(name) {
+            Some(number) => self.name(&format!("{SLOT}{number}")),
+            None => self.name(name),
+        }
     }
 
     fn call(&mut self, name: &str, args: Vec<IdedExpr>) -> IdedExpr {
@@ -132,9 +138,9 @@ impl Lower<'_> {
         let schema = self.schema.filter(|_| !self.local(node))?;
         let path = path::resolve(node, schema)?.ok()?;
         match path.target {
-            Target::Value(_) => Some(self.name(&path.text)),
+            Target::Value(_) => Some(self.slot(schema, &path.text)),
             Target::Entry { map, key, .. } => {
-                let map = self.name(&map);
+                let map = self.slot(schema, &map);
                 let key = self.expr(Expr::Literal(LiteralValue::String(key.into())));
                 Some(self.call(operators::INDEX, vec![map, key]))
             }
@@ -146,7 +152,7 @@ impl Lower<'_> {
     fn presence(&mut self, asked: &Node) -> Option<IdedExpr> {
         let schema = self.schema.filter(|_| !self.local(asked));
         let path = schema.and_then(|schema| path::resolve(asked, schema)).and_then(Result::ok);
-        let Some(path) = path else {
+        let (Some(schema), Some(path)) = (schema, path) else {
             let Kind::Select { operand, field, .. } = &asked.kind else { return None };
             return Some(self.select(operand, field, true));
         };
@@ -154,13 +160,13 @@ impl Lower<'_> {
         let entry = match path.target {
             Target::Entry { map, key, .. } => {
                 optional.pop();
-                let map = self.name(&map);
+                let map = self.slot(schema, &map);
                 let key = self.expr(Expr::Literal(LiteralValue::String(key.into())));
                 Some(self.call(operators::IN, vec![key, map]))
             }
             Target::Value(_) | Target::Group(_) => None,
         };
-        let mut asked: Vec<IdedExpr> = optional.iter().map(|path| self.name(&presence_of(path))).collect();
+        let mut asked: Vec<IdedExpr> = optional.iter().map(|path| self.slot(schema, &format!("?{path}"))).collect();
         asked.extend(entry);
         Some(if asked.is_empty() { self.bool(true) } else { self.balanced(operators::LOGICAL_AND, asked) })
     }

@@ -1,7 +1,8 @@
 //! What an expression may read: names, types and bounds. The bounds are what makes the worst case countable, and they are
 //! enforced on facts before anything is evaluated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 /// The type of one fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +80,56 @@ pub struct Fact {
 
 /// The names that may be read, as a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Schema(BTreeMap<String, Fact>);
+pub struct Schema {
+    facts: BTreeMap<String, Fact>,
+    /// Numbered when they are first asked for.
+    slots: OnceLock<Slots>,
+}
+
+/// The numbers under which facts are bound, so that reading one costs no look-up by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Slots {
+    /// One for each fact of the level, in the order of [`Schema::facts`].
+    pub(crate) tree: Vec<Slot>,
+    /// The paths by number; a `?` before those that say whether the fact is there.
+    pub(crate) names: Vec<String>,
+    by_name: HashMap<String, usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Slot {
+    /// Where the value is bound; for a group, nowhere.
+    pub(crate) value: Option<usize>,
+    /// Where it is bound whether the fact is there, if it may be missing.
+    pub(crate) present: Option<usize>,
+    pub(crate) below: Vec<Slot>,
+}
+
+impl Slots {
+    fn number(&mut self, schema: &Schema, prefix: &str) -> Vec<Slot> {
+        let mut level = Vec::new();
+        for (name, fact) in &schema.facts {
+            let path = format!("{prefix}{name}");
+            let present = fact.optional.then(|| self.add(format!("?{path}")));
+            level.push(match &fact.shape {
+                Shape::Value(_) => Slot { value: Some(self.add(path)), present, below: Vec::new() },
+                Shape::Group(group) => Slot { value: None, present, below: self.number(group, &format!("{path}.")) },
+            });
+        }
+        level
+    }
+
+    fn add(&mut self, name: String) -> usize {
+        self.by_name.insert(name.clone(), self.names.len());
+        self.names.push(name);
+        self.names.len() - 1
+    }
+
+    /// The number of a path, or of a path behind a `?`.
+    pub(crate) fn of(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+}
 
 impl Schema {
     /// No names yet.
@@ -89,7 +139,8 @@ impl Schema {
     }
 
     fn with(mut self, name: &str, shape: Shape, optional: bool, about: &'static str) -> Self {
-        self.0.insert(name.to_owned(), Fact { shape, optional, about });
+        self.facts.insert(name.to_owned(), Fact { shape, optional, about });
+        self.slots = OnceLock::new();
         self
     }
 
@@ -120,19 +171,27 @@ impl Schema {
     /// What stands under a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Fact> {
-        self.0.get(name)
+        self.facts.get(name)
     }
 
     /// All names of this level, sorted.
     pub fn facts(&self) -> impl Iterator<Item = (&str, &Fact)> {
-        self.0.iter().map(|(name, fact)| (name.as_str(), fact))
+        self.facts.iter().map(|(name, fact)| (name.as_str(), fact))
+    }
+
+    pub(crate) fn slots(&self) -> &Slots {
+        self.slots.get_or_init(|| {
+            let mut slots = Slots::default();
+            slots.tree = slots.number(self, "");
+            slots
+        })
     }
 
     /// Every value with its dotted path, sorted.
     #[must_use]
     pub fn paths(&self) -> Vec<(String, &Fact)> {
         let mut all = Vec::new();
-        for (name, fact) in &self.0 {
+        for (name, fact) in &self.facts {
             match &fact.shape {
                 Shape::Value(_) => all.push((name.clone(), fact)),
                 Shape::Group(group) => {

@@ -41,7 +41,7 @@ impl Bundle {
 fn explain(rule: &Rule, concerned: bool, question: &Question<'_>, facts: &Facts) -> Explanation {
     let mut explanation = Explanation {
         rule: rule.id.clone(),
-        at: rule.at.clone(),
+        at: Place::clone(&rule.at),
         status: None,
         because: "it is about other actions or resources, or `when` asks for another value".to_owned(),
         when: rule.when.as_ref().map(|when| when.explain(facts)).unwrap_or_default(),
@@ -50,12 +50,12 @@ fn explain(rule: &Rule, concerned: bool, question: &Question<'_>, facts: &Facts)
     if !concerned {
         return explanation;
     }
-    let result = result(rule, &answer(rule, facts), question, facts);
+    let result = result(rule, &answer(rule, &facts.view()), question, facts);
     if let (Body::Check { rule: check }, true) = (&rule.body, result.status != Status::NotApplicable) {
         explanation.check = check.explain(facts);
     }
     explanation.status = Some(result.status);
-    explanation.because = result.message;
+    explanation.because = result.message.to_string();
     explanation
 }
 

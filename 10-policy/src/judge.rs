@@ -10,8 +10,9 @@ use crate::waiver::Waiver;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 use writ_core::{Decision, Digest, Finding, Obligation, Place, RuleId, Severity, Stage, Timestamp, Verdict};
-use writ_expr::{EvalError, Facts};
+use writ_expr::{EvalError, Facts, View};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -67,25 +68,23 @@ impl std::fmt::Display for Status {
 }
 
 /// One rule's part in a judgement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleResult {
     /// The rule.
     pub policy: RuleId,
     /// What came of it.
     pub status: Status,
     /// One sentence for a person.
-    pub message: String,
+    pub message: Arc<str>,
     /// How bad a violation would be.
     pub severity: Severity,
     /// Where the rule stands.
-    pub rule_at: Place,
+    pub rule_at: Arc<Place>,
     /// Where the value stands in the manifest that decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Place>,
-    /// The facts it read, as `path = value`.
+    /// The facts it read, as `path = value`; empty where all is well.
     pub values: Vec<String>,
     /// The waiver that lets it pass, or that would have if it had not expired.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub waiver: Option<String>,
 }
 
@@ -119,9 +118,10 @@ impl Bundle {
         };
         let (mut results, mut findings, mut obligations) = (Vec::new(), Vec::new(), Vec::new());
         let (mut decision, mut allowed) = (Decision::Allow, question.stage != Stage::Action);
+        let view = facts.view();
         let concerned = self.index.candidates(&self.rules, question.stage, question.action, question.resource, &facts);
         for rule in concerned.into_iter().filter_map(|at| self.rules.get(at)) {
-            let answer = answer(rule, &facts);
+            let answer = answer(rule, &view);
             let result = result(rule, &answer, question, &facts);
             if let Answer::Permits = answer {
                 allowed = true;
@@ -139,10 +139,10 @@ impl Bundle {
                 }
                 findings.push(Finding {
                     at: result.at.clone(),
-                    message: result.message.clone(),
+                    message: result.message.to_string(),
                     asks,
                     rule: rule.id.clone(),
-                    rule_at: Some(rule.at.clone()),
+                    rule_at: Some(Place::clone(&rule.at)),
                     severity: rule.severity,
                     values: result.values.clone(),
                     waived_by: result.waiver.clone().filter(|_| waived),
@@ -228,8 +228,8 @@ pub(crate) enum Answer {
     Failed { part: &'static str, error: EvalError },
 }
 
-pub(crate) fn answer(rule: &Rule, facts: &Facts) -> Answer {
-    match rule.when.as_ref().map_or(Ok(true), |when| when.holds(facts)) {
+pub(crate) fn answer(rule: &Rule, facts: &View<'_>) -> Answer {
+    match rule.when.as_ref().map_or(Ok(true), |when| when.holds_in(facts)) {
         Ok(true) => {}
         Ok(false) => return Answer::NotApplicable,
         Err(error) => return Answer::Failed { part: "when", error },
@@ -237,7 +237,7 @@ pub(crate) fn answer(rule: &Rule, facts: &Facts) -> Answer {
     match &rule.body {
         Body::Permission if rule.effect == Effect::Allow => Answer::Permits,
         Body::Permission => Answer::Against,
-        Body::Check { rule } => match rule.holds(facts) {
+        Body::Check { rule } => match rule.holds_in(facts) {
             Ok(true) => Answer::Met,
             Ok(false) => Answer::Against,
             Err(error) => Answer::Failed { part: "rule", error },
@@ -261,9 +261,9 @@ pub(crate) fn result(rule: &Rule, answer: &Answer, question: &Question<'_>, fact
     };
     let in_force = waiver.is_some_and(|waiver| waiver.in_force(question.now));
     let (status, message) = match answer {
-        Answer::NotApplicable => (Status::NotApplicable, "does not apply".to_owned()),
+        Answer::NotApplicable => (Status::NotApplicable, Arc::clone(&NOT_APPLICABLE)),
         Answer::Met | Answer::Permits => (Status::Passed, rule.message.clone()),
-        Answer::Failed { part, error } => (Status::Error, format!("`{part}` {error}")),
+        Answer::Failed { part, error } => (Status::Error, format!("`{part}` {error}").into()),
         Answer::Against => {
             let status = match rule.effect {
                 _ if in_force => Status::Waived,
@@ -274,7 +274,7 @@ pub(crate) fn result(rule: &Rule, answer: &Answer, question: &Question<'_>, fact
             (status, against(rule, facts))
         }
     };
-    let tells = !matches!(answer, Answer::NotApplicable);
+    let tells = matches!(answer, Answer::Against | Answer::Failed { .. });
     RuleResult {
         policy: rule.id.clone(),
         status,
@@ -287,10 +287,13 @@ pub(crate) fn result(rule: &Rule, answer: &Answer, question: &Question<'_>, fact
     }
 }
 
-fn against(rule: &Rule, facts: &Facts) -> String {
+/// The message of most results in a large bundle, made once.
+static NOT_APPLICABLE: LazyLock<Arc<str>> = LazyLock::new(|| "does not apply".into());
+
+fn against(rule: &Rule, facts: &Facts) -> Arc<str> {
     match (&rule.violation, &rule.body) {
-        (Some(template), _) => template.fill(facts),
-        (None, Body::Check { rule: check }) => format!("not met: {}", check.source().trim()),
+        (Some(template), _) => template.fill(facts).into(),
+        (None, Body::Check { rule: check }) => format!("not met: {}", check.source().trim()).into(),
         (None, Body::Permission) => rule.message.clone(),
     }
 }

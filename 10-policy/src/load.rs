@@ -89,7 +89,7 @@ impl Bundle {
 
     /// The ids of its rules with their stages and places, in the order of reports.
     pub fn rules(&self) -> impl Iterator<Item = (&str, Stage, &Place)> {
-        self.rules.iter().map(|rule| (rule.id.as_str(), rule.stage, &rule.at))
+        self.rules.iter().map(|rule| (rule.id.as_str(), rule.stage, rule.at.as_ref()))
     }
 
     /// What is not wrong but looks like a mistake: a rule that another one always overrides.
@@ -122,9 +122,9 @@ fn twice(rules: &[Rule]) -> Vec<Problem> {
     for rule in rules {
         match first.get(rule.id.as_str()) {
             // The same place means the same rule, for another of its stages.
-            Some(place) if **place != rule.at => {
+            Some(place) if **place != *rule.at => {
                 let message = format!("the id `{}` is taken by the rule at {place}", rule.id);
-                problems.push(Problem::new(rule.at.clone(), message).hint("give each rule its own id"));
+                problems.push(Problem::new(Place::clone(&rule.at), message).hint("give each rule its own id"));
             }
             Some(_) => {}
             None => {

@@ -25,7 +25,7 @@ impl Judgement {
             .filter(|result| result.status != Status::NotApplicable)
             .map(|result| {
                 let mut row = json!({
-                    "policy": result.policy, "status": result.status, "message": result.message,
+                    "policy": result.policy, "status": result.status, "message": &*result.message,
                     "rule_at": result.rule_at.to_string(),
                 });
                 let told = [

@@ -12,7 +12,7 @@ use writ_text::{Fields, Node};
 #[derive(Debug, Clone)]
 pub(crate) enum Body {
     /// Something must be true.
-    Check { rule: Expr },
+    Check { rule: Box<Expr> },
     /// Something is allowed, forbidden, or needs people.
     Permission,
 }
@@ -36,7 +36,7 @@ pub(crate) enum OnMissing {
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
     pub(crate) id: RuleId,
-    pub(crate) at: Place,
+    pub(crate) at: Arc<Place>,
     pub(crate) stage: Stage,
     pub(crate) body: Body,
     pub(crate) effect: Effect,
@@ -46,7 +46,7 @@ pub(crate) struct Rule {
     pub(crate) approvers: (u32, String),
     pub(crate) severity: Severity,
     pub(crate) priority: i64,
-    pub(crate) message: String,
+    pub(crate) message: Arc<str>,
     pub(crate) violation: Option<Template>,
     pub(crate) on_missing: OnMissing,
     pub(crate) obligations: Vec<Obligation>,
@@ -111,7 +111,7 @@ pub(crate) fn read(node: &Node, source: &Source<'_>) -> Vec<Rule> {
     let resources = patterns(&mut fields, "resources", false);
     let severity = fields.maybe_choice("severity", &SEVERITIES).unwrap_or_default();
     let priority = fields.maybe_int("priority", -1_000..=1_000).unwrap_or(0);
-    let message = fields.maybe_text("message").map(str::to_owned);
+    let message: Option<Arc<str>> = fields.maybe_text("message").map(Arc::from);
     let violation = fields.maybe("violation");
     let on_missing = fields.maybe_choice("on_missing", &[("deny", OnMissing::Deny), ("ask", OnMissing::Ask)]);
     let approvers = approvers(&mut fields);
@@ -136,7 +136,9 @@ pub(crate) fn read(node: &Node, source: &Source<'_>) -> Vec<Rule> {
             continue;
         }
         let body = match rule_node {
-            Some(node) => condition(node, schema, when.as_ref(), source).map(|rule| Body::Check { rule }),
+            Some(node) => {
+                condition(node, schema, when.as_ref(), source).map(|rule| Body::Check { rule: Box::new(rule) })
+            }
             None if is_permission => Some(Body::Permission),
             None => None,
         };
@@ -149,9 +151,9 @@ pub(crate) fn read(node: &Node, source: &Source<'_>) -> Vec<Rule> {
         reads.sort();
         reads.dedup();
         rules.push(Rule {
-            message: message.clone().unwrap_or_else(|| default_message(&id, &body, effect)),
+            message: message.clone().unwrap_or_else(|| default_message(&id, &body, effect).into()),
             id,
-            at: node.place(),
+            at: Arc::new(node.place()),
             stage,
             body,
             effect,

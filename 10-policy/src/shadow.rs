@@ -2,7 +2,7 @@
 
 use crate::glob;
 use crate::rule::{Body, Effect, Rule};
-use writ_core::Stage;
+use writ_core::{Place, Stage};
 use writ_text::Problem;
 
 /// One lint for each rule that never decides anything.
@@ -24,7 +24,7 @@ pub(crate) fn find(rules: &[Rule]) -> Vec<Problem> {
     let mut lints: Vec<Problem> = shadowed
         .map(|(rule, deny)| {
             let message = format!("`{}` never decides anything: `{}` forbids all that it is about", rule.id, deny.id);
-            Problem::new(rule.at.clone(), message).hint("give the denial a `when`, or remove one of the two")
+            Problem::new(Place::clone(&rule.at), message).hint("give the denial a `when`, or remove one of the two")
         })
         .collect();
     for rule in rules {
@@ -32,7 +32,7 @@ pub(crate) fn find(rules: &[Rule]) -> Vec<Problem> {
             && check.always_true()
         {
             let message = format!("`{}` is met whatever the facts are", rule.id);
-            lints.push(Problem::new(rule.at.clone(), message).hint("write what must hold"));
+            lints.push(Problem::new(Place::clone(&rule.at), message).hint("write what must hold"));
         }
     }
     lints.sort();

@@ -75,7 +75,7 @@ fn what_cannot_be_evaluated_denies_or_asks() {
     let denied = ask(&load(&format!("rules: [{allow}, {broken}}}]")), "x", json!({}), &[]);
     assert_eq!(denied.verdict.decision, Decision::Deny);
     assert_eq!(statuses(&denied)[1], ("B", Status::Error));
-    assert_eq!(denied.results[1].message, "`rule` cannot be evaluated: an index is out of range");
+    assert_eq!(&*denied.results[1].message, "`rule` cannot be evaluated: an index is out of range");
     let asked = ask(
         &load(&format!("rules: [{allow}, {broken}, on_missing: ask, approval: {{role: sre}}}}]")),
         "x",

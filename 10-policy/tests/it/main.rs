@@ -18,9 +18,12 @@ pub(crate) fn workspace(path: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// The example's policies and tests, by name.
-pub(crate) fn example() -> (Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)>) {
-    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(workspace("examples/deploy-web-001/policies"))
+/// Files by name.
+type Files = Vec<(String, Vec<u8>)>;
+
+/// The example's policies and tests.
+pub(crate) fn example() -> (Files, Files) {
+    let mut files: Files = std::fs::read_dir(workspace("examples/deploy-web-001/policies"))
         .unwrap()
         .map(|entry| {
             let path = entry.unwrap().path();

@@ -57,7 +57,7 @@ fn row_2_03_the_validation_document_has_the_sources_form_and_words() {
         assert_eq!((row["status"].as_str(), row["message"].as_str()), (Some("passed"), Some(message)));
     }
     assert!(
-        to_yaml(&document).contains("      message: 'Within budget constraints'\n      policy: 'COMP-BUDGET-001'\n"),
+        to_yaml(&document).contains("    - message: 'Within budget constraints'\n      policy: 'COMP-BUDGET-001'\n"),
         "{}",
         to_yaml(&document)
     );

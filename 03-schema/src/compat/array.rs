@@ -4,7 +4,7 @@ use super::branch::Branch;
 use super::solve::{Answer, Conj, Goal, Solver, Tally};
 use crate::model::{Id, Items};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How many ways to place what must be somewhere are tried.
@@ -15,6 +15,8 @@ const ITEMS_MAX: u64 = 20_000;
 const UNIQUE_MAX: u64 = 64;
 /// How many copies of one `contains` are placed.
 const COPIES_MAX: u64 = 8;
+/// How many items that may satisfy what few may are placed.
+const SPARED_MAX: u64 = 3;
 
 /// Something that at least one item must do.
 enum Duty {
@@ -22,6 +24,8 @@ enum Duty {
     Breaks(Arc<Items>),
     /// Satisfy this schema; copies of one group stand at different places.
     Is { id: Id, group: usize },
+    /// Be one of the few that may satisfy a schema which the others must fail. Need not be done.
+    Spared { id: Id, group: usize },
 }
 
 /// Where each duty is done, and which two items are to be equal.
@@ -32,43 +36,51 @@ struct Plan {
     groups: BTreeMap<usize, Vec<usize>>,
     /// What items must be besides what every item at their place must be.
     placed: BTreeMap<usize, Conj>,
+    /// Places that may satisfy a schema which the others must fail.
+    spared: BTreeSet<(usize, Id)>,
 }
 
 /// What the branch says about places.
 struct Layout<'b> {
     branch: &'b Branch,
-    /// No item may satisfy these.
+    /// No item may satisfy these, unless its place is spared.
     nowhere: Vec<Id>,
     /// From here on all places are alike.
     prefix: usize,
 }
 
 impl Layout<'_> {
-    /// What every item at a place must be.
-    fn base(&self, place: usize) -> Conj {
-        let required = self.branch.items.iter().filter(|(_, holds)| *holds).filter_map(|(items, _)| items.at(place));
-        let forbidden = self.nowhere.iter().map(|id| (*id, false));
-        required.map(|id| (id, true)).chain(forbidden).collect()
-    }
-
+    /// What the item at a place must be.
     fn goal(&self, plan: &Plan, place: usize) -> Conj {
-        let mut conj = self.base(place);
-        conj.extend(plan.placed.get(&place).into_iter().flatten().copied());
-        conj
+        let required = self.branch.items.iter().filter(|(_, holds)| *holds).filter_map(|(items, _)| items.at(place));
+        let forbidden = self.nowhere.iter().filter(|id| !plan.spared.contains(&(place, **id)));
+        let placed = plan.placed.get(&place).into_iter().flatten().copied();
+        required.map(|id| (id, true)).chain(forbidden.map(|id| (*id, false))).chain(placed).collect()
     }
 }
 
 impl Solver<'_> {
     pub(super) fn array(&mut self, branch: &Branch) -> Answer {
         let prefix = branch.items.iter().map(|(items, _)| items.prefix.len()).max().unwrap_or(0);
-        let nowhere = branch.contains_most.iter().filter(|(_, most)| *most == 0).map(|(id, _)| *id).collect();
-        let layout = Layout { branch, nowhere, prefix };
-        let mut left_out = branch.contains_most.iter().any(|(_, most)| *most > 0);
+        let mut fewest: BTreeMap<Id, u64> = BTreeMap::new();
+        for (id, most) in &branch.contains_most {
+            let known = fewest.entry(*id).or_insert(*most);
+            *known = (*known).min(*most);
+        }
+        let (few, many): (BTreeMap<Id, u64>, BTreeMap<Id, u64>) =
+            fewest.into_iter().partition(|(_, most)| *most <= SPARED_MAX);
+        let layout = Layout { branch, nowhere: few.keys().copied().collect(), prefix };
+        let mut left_out = !many.is_empty();
         let mut duties: Vec<Duty> =
             branch.items.iter().filter(|(_, holds)| !holds).map(|(items, _)| Duty::Breaks(items.clone())).collect();
         for (group, (id, count)) in branch.contains_least.iter().enumerate() {
             left_out |= *count > COPIES_MAX;
             duties.extend((0..(*count).min(COPIES_MAX)).map(|_| Duty::Is { id: *id, group }));
+        }
+        for (group, (id, most)) in few.iter().enumerate() {
+            // The groups of what must be come first.
+            let group = branch.contains_least.len() + group;
+            duties.extend((0..*most).map(|_| Duty::Spared { id: *id, group }));
         }
         let Some(plans) = plans(&layout, &duties) else {
             return Answer::unknown(branch.breaks.as_ref(), "there are too many ways to place the items");
@@ -212,21 +224,29 @@ fn plans(layout: &Layout<'_>, duties: &[Duty]) -> Option<Vec<Plan>> {
 fn placed(layout: &Layout<'_>, plan: &Plan, duty: &Duty) -> Vec<Plan> {
     let new = plan.placed.keys().copied().max().map_or(layout.prefix, |place| layout.prefix.max(place + 1));
     let mut found = Vec::new();
+    if matches!(duty, Duty::Spared { .. }) {
+        found.push(plan.clone());
+    }
     for place in 0..=new {
-        let (literal, group) = match duty {
-            Duty::Breaks(items) => match items.at(place) {
-                Some(id) => ((id, false), None),
-                None => continue,
-            },
-            Duty::Is { id, group } => ((*id, true), Some(*group)),
+        let group = match duty {
+            Duty::Breaks(_) => None,
+            Duty::Is { group, .. } | Duty::Spared { group, .. } => Some(*group),
         };
         let groups = plan.groups.get(&place);
         if group.is_some_and(|group| groups.is_some_and(|groups| groups.contains(&group))) {
             continue;
         }
         let mut plan = plan.clone();
-        plan.placed.entry(place).or_default().insert(literal);
         plan.groups.entry(place).or_default().extend(group);
+        let here = plan.placed.entry(place).or_default();
+        match duty {
+            Duty::Breaks(items) => match items.at(place) {
+                Some(id) => drop(here.insert((id, false))),
+                None => continue,
+            },
+            Duty::Is { id, .. } => drop(here.insert((*id, true))),
+            Duty::Spared { id, .. } => drop(plan.spared.insert((place, *id))),
+        }
         found.push(plan);
     }
     found

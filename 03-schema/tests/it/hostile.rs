@@ -140,9 +140,19 @@ fn the_prover_answers_soon_on_pairs_made_to_explode() {
     let one_of = |count: usize| -> Value {
         json!({"oneOf": (0..count).map(|at| json!({"type": "object", "minProperties": at})).collect::<Vec<_>>()})
     };
+    let deep = |levels: usize, leaf: &str| {
+        (0..levels).fold(
+            json!({"type": leaf}),
+            |inner, _| json!({"type": "object", "required": ["a"], "properties": {"a": inner}}),
+        )
+    };
     // The flag says whether the pair is compatible in truth.
     let pairs = vec![
         (true, many_choices(24), many_choices(23)),
+        (false, deep(30, "number"), deep(30, "integer")),
+        (true, deep(30, "integer"), deep(30, "number")),
+        (false, deep(45, "number"), deep(45, "integer")),
+        (true, deep(45, "integer"), deep(45, "number")),
         (false, many_choices(24), json!({"type": "object", "maxProperties": 3})),
         (false, big_enum(0), big_enum(1)),
         (false, json!({"items": big_enum(0), "uniqueItems": true, "minItems": 50}), json!({"maxItems": 49})),

@@ -1,19 +1,29 @@
 //! What must hold for all schemas.
 
-use crate::schemas::{recursive_schema, schema, value};
+use crate::schemas::{mutated, recursive_schema, schema, universe, value};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 use writ_schema::{Compatibility, Schema, subsumes};
 
 fn compiled(document: &Value) -> Schema {
     Schema::compile(document).unwrap_or_else(|error| panic!("{document}: {error}"))
 }
 
+static UNIVERSE: LazyLock<Vec<Value>> = LazyLock::new(universe);
+
+/// So many cases, or as many as `PROPTEST_CASES` says: a night's run finds what a minute's does not.
+#[expect(clippy::disallowed_methods, reason = "the number of cases is the caller's choice")]
+fn config(cases: u32) -> ProptestConfig {
+    let told = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig { cases: told.unwrap_or(cases), failure_persistence: None, ..ProptestConfig::default() }
+}
+
 fn check(sub: &Value, sup: &Value, values: &[Value]) {
     let (left, right) = (compiled(sub), compiled(sup));
     match subsumes(&left, &right) {
         Compatibility::Compatible(_) => {
-            for value in values {
+            for value in values.iter().chain(&*UNIVERSE) {
                 assert!(!left.accepts(value) || right.accepts(value), "{value} tells {sub} from {sup}");
             }
         }
@@ -31,13 +41,24 @@ fn assert_not_refuted(sub: &Schema, sup: &Schema) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(config(200))]
 
     #[test]
     fn no_value_contradicts_a_compatible_verdict(
         sub in schema(), sup in schema(), values in prop::collection::vec(value(), 40),
     ) {
         check(&sub, &sup, &values);
+    }
+
+    #[test]
+    fn schemas_that_differ_in_one_small_thing_are_told_apart_rightly(
+        sub in schema(), seed in any::<usize>(), values in prop::collection::vec(value(), 20),
+    ) {
+        let sup = mutated(&sub, seed % 1_000_003);
+        if Schema::compile(&sup).is_ok() {
+            check(&sub, &sup, &values);
+            check(&sup, &sub, &values);
+        }
     }
 
     #[test]
@@ -69,7 +90,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(config(60))]
 
     #[test]
     fn schemas_that_refer_to_themselves_keep_the_law(

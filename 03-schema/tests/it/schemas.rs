@@ -21,6 +21,39 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Every value of a small world: leaves, arrays of up to three of some, objects over `a`, `b` and `c`, one level more.
+pub(crate) fn universe() -> Vec<Value> {
+    let mut leaves = vec![json!(null), json!(false), json!(true)];
+    leaves.extend((-8..16).map(|half| if half % 2 == 0 { json!(half / 2) } else { json!(f64::from(half) / 2.0) }));
+    leaves.extend(["", "a", "b", "aa", "ab", "ba", "bb", "aba", "abab", "bbb"].map(|text| json!(text)));
+    let few = [json!(null), json!(true), json!(0), json!(2), json!(0.5), json!("a"), json!("ab"), json!([]), json!({})];
+    let mut all = leaves;
+    all.extend([json!([]), json!({})]);
+    for one in &few {
+        all.extend([
+            json!([one]),
+            json!({"a": one}),
+            json!({"b": one}),
+            json!({"c": one}),
+            json!({"ab": one}),
+            json!({"x": one}),
+        ]);
+        for two in &few {
+            all.extend([
+                json!([one, two]),
+                json!({"a": one, "b": two}),
+                json!({"a": one, "c": two}),
+                json!({"b": one, "x": two}),
+            ]);
+            all.extend([json!([[one], two]), json!({"a": {"a": one}, "b": two}), json!([{"a": one}, {"b": two}])]);
+            for three in &few[1..6] {
+                all.extend([json!([one, two, three]), json!({"a": one, "b": two, "c": three})]);
+            }
+        }
+    }
+    all
+}
+
 fn leaf_schema() -> impl Strategy<Value = Value> {
     let bound = || -3_i64..7;
     prop_oneof![
@@ -96,4 +129,54 @@ pub(crate) fn recursive_schema() -> impl Strategy<Value = Value> {
     (schema(), schema(), prop::sample::select(vec!["items", "additionalProperties"])).prop_map(|(one, other, keyword)| {
         json!({"anyOf": [one, {"type": ["array", "object"], keyword: {"$ref": "#"}, "maxItems": 2}, {"allOf": [other]}]})
     })
+}
+
+/// The schema with one small thing changed: a number, a keyword gone, `true` for `false`, or one word for another.
+pub(crate) fn mutated(schema: &Value, seed: usize) -> Value {
+    let mut pointers = Vec::new();
+    let mut open = vec![(String::new(), schema)];
+    while let Some((pointer, value)) = open.pop() {
+        match value {
+            Value::Object(members) => {
+                open.extend(members.iter().map(|(key, member)| (format!("{pointer}/{key}"), member)));
+            }
+            Value::Array(items) => {
+                open.extend(items.iter().enumerate().map(|(at, item)| (format!("{pointer}/{at}"), item)))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+        pointers.push(pointer);
+    }
+    let mut changed = schema.clone();
+    let chosen = &pointers[seed % pointers.len()];
+    let (kind, up) = (seed / pointers.len() % 3, seed.is_multiple_of(2));
+    if let (0, Some((parent, key))) = (kind, chosen.rsplit_once('/')) {
+        if let Some(Value::Object(members)) = changed.pointer_mut(parent) {
+            members.remove(key);
+        }
+        return changed;
+    }
+    if let Some(place) = changed.pointer_mut(chosen) {
+        *place = match place.take() {
+            Value::Number(number) => match number.as_i64() {
+                Some(whole) => json!(if up { whole + 1 } else { (whole - 1).max(0) }),
+                None => json!(1),
+            },
+            Value::Bool(truth) => json!(!truth),
+            Value::Null => json!(false),
+            Value::String(text) => json!(if text == "integer" { "number".to_owned() } else { text + "a" }),
+            Value::Array(mut items) => {
+                items.pop();
+                Value::Array(items)
+            }
+            object @ Value::Object(_) => {
+                if up {
+                    json!({"not": object})
+                } else {
+                    json!({"anyOf": [object, {"type": "null"}]})
+                }
+            }
+        };
+    }
+    changed
 }

@@ -13,7 +13,8 @@ pub(crate) fn int(number: u64) -> i64 {
 }
 
 pub(crate) fn count(number: i64, place: &str) -> Result<u64, LedgerError> {
-    u64::try_from(number).map_err(|_| LedgerError::Damaged { place: place.to_owned(), what: format!("a count is {number}") })
+    u64::try_from(number)
+        .map_err(|_| LedgerError::Damaged { place: place.to_owned(), what: format!("a count is {number}") })
 }
 
 pub(crate) fn digest(bytes: &[u8], place: &str) -> Result<Digest, LedgerError> {

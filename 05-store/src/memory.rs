@@ -145,7 +145,15 @@ impl Ledger for MemoryLedger {
         let wanted = |(_, entry): &&(Stored, Entry)| matches(filter, entry);
         let found: Vec<Stored> = if filter.newest_first {
             let upto = |(stored, _): &&(Stored, Entry)| filter.from_seq.is_none_or(|from| stored.seq <= from);
-            state.entries.iter().rev().filter(upto).filter(wanted).take(limit).map(|(stored, _)| stored.clone()).collect()
+            state
+                .entries
+                .iter()
+                .rev()
+                .filter(upto)
+                .filter(wanted)
+                .take(limit)
+                .map(|(stored, _)| stored.clone())
+                .collect()
         } else {
             let from = |(stored, _): &&(Stored, Entry)| filter.from_seq.is_none_or(|from| stored.seq >= from);
             state.entries.iter().filter(from).filter(wanted).take(limit).map(|(stored, _)| stored.clone()).collect()
@@ -177,7 +185,13 @@ impl Ledger for MemoryLedger {
     async fn leaves(&self, from: u64, to: u64) -> Result<Vec<Digest>, LedgerError> {
         let state = self.state();
         let range = usize::try_from(from).unwrap_or(usize::MAX)..usize::try_from(to).unwrap_or(usize::MAX);
-        Ok(state.entries.iter().enumerate().filter(|(at, _)| range.contains(at)).map(|(_, (stored, _))| stored.leaf).collect())
+        Ok(state
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| range.contains(at))
+            .map(|(_, (stored, _))| stored.leaf)
+            .collect())
     }
 
     async fn checkpoint(&self, at_most: Option<u64>) -> Result<Option<StoredCheckpoint>, LedgerError> {

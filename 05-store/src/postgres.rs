@@ -23,8 +23,15 @@ impl PostgresLedger {
     pub async fn open(url: &str, schema: &str) -> Result<Self, LedgerError> {
         let mut place = format!("postgres, schema `{schema}`");
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if schema.is_empty() || schema.len() > 63 || !schema.starts_with(|c: char| c.is_ascii_lowercase()) || !schema.chars().all(plain) {
-            return Err(LedgerError::Damaged { place, what: "a schema's name is lower-case letters, digits and `_`".into() });
+        if schema.is_empty()
+            || schema.len() > 63
+            || !schema.starts_with(|c: char| c.is_ascii_lowercase())
+            || !schema.chars().all(plain)
+        {
+            return Err(LedgerError::Damaged {
+                place,
+                what: "a schema's name is lower-case letters, digits and `_`".into(),
+            });
         }
         let options: PgConnectOptions = url.parse().map_err(|cause: sqlx::Error| unreachable_at(&place, cause))?;
         place = format!("postgres at {}:{}, schema `{schema}`", options.get_host(), options.get_port());

@@ -67,11 +67,12 @@ fn lock(path: &Path, place: &str) -> Result<File, LedgerError> {
 }
 
 async fn migrate(pool: &SqlitePool, place: &str) -> Result<(), LedgerError> {
-    let failed = |cause: sqlx::Error| match &cause {
-        sqlx::Error::Database(error) if error.message().contains("not a database") || error.message().contains("malformed") => {
-            LedgerError::Damaged { place: place.to_owned(), what: error.message().to_owned() }
+    let failed = |cause: sqlx::Error| {
+        let broken = |text: &str| text.contains("not a database") || text.contains("malformed");
+        match cause.as_database_error().map(|error| error.message().to_owned()).filter(|text| broken(text)) {
+            Some(what) => LedgerError::Damaged { place: place.to_owned(), what },
+            None => unreachable_at(place, cause),
         }
-        _ => unreachable_at(place, cause),
     };
     let mut connection = pool.acquire().await.map_err(failed)?;
     let found: i64 = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(failed)?.get(0);
@@ -81,10 +82,16 @@ async fn migrate(pool: &SqlitePool, place: &str) -> Result<(), LedgerError> {
     for (version, step) in (1..).zip(STEPS).filter(|(version, _)| *version > found) {
         let mut transaction = connection.begin().await.map_err(failed)?;
         for statement in *step {
-            let text = statement.replace("{bytes}", "BLOB").replace("{text}", "TEXT").replace("BIGINT PRIMARY", "INTEGER PRIMARY");
+            let text = statement
+                .replace("{bytes}", "BLOB")
+                .replace("{text}", "TEXT")
+                .replace("BIGINT PRIMARY", "INTEGER PRIMARY");
             sqlx::query(AssertSqlSafe(text)).execute(&mut *transaction).await.map_err(failed)?;
         }
-        sqlx::query(AssertSqlSafe(format!("PRAGMA user_version = {version}"))).execute(&mut *transaction).await.map_err(failed)?;
+        sqlx::query(AssertSqlSafe(format!("PRAGMA user_version = {version}")))
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
     }
     Ok(())

@@ -4,7 +4,9 @@ use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::drive::{Drive, DriveError};
 use crate::journal::Journal;
 use serde_json::{Value, json};
-use writ_automation::{Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, ApprovalTerms, Ballot, BallotRefused, Signal};
+use writ_automation::{
+    Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, ApprovalTerms, Ballot, BallotRefused, Signal,
+};
 use writ_core::{
     Actor, ApprovalId, Digest, Draft, Entry, Erasable, Event, LedgerError, PrincipalId, Provider, RunId, StepKey,
 };
@@ -64,13 +66,7 @@ pub(crate) async fn ask(journal: &Journal, cause: &Cause, question: Question, re
     let Question { run, shown, step, terms } = question;
     let approval = terms.approval.clone();
     let subject = step.as_ref().map_or_else(|| run.to_string(), |step| format!("{run} {step}"));
-    let asked = writ_automation::Question {
-        excluded: Vec::new(),
-        requester: requester.clone(),
-        shown,
-        subject,
-        terms,
-    };
+    let asked = writ_automation::Question { excluded: Vec::new(), requester: requester.clone(), shown, subject, terms };
     let (_, change) = Approval::ask(asked);
     let mut draft = draft_of(journal, &approval, &change, requester);
     if let Value::Object(body) = &mut draft.body {
@@ -96,9 +92,9 @@ fn draft_of(journal: &Journal, approval: &ApprovalId, change: &ApprovalChange, b
 async fn read(journal: &Journal, id: &ApprovalId) -> Result<(Approval, RunId, Vec<Entry>), AnswerError> {
     let unknown = || AnswerError::Unknown { approval: id.clone() };
     let entries = journal.stream(&stream(id)).await?;
-    let change = |entry: &Entry| match ApprovalEvent::decode(&entry.kind, &bare(&entry.body)).ok()?.what {
-        ApprovalFact::Asked(change) => Some(change),
-        _ => None,
+    let change = |entry: &Entry| {
+        let event = ApprovalEvent::decode(&entry.kind, &bare(&entry.body)).ok()?;
+        if let ApprovalFact::Asked(change) = event.what { Some(change) } else { None }
     };
     let changes: Vec<ApprovalChange> = entries.iter().filter_map(change).collect();
     let approval = Approval::fold(&changes).ok_or_else(unknown)?;
@@ -201,7 +197,8 @@ pub(crate) async fn take_up(journal: &Journal, drive: &Drive, provider: &dyn Pro
         if !drive.live_runs().contains(&run) {
             continue;
         }
-        if let Err(error) = hand_over(journal, drive, provider, &id, &approval, &run, &Actor::system("pipeline")).await {
+        if let Err(error) = hand_over(journal, drive, provider, &id, &approval, &run, &Actor::system("pipeline")).await
+        {
             tracing::warn!(error = &error as &dyn std::error::Error, approval = key, "an approval was not handed over");
         }
     }

@@ -125,10 +125,12 @@ pub enum CommitError {
     },
 }
 
+type Reply = oneshot::Sender<Result<Receipt, CommitError>>;
+
 struct Request {
     cause: Cause,
     batch: Batch,
-    reply: oneshot::Sender<Result<Receipt, CommitError>>,
+    reply: Reply,
 }
 
 /// A handle on the writer. Cheap to clone; the writer ends when all are gone.
@@ -178,7 +180,8 @@ pub(crate) struct Parts {
 pub(crate) fn start(parts: Parts) -> (Commit, tokio::task::JoinHandle<()>) {
     let (sender, requests) = mpsc::channel(WAITING_MAX);
     let (grown, size) = watch::channel(parts.chain.head().size);
-    let writer = Writer { parts, requests, grown, versions: HashMap::new(), traces: HashMap::new(), docs: Docs::default() };
+    let writer =
+        Writer { parts, requests, grown, versions: HashMap::new(), traces: HashMap::new(), docs: Docs::default() };
     (Commit { writer: sender, size }, tokio::spawn(writer.run()))
 }
 
@@ -213,7 +216,7 @@ struct Open {
     tiles: Vec<Tile>,
     views: Vec<ViewChange>,
     /// Who waits for it, and which entries are theirs.
-    callers: Vec<(oneshot::Sender<Result<Receipt, CommitError>>, std::ops::Range<usize>)>,
+    callers: Vec<(Reply, std::ops::Range<usize>)>,
 }
 
 impl Writer {

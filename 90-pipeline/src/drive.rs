@@ -4,7 +4,7 @@
 //! the decision is made, so that a step's outcome and the start of the steps that waited for it share one commit.
 
 use crate::commit::{Batch, Cause, CommitError, Expect};
-use crate::context::RunContext;
+use crate::context::{Origin, RunContext};
 use crate::gate::{Gate, Issued};
 use crate::journal::{Journal, decode as entry_of};
 use serde_json::{Value, json};
@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use writ_agents::{AgentChange, AgentEvent, RedeemRefused, Refusal, TicketMove};
 use writ_automation::{
-    Answer, Command, Decision, FoldError, Order, Refused, Run, RunEvent, Says, Signal, Submission, TimerKey, What, ask_all,
-    decode, submit, turn,
+    Answer, Command, Decision, FoldError, Order, Refused, Run, RunEvent, Says, Signal, Submission, TimerKey, What,
+    ask_all, decode, submit, turn,
 };
-use writ_core::{Actor, Draft, Entry, Event, LedgerError, Plan, Provider, ProviderError, RunId, TicketId, Timestamp};
+use writ_core::{Actor, Draft, Entry, Event, IntentId, LedgerError, Plan, Provider, ProviderError, RunId, TicketId, Timestamp};
 
 /// Signals that may wait for one run; a sender beyond that waits.
 const INBOX: usize = 256;
@@ -187,6 +187,19 @@ impl Drive {
         self.live().keys().cloned().collect()
     }
 
+    /// The live run that carries an intent out; remedies under the same intent are not it.
+    pub async fn run_of(&self, intent: &IntentId) -> Option<RunId> {
+        for id in self.live_runs() {
+            if let Ok((run, context)) = self.run(&id).await
+                && run.submitted().intent == *intent
+                && matches!(context.origin, Origin::Intent | Origin::Feedback)
+            {
+                return Some(id);
+            }
+        }
+        None
+    }
+
     /// Waits until a run is over, or not live for another reason.
     pub async fn wait(&self, id: &RunId) -> Option<Arc<Run>> {
         let mut seen = self.live().get(id).map(|handle| handle.seen.clone())?;
@@ -255,7 +268,8 @@ async fn event_of(journal: &Journal, entry: &Entry) -> Result<RunEvent, String> 
     if let Some(digest) = wanted {
         let bytes = journal.ledger().attachment(&digest).await.map_err(|error: LedgerError| error.to_string())?;
         let bytes = bytes.ok_or_else(|| format!("plan {digest} is not attached"))?;
-        let plan: Plan = serde_json::from_slice(&bytes).map_err(|error| format!("plan {digest} cannot be read: {error}"))?;
+        let plan: Plan =
+            serde_json::from_slice(&bytes).map_err(|error| format!("plan {digest} cannot be read: {error}"))?;
         event.attach(|_| Some(plan));
     }
     Ok(event)
@@ -267,7 +281,8 @@ fn write(batch: &mut Batch, decision: &Decision, issued: &[Issued], by: &Actor, 
         let mut draft = event.draft(&actor_of(event, by));
         let mut attached = serde_json::Map::new();
         if let Some((digest, plan)) = event.plan()
-            && let Ok(bytes) = serde_json::to_value(plan).map_err(|_| ()).and_then(|plan| writ_seal::canonical(&plan).map_err(|_| ()))
+            && let Ok(bytes) =
+                serde_json::to_value(plan).map_err(|_| ()).and_then(|plan| writ_seal::canonical(&plan).map_err(|_| ()))
         {
             batch.attachments.push((digest, bytes));
             attached.insert("plan".into(), json!(digest));
@@ -293,13 +308,17 @@ fn with_field(draft: &mut Draft, name: &str, value: Option<Value>) {
 
 /// Agents do steps; the requester or operator does what they asked for; the rest follows from rules.
 fn actor_of(event: &RunEvent, by: &Actor) -> Actor {
-    match &event.what {
-        What::StepStarted(started) => Actor::agent(&started.agent),
-        What::Submitted(_) | What::Pausing(_) | What::Resumed(_) | What::Replanning(_) | What::Cancelling(_) => by.clone(),
-        What::Approved(_) | What::Rejected(_) | What::StepApproved(_) | What::StepResolved(_) => by.clone(),
-        _ if event.step().is_some() && by.kind == writ_core::ActorKind::Agent => by.clone(),
-        _ => Actor::system("pipeline"),
+    use What::{
+        Approved, Cancelling, Pausing, Rejected, Replanning, Resumed, StepApproved, StepResolved, StepStarted,
+        Submitted,
+    };
+    if let StepStarted(started) = &event.what {
+        return Actor::agent(&started.agent);
     }
+    let asked_for = matches!(event.what, Submitted(_) | Pausing(_) | Resumed(_) | Replanning(_) | Cancelling(_));
+    let decided = matches!(event.what, Approved(_) | Rejected(_) | StepApproved(_) | StepResolved(_));
+    let answered = event.step().is_some() && by.kind == writ_core::ActorKind::Agent;
+    if asked_for || decided || answered { by.clone() } else { Actor::system("pipeline") }
 }
 
 /// One live run.

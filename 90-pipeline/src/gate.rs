@@ -13,8 +13,8 @@ use writ_agents::{
 };
 use writ_automation::{ApprovalTerms, Ask, Deed, Grant, HeldBy, Hold, Run, Signal};
 use writ_core::{
-    AgentId, ApprovalId, Decision, Digest, Effect, EffectKey, Entropy, Finding, Obligation, Permit, PermitId, Place, Redemption,
-    RuleId, SealedPermit, Severity, Signer, Stage, TicketId, Timestamp,
+    AgentId, ApprovalId, Decision, Digest, Effect, EffectKey, Entropy, Finding, Obligation, Permit, PermitId, Place,
+    Redemption, RuleId, SealedPermit, Severity, Signer, Stage, TicketId, Timestamp,
 };
 use writ_policy::{Bundle, Judgement, Question};
 use writ_seal::{canonical, seal_permit, sha256, sign_redemption};
@@ -190,7 +190,8 @@ impl Gate {
         let need = Need { action: &step.action_name, permission: &step.permission, resource: &step.resource };
         let (agent, maintenance) = {
             let state = self.state();
-            let found = assign(&need, &state.roster, &state.usage, &state.switches, now).map_err(|none| none.to_string())?;
+            let found =
+                assign(&need, &state.roster, &state.usage, &state.switches, now).map_err(|none| none.to_string())?;
             (state.roster.get(&found.agent).cloned().ok_or("the agent is gone")?, state.maintenance)
         };
         let about = About {
@@ -268,7 +269,10 @@ impl Gate {
         Some(self.grant(run, ask, &deed, &agent, decided, lease_until, now, issued))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything a permit is signed over comes together here and nowhere else")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything a permit is signed over comes together here and nowhere else"
+    )]
     fn grant(
         &self,
         run: &Run,
@@ -356,7 +360,8 @@ impl Gate {
         let key = self.agents.get(&issued.agent).ok_or_else(unknown)?;
         let mut nonce = [0; 16];
         self.entropy.fill(&mut nonce);
-        let redemption = sign_redemption(&issued.permit, &issued.key, issued.epoch, nonce, &**key).map_err(|_| unknown())?;
+        let redemption =
+            sign_redemption(&issued.permit, &issued.key, issued.epoch, nonce, &**key).map_err(|_| unknown())?;
         self.redeem_signed(issued, redemption, now)
     }
 
@@ -364,7 +369,12 @@ impl Gate {
     ///
     /// # Errors
     /// The first thing that does not hold.
-    pub fn redeem_signed(&self, issued: &Issued, redemption: Redemption, now: Timestamp) -> Result<Effect, RedeemRefused> {
+    pub fn redeem_signed(
+        &self,
+        issued: &Issued,
+        redemption: Redemption,
+        now: Timestamp,
+    ) -> Result<Effect, RedeemRefused> {
         let effect = Effect {
             epoch: issued.epoch,
             key: issued.key.clone(),
@@ -411,7 +421,9 @@ impl Gate {
         step: &writ_core::StepKey,
         now: Timestamp,
     ) -> Result<(), Box<Signal>> {
-        let hold = |by, because: String, until| Box::new(Signal::PermitHeld { hold: Hold { because, by }, step: step.clone(), until });
+        let hold = |by, because: String, until| {
+            Box::new(Signal::PermitHeld { hold: Hold { because, by }, step: step.clone(), until })
+        };
         let state = self.state();
         let before = |span: Duration| {
             state.granted.iter().filter(move |(at, action, _)| action == deed.action && now.since(*at) < span)
@@ -428,7 +440,8 @@ impl Gate {
                 }
                 Obligation::CoolDown { seconds } => {
                     let span = Duration::from_secs(*seconds);
-                    let last = before(span).filter(|(_, _, resource)| resource == deed.resource).map(|(at, _, _)| *at).max();
+                    let last =
+                        before(span).filter(|(_, _, resource)| resource == deed.resource).map(|(at, _, _)| *at).max();
                     if let Some(last) = last {
                         return Err(hold(HeldBy::Throttle, format!("not again within {seconds} s"), last.plus(span)));
                     }
@@ -442,7 +455,12 @@ impl Gate {
                     }
                 }
                 Obligation::Notify { channel } => {
-                    tracing::info!(channel, action = deed.action, resource = deed.resource, "policy asks to tell somebody");
+                    tracing::info!(
+                        channel,
+                        action = deed.action,
+                        resource = deed.resource,
+                        "policy asks to tell somebody"
+                    );
                 }
                 Obligation::DryRun | Obligation::PostCheck { .. } => {
                     let because = format!("policy demands {obligation:?}, which cannot be honoured here");
@@ -467,7 +485,7 @@ fn exact(facts: &Value) -> Value {
         Value::Number(number) if number.is_f64() => Value::String(number.to_string()),
         Value::Array(items) => items.iter().map(exact).collect(),
         Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), exact(value))).collect(),
-        other => other.clone(),
+        Value::Number(_) | Value::String(_) | Value::Bool(_) | Value::Null => facts.clone(),
     }
 }
 
@@ -475,7 +493,16 @@ fn exact(facts: &Value) -> Value {
 fn finding(rule: &str, message: String) -> Finding {
     #[expect(clippy::expect_used, reason = "the two names given are ids")]
     let rule: RuleId = rule.parse().expect("a rule id");
-    Finding { at: None, message, asks: Decision::Deny, rule, rule_at: None, severity: Severity::High, values: Vec::new(), waived_by: None }
+    Finding {
+        at: None,
+        message,
+        asks: Decision::Deny,
+        rule,
+        rule_at: None,
+        severity: Severity::High,
+        values: Vec::new(),
+        waived_by: None,
+    }
 }
 
 /// Nobody may do it: held while that may pass, denied when it cannot.

@@ -11,15 +11,18 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use writ_automation::{ApprovalEvent, ApprovalFact, ApprovalTerms, Cited, Gate as RunGate, OnFailure, Options, RunState, Standing, StepState, Submission};
+use writ_automation::{
+    ApprovalEvent, ApprovalFact, ApprovalTerms, Cited, Gate as RunGate, OnFailure, Options, RunState, Standing,
+    StepState, Submission,
+};
 use writ_core::{
-    Actor, ApprovalId, ComponentId, Decision, Event, Filter, IncidentId, LedgerError, Notifier, Observation,
-    Plan, Provider, RunId, Sensor, SensorError, Step, Timestamp, Window, World,
+    Actor, ApprovalId, ComponentId, Decision, Event, Filter, IncidentId, LedgerError, Notifier, Observation, Plan,
+    Provider, RunId, Sensor, SensorError, Step, Timestamp, Window, World,
 };
 use writ_intent::world_digest;
 use writ_self_healing::{
-    Ask, ComponentView, Config, Heal, HealEvent, Mode, PlanHead, Remedy, RemedyKey, Signal, Slot, Summary, Watch, decode,
-    monitoring, window_draft,
+    Ask, ComponentView, Config, Heal, HealEvent, Mode, PlanHead, Remedy, RemedyKey, Signal, Slot, Summary, Watch,
+    decode, monitoring, window_draft,
 };
 
 /// Windows that are kept in memory for the `monitoring:` document.
@@ -524,9 +527,9 @@ pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
 
 /// What a run that did not succeed died of: the last failed or denied step, or its state.
 fn failure_of(over: &Ended) -> String {
-    let failed = over.run.steps().find_map(|(step, cell)| match &cell.state {
-        StepState::Failed { because } | StepState::Unknown { because } => Some(format!("{}: {because}", step.resource)),
-        _ => None,
+    let failed = over.run.steps().find_map(|(step, cell)| {
+        let (StepState::Failed { because } | StepState::Unknown { because }) = &cell.state else { return None };
+        Some(format!("{}: {because}", step.resource))
     });
     failed.unwrap_or_else(|| over.run.state().name().to_owned())
 }

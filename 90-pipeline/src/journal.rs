@@ -57,7 +57,9 @@ pub enum OpenError {
     #[error("the checkpoint that the witness remembers does not hold")]
     Remembered(#[source] CheckpointError),
     /// The witness has seen more than there is: the database was rolled back.
-    #[error("the journal is rolled back: the witness has seen {witnessed} entries, there are {found}; restore the newest database, or accept the restore, which begins a new origin")]
+    #[error(
+        "the journal is rolled back: the witness has seen {witnessed} entries, there are {found}; restore the newest database, or accept the restore, which begins a new origin"
+    )]
     RolledBack {
         /// The size the witness remembers.
         witnessed: u64,
@@ -350,8 +352,10 @@ pub(crate) async fn proof(ledger: &dyn Ledger, ranges: &[Range], size: u64) -> R
         tiles.insert(at, bytes.ok_or_else(missing)?);
     }
     let hash = |range: &Range| {
-        range_hash(range, size, &tiles)
-            .ok_or_else(|| LedgerError::Damaged { place: "the journal's tree".into(), what: "a tile is too short".into() })
+        range_hash(range, size, &tiles).ok_or_else(|| LedgerError::Damaged {
+            place: "the journal's tree".into(),
+            what: "a tile is too short".into(),
+        })
     };
     ranges.iter().map(hash).collect()
 }
@@ -383,8 +387,10 @@ async fn check_key(base: &Foundations) -> Result<(), OpenError> {
     if first.kind != "audit.genesis/1" {
         return Err(genesis(&format!("its kind is `{}`", first.kind)));
     }
-    let mut expected = first.body.get("key").and_then(|key| key.as_str()).ok_or_else(|| genesis("it names no key"))?.to_owned();
-    let rotations = writ_core::Filter { kind: Some("audit.key_rotated/1".into()), newest_first: true, ..Default::default() };
+    let mut expected =
+        first.body.get("key").and_then(|key| key.as_str()).ok_or_else(|| genesis("it names no key"))?.to_owned();
+    let rotations =
+        writ_core::Filter { kind: Some("audit.key_rotated/1".into()), newest_first: true, ..Default::default() };
     if let Some(rotation) = base.ledger.query(&rotations, 1).await?.first() {
         let rotation = decode(rotation)?;
         expected = rotation.body.get("new").and_then(|key| key.as_str()).unwrap_or_default().to_owned();

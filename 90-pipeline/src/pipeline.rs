@@ -19,8 +19,8 @@ use writ_agents::{
 use writ_automation::{ApprovalEvent, ApprovalFact, RunState, Standing};
 use writ_contracts::{Needs, Registry};
 use writ_core::{
-    Actor, AgentId, ComponentId, Digest, Draft, Event, Filter, IntentId, LedgerError, Notifier, Outcome, Plan, Provider,
-    Sensor, Signer,
+    Actor, AgentId, ComponentId, Digest, Draft, Event, Filter, IntentId, LedgerError, Notifier, Outcome, Plan,
+    Provider, Sensor, Signer,
 };
 use writ_intent::{HealMode, Intent, Platform, State, read_manifest, stream, translate};
 use writ_policy::Bundle;
@@ -48,13 +48,16 @@ pub struct Setup {
     pub standing: Option<Standing>,
 }
 
+/// Makes a sensor for a component.
+pub type Sense = Arc<dyn Fn(&ComponentId) -> Arc<dyn Sensor> + Send + Sync>;
+
 /// What meets the world.
 #[derive(Clone)]
 pub struct Ports {
     /// Does things.
     pub provider: Arc<dyn Provider>,
     /// Sees a component.
-    pub sense: Arc<dyn Fn(&ComponentId) -> Arc<dyn Sensor> + Send + Sync>,
+    pub sense: Sense,
     /// Tells people.
     pub notifier: Arc<dyn Notifier>,
     /// Signs permits.
@@ -230,7 +233,10 @@ impl Pipeline {
             let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
             let state = doc.get("to").and_then(|state| serde_json::from_value::<State>(state.clone()).ok());
             let watched = state.is_some_and(|state| {
-                matches!(state, State::Active | State::Monitoring | State::Degraded | State::Recovering | State::Optimizing)
+                matches!(
+                    state,
+                    State::Active | State::Monitoring | State::Degraded | State::Recovering | State::Optimizing
+                )
             });
             let Ok(intent) = key.parse::<IntentId>() else { continue };
             if watched && let Some((intent, plan)) = self.in_force(&intent, &doc).await? {
@@ -267,14 +273,17 @@ impl Pipeline {
     /// The version of an intent that was carried out last, with its whole plan.
     async fn in_force(&self, id: &IntentId, doc: &Value) -> Result<Option<(Intent, Plan)>, PipelineError> {
         let digest = |field: &str| doc.get(field).and_then(Value::as_str).and_then(|text| text.parse::<Digest>().ok());
-        let (Some(plan), Some(manifest)) = (digest("applied_plan"), digest("applied_manifest")) else { return Ok(None) };
+        let (Some(plan), Some(manifest)) = (digest("applied_plan"), digest("applied_manifest")) else {
+            return Ok(None);
+        };
         let recorded = |because: String| PipelineError::Recorded { of: "an intent", because };
         let ledger = self.journal().ledger();
         let (Some(plan), Some(text)) = (ledger.attachment(&plan).await?, ledger.attachment(&manifest).await?) else {
             return Err(recorded(format!("the plan or manifest of `{id}` is missing")));
         };
         let plan = serde_json::from_slice(&plan).map_err(|error| recorded(error.to_string()))?;
-        let manifest = read_manifest("manifest", &text).map_err(|_| recorded(format!("the manifest of `{id}` is unsound")))?;
+        let manifest =
+            read_manifest("manifest", &text).map_err(|_| recorded(format!("the manifest of `{id}` is unsound")))?;
         Ok(Some((manifest.intent, plan)))
     }
 
@@ -447,10 +456,8 @@ async fn stand(journal: &Journal, offered: Option<Standing>) -> Result<Option<St
     let known = journal.ledger().views("standing", "", None, 1_000).await?;
     let read = |doc: &Vec<u8>| {
         let body = serde_json::from_slice(doc).ok()?;
-        match ApprovalEvent::decode("approval.standing/1", &body).ok()?.what {
-            ApprovalFact::Standing(standing) => Some(standing),
-            _ => None,
-        }
+        let event = ApprovalEvent::decode("approval.standing/1", &body).ok()?;
+        if let ApprovalFact::Standing(standing) = event.what { Some(standing) } else { None }
     };
     let mut known: Vec<Standing> = known.iter().filter_map(|(_, doc)| read(doc)).collect();
     known.retain(|standing| standing.expires_at > now);
@@ -559,14 +566,16 @@ async fn enrol_agents(journal: &Journal, setup: &Setup) -> Result<(), PipelineEr
         if known.get(&spec.id).is_some() {
             continue;
         }
-        let refused = |error: writ_agents::RosterRefused| PipelineError::Recorded { of: "agents", because: error.to_string() };
+        let refused =
+            |error: writ_agents::RosterRefused| PipelineError::Recorded { of: "agents", because: error.to_string() };
         let at = journal.now();
         let agent = spec.with_key(&Digest(key.public_key()).hex());
         let event = |what| AgentEvent { agent: spec.id.clone(), at, what };
         let enrolled = event(known.enroll(agent).map_err(refused)?);
         let mut then = known.clone();
         then.apply(&enrolled);
-        let active = event(then.change_state(&spec.id, AgentMove::Activate, "it lives in this process").map_err(refused)?);
+        let active =
+            event(then.change_state(&spec.id, AgentMove::Activate, "it lives in this process").map_err(refused)?);
         let by = Actor::system("genesis");
         journal.commit(&journal.new_cause(), Batch::of(vec![enrolled.draft(&by), active.draft(&by)])).await?;
     }
@@ -614,6 +623,9 @@ async fn gate_state(journal: &Journal, setup: &Setup) -> Result<GateState, Pipel
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub async fn first_submitted(journal: &Journal, intent: &IntentId) -> Result<Option<writ_core::Timestamp>, LedgerError> {
+pub async fn first_submitted(
+    journal: &Journal,
+    intent: &IntentId,
+) -> Result<Option<writ_core::Timestamp>, LedgerError> {
     Ok(first_entry(journal, &stream(intent)).await?.map(|entry| entry.timestamp))
 }

@@ -11,7 +11,13 @@ use writ_seal::{salted, sha256};
 ///
 /// # Errors
 /// When nothing could be recorded.
-pub async fn enrol(journal: &Journal, id: &PrincipalId, name: &str, roles: &[&str], token: &str) -> Result<(), CommitError> {
+pub async fn enrol(
+    journal: &Journal,
+    id: &PrincipalId,
+    name: &str,
+    roles: &[&str],
+    token: &str,
+) -> Result<(), CommitError> {
     let stream = format!("principal/{id}");
     let mut salt = [0; 32];
     journal.base().entropy.fill(&mut salt);

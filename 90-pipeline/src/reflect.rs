@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use writ_core::{Actor, Entry, Event, Filter, IncidentId, IntentId, LedgerError, Timestamp, Window};
 use writ_feedback::{
-    AttemptOutcome, AttemptRecord, Better, Evidence, FeedbackEvent, Figures, History, IncidentRecord, Interval, Made, Move,
-    Moved, Patch, Prediction, Proposal, Recommendation, RunKind, RunOutcome, RunRecord, Settings, State, Targets, Verdict,
-    WhatIf, WindowRecord, collected_draft, document, insights, judge, mtbf_interval, patch_text, recommend,
+    AttemptOutcome, AttemptRecord, Better, Evidence, FeedbackEvent, Figures, History, IncidentRecord, Interval, Made,
+    Move, Moved, Patch, Prediction, Proposal, Recommendation, RunKind, RunOutcome, RunRecord, Settings, State, Targets,
+    Verdict, WhatIf, WindowRecord, collected_draft, document, insights, judge, mtbf_interval, patch_text, recommend,
     recommendations_document,
 };
 use writ_intent::{Intent, Platform, read_manifest, translate};
@@ -205,40 +205,34 @@ impl Pipeline {
         for entry in self.entries_between("incident.", from, to).await? {
             let Ok(event) = heal_event(&entry.kind, &entry.body) else { continue };
             let Some(id) = event.incident().cloned() else { continue };
-            match &event {
-                HealEvent::Opened(opened) => {
-                    let record = IncidentRecord {
-                        entry: entry.event_id.clone(),
-                        incident: id.clone(),
-                        symptom: opened.symptom.name().to_owned(),
-                        onset_at: opened.onset_at,
-                        opened_at: opened.at,
-                        over_at: None,
-                        attempts: Vec::new(),
-                        escalated: false,
-                    };
-                    records.insert(id.clone(), record);
-                }
-                HealEvent::Proposed(proposed) => {
-                    actions.insert(id.clone(), proposed.remedy.action.name().to_owned());
-                }
-                _ => {}
+            if let HealEvent::Opened(opened) = &event {
+                let record = IncidentRecord {
+                    entry: entry.event_id.clone(),
+                    incident: id.clone(),
+                    symptom: opened.symptom.name().to_owned(),
+                    onset_at: opened.onset_at,
+                    opened_at: opened.at,
+                    over_at: None,
+                    attempts: Vec::new(),
+                    escalated: false,
+                };
+                records.insert(id.clone(), record);
+            } else if let HealEvent::Proposed(proposed) = &event {
+                actions.insert(id.clone(), proposed.remedy.action.name().to_owned());
             }
             let Some(record) = records.get_mut(&id) else { continue };
-            match &event {
-                HealEvent::Verified(verified) => record.attempts.push(AttemptRecord {
-                    entry: entry.event_id.clone(),
-                    action: actions.get(&id).cloned().unwrap_or_default(),
-                    outcome: match verified.outcome {
-                        Verification::Succeeded => AttemptOutcome::Succeeded,
-                        Verification::Failed => AttemptOutcome::Failed,
-                        Verification::Inconclusive => AttemptOutcome::Inconclusive,
-                    },
-                }),
-                HealEvent::Resolved(resolved) => record.over_at = Some(resolved.at),
-                HealEvent::Closed(closed) => record.over_at = Some(closed.at),
-                HealEvent::Escalated(_) => record.escalated = true,
-                _ => {}
+            if let HealEvent::Verified(verified) = &event {
+                let outcome = match verified.outcome {
+                    Verification::Succeeded => AttemptOutcome::Succeeded,
+                    Verification::Failed => AttemptOutcome::Failed,
+                    Verification::Inconclusive => AttemptOutcome::Inconclusive,
+                };
+                let action = actions.get(&id).cloned().unwrap_or_default();
+                record.attempts.push(AttemptRecord { entry: entry.event_id.clone(), action, outcome });
+            } else if matches!(event, HealEvent::Resolved(_) | HealEvent::Closed(_)) {
+                record.over_at = Some(event.at());
+            } else if matches!(event, HealEvent::Escalated(_)) {
+                record.escalated = true;
             }
         }
         Ok(records.into_values().collect())
@@ -259,9 +253,8 @@ impl Pipeline {
         let entries = self.journal().stream(&format!("recommendation/{id}")).await?;
         let mut found: Option<Proposal> = None;
         for entry in &entries {
-            let event = writ_feedback::decode(&entry.kind, &entry.body).map_err(|error| {
-                PipelineError::Recorded { of: "a recommendation", because: error_chain(&error) }
-            })?;
+            let event = writ_feedback::decode(&entry.kind, &entry.body)
+                .map_err(|error| PipelineError::Recorded { of: "a recommendation", because: error_chain(&error) })?;
             match event {
                 FeedbackEvent::Made(made) => {
                     let Made { author, digest, expires_at, recommendation, .. } = *made;
@@ -320,7 +313,8 @@ impl Pipeline {
             }
         };
         let digest = accepted.prepared.manifest.intent.digest();
-        let cause = self.move_on(version + 1, &proposal, &cause, Move::Apply { changed: digest }, Vec::new(), &actor).await?;
+        let cause =
+            self.move_on(version + 1, &proposal, &cause, Move::Apply { changed: digest }, Vec::new(), &actor).await?;
         let since = self.journal().now();
         let span = proposal.recommendation.verify.as_ref().map_or(86_400, |verify| verify.window_seconds);
         let watch = Move::Watch { since, until: since.plus(Duration::from_secs(span)) };

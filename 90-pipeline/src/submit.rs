@@ -14,13 +14,13 @@ use std::time::Duration;
 use writ_automation::{ApprovalTerms, Gate as RunGate, OnFailure, Options, Submission};
 use writ_contracts::{Report, Subject, check};
 use writ_core::{
-    Actor, ApprovalId, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan, ProviderError,
-    RunId, Stage,
+    Actor, ApprovalId, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan, ProviderError, RunId,
+    Stage,
 };
 use writ_intent::{
-    Diff, FoundInfeasible, Infeasible, IntentEvent, Manifest, Moved, State, Submitted, TranslateError, Translated, Translation,
-    drift, infeasible_document, plan, plan_digest, plan_document, read_manifest, rollback, stream, translate,
-    translation_document, world_digest,
+    Diff, FoundInfeasible, Infeasible, IntentEvent, Manifest, Moved, State, Submitted, TranslateError, Translated,
+    Translation, drift, infeasible_document, plan, plan_digest, plan_document, read_manifest, rollback, stream,
+    translate, translation_document, world_digest,
 };
 use writ_policy::Judgement;
 use writ_seal::canonical;
@@ -60,6 +60,8 @@ pub enum SubmitError {
         intent: IntentId,
         /// Where it stands.
         state: &'static str,
+        /// The run that carries it out, while it is live.
+        run: Option<RunId>,
     },
     /// What was planned is no longer what would be done.
     #[error("the plan {planned} is stale; it would now be {found}")]
@@ -287,7 +289,8 @@ impl Pipeline {
         let names: Vec<String> = target.actions.iter().map(|action| format!("action/{}", action.action)).collect();
         let agents: Vec<String> =
             self.gate().state().roster.agents().map(|agent| format!("agent/{}", agent.id)).collect();
-        let actions = names.iter().zip(&target.actions).map(|(name, action)| Subject { name, config: Some(&action.config) });
+        let actions =
+            names.iter().zip(&target.actions).map(|(name, action)| Subject { name, config: Some(&action.config) });
         let subjects: Vec<Subject<'_>> =
             actions.chain(agents.iter().map(|name| Subject { name, config: None })).collect();
         check(&self.setup().needs, &subjects, &self.setup().registry)
@@ -419,7 +422,8 @@ impl Pipeline {
             return Ok(batch);
         }
         if from.to(State::Validating).is_err() {
-            return Err(SubmitError::Busy { intent: intent.id.clone(), state: from.word() });
+            let run = self.drive().run_of(&intent.id).await;
+            return Err(SubmitError::Busy { intent: intent.id.clone(), state: from.word(), run });
         }
         batch.drafts.push(moved(&intent.id, version, from, State::Validating, "submitted"));
         Ok(batch)
@@ -512,7 +516,13 @@ impl Pipeline {
         draft.body["attachments"] = json!({"report": kept});
         batch.drafts.push(draft);
         if !is_live(from) {
-            batch.drafts.push(moved(intent, version, State::Validating, State::Invalid, "nothing holds everything it asks"));
+            batch.drafts.push(moved(
+                intent,
+                version,
+                State::Validating,
+                State::Invalid,
+                "nothing holds everything it asks",
+            ));
         }
         self.journal().commit(cause, batch).await?;
         Ok(())

@@ -46,7 +46,9 @@ pub async fn verify(ledger: &dyn Ledger, trust: &Trust) -> Result<Audit, VerifyE
         for (at, stored) in page.iter().enumerate() {
             let entry = walk.entry(stored)?;
             match columns.get(at) {
-                Some(found) => same_columns(&Columns::of(&entry), found).map_err(|expected| Fault { seq: entry.seq, expected })?,
+                Some(found) => {
+                    same_columns(&Columns::of(&entry), found).map_err(|expected| Fault { seq: entry.seq, expected })?
+                }
                 None => return Err(missing(entry.seq).into()),
             }
             walk.attachments(ledger, &entry).await?;
@@ -104,7 +106,8 @@ impl<'a> Walk<'a> {
     /// Follows the keys: the genesis names the first, each rotation is signed by both.
     fn key(&mut self, entry: &Entry) -> Result<(), Fault> {
         let text = |field: &str| entry.body.get(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-        let wrong = |expected: String, found: String| Fault { seq: entry.seq, expected: Expected::Key { expected, found } };
+        let wrong =
+            |expected: String, found: String| Fault { seq: entry.seq, expected: Expected::Key { expected, found } };
         if entry.seq == 0 {
             let key: NoteKey = text("key").parse().map_err(|_| wrong("a verifier key".into(), text("key")))?;
             self.keys.push(key);
@@ -117,7 +120,8 @@ impl<'a> Walk<'a> {
         let new: NoteKey = text("new").parse().map_err(|_| wrong("a verifier key".into(), text("new")))?;
         let said = AuditEvent::rotation_bytes(&old.name, &new.to_string());
         let signed = |key: &NoteKey, field: &str| {
-            Digest64::parse(&text(field)).is_some_and(|signature| verify_signature(&key.public_key, &said, &signature.0))
+            Digest64::parse(&text(field))
+                .is_some_and(|signature| verify_signature(&key.public_key, &said, &signature.0))
         };
         if !signed(old, "signed_by_old") || !signed(&new, "signed_by_new") {
             return Err(wrong(format!("one that `{old}` handed over to"), new.to_string()));

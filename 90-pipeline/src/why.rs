@@ -43,9 +43,7 @@ pub struct Story {
 /// # Errors
 /// When the journal cannot be read.
 pub async fn why(journal: &Journal, id: &str) -> Result<Option<Story>, LedgerError> {
-    let id = if id == "last" { last_subject(journal).await? } else { Some(id.to_owned()) };
-    let Some(id) = id else { return Ok(None) };
-    let Some((subject, entries)) = about(journal, &id).await? else { return Ok(None) };
+    let Some((subject, entries)) = about(journal, id).await? else { return Ok(None) };
     let Some(first) = entries.first() else { return Ok(None) };
     let because = causes(journal, first).await?;
     let cut = entries.len() > LINES_MAX;
@@ -67,11 +65,14 @@ async fn last_subject(journal: &Journal) -> Result<Option<String>, LedgerError> 
 
 /// The entries that are about an id, and what sort of thing it is.
 pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String, Vec<Entry>)>, LedgerError> {
+    let last = if id == "last" { last_subject(journal).await? } else { None };
+    let id = last.as_deref().unwrap_or(id);
     if id.starts_with("evt_") {
         let found = journal.ledger().by_event(id).await?.as_ref().map(decode).transpose()?;
         return Ok(found.map(|entry| (format!("entry {id}"), vec![entry])));
     }
-    for sort in ["run", "incident", "intent", "approval", "recommendation", "agent", "component", "contract", "policy"] {
+    for sort in ["run", "incident", "intent", "approval", "recommendation", "agent", "component", "contract", "policy"]
+    {
         let entries = journal.stream(&format!("{sort}/{id}")).await?;
         if !entries.is_empty() {
             return Ok(Some((format!("{sort} {id}"), entries)));

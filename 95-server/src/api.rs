@@ -6,6 +6,7 @@ mod resources;
 mod runs;
 
 use crate::error::Failure;
+use crate::wire::Processes;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
 use axum::http::request::Parts;
@@ -14,7 +15,6 @@ use axum::routing::{get, post};
 use std::sync::Arc;
 use writ_core::Actor;
 use writ_pipeline::{Pipeline, Principal, principal_of};
-use writ_providers::LocalProvider;
 
 /// The largest request body, in bytes: the largest manifest and some room.
 const BODY_MAX: usize = 2 << 20;
@@ -22,14 +22,13 @@ const BODY_MAX: usize = 2 << 20;
 /// What every route needs.
 pub struct Shared {
     pub(crate) pipeline: Pipeline,
-    pub(crate) provider: LocalProvider,
+    pub(crate) processes: Processes,
 }
 
 impl Shared {
     /// Over an open installation.
-    #[must_use]
-    pub fn new(pipeline: Pipeline, provider: LocalProvider) -> Self {
-        Self { pipeline, provider }
+    pub(crate) fn new(pipeline: Pipeline, processes: Processes) -> Self {
+        Self { pipeline, processes }
     }
 }
 
@@ -37,7 +36,6 @@ pub(crate) type App = State<Arc<Shared>>;
 pub(crate) type Answer = Result<axum::Json<serde_json::Value>, Failure>;
 
 /// All routes.
-#[must_use]
 pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/health/live", get(async || "ok\n"))
@@ -84,7 +82,8 @@ impl Caller {
             return Ok(());
         }
         let detail = format!("`{}` does not hold the role `{role}`", self.0.id);
-        Err(Failure::new(StatusCode::FORBIDDEN, "forbidden", detail).hint("use a token of somebody who does, with `--as`"))
+        Err(Failure::new(StatusCode::FORBIDDEN, "forbidden", detail)
+            .hint("use a token of somebody who does, with `--as`"))
     }
 }
 
@@ -105,7 +104,8 @@ impl FromRequestParts<Arc<Shared>> for Caller {
 
 /// An id from a path, as the sort it should be.
 pub(crate) fn parsed<T: std::str::FromStr<Err = writ_core::IdError>>(text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|error: writ_core::IdError| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()))
+    text.parse()
+        .map_err(|error: writ_core::IdError| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()))
 }
 
 pub(crate) type At = Path<String>;

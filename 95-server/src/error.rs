@@ -73,7 +73,9 @@ impl From<LedgerError> for Failure {
 impl From<CommitError> for Failure {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::Stale { .. } => Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("look again, and decide again"),
+            CommitError::Stale { .. } => {
+                Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("look again, and decide again")
+            }
             CommitError::Closed { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "closed", error.to_string())
                 .hint("writ acts on nothing until it is restarted; services keep running"),
             CommitError::NotCanonical { .. } | CommitError::TooLarge { .. } => Self::internal(&error),
@@ -111,9 +113,12 @@ impl Failure {
         match error {
             ReflectError::Unknown { id } => Self::not_found("recommendation", &id),
             ReflectError::Refused(writ_pipeline::RecommendationRefused::Stale { .. }) => {
-                Self::new(StatusCode::CONFLICT, "stale", chain(&error)).hint("collect feedback again with `writ recommend collect`")
+                Self::new(StatusCode::CONFLICT, "stale", chain(&error))
+                    .hint("collect feedback again with `writ recommend collect`")
             }
-            ReflectError::Nothing | ReflectError::Refused(_) | ReflectError::Illegal(_) | ReflectError::Patch(_) => refused(&error),
+            ReflectError::Nothing | ReflectError::Refused(_) | ReflectError::Illegal(_) | ReflectError::Patch(_) => {
+                refused(&error)
+            }
             ReflectError::Submit(error) => Self::of_submit(error, pipeline),
             ReflectError::Ledger(error) => Self::from(error),
             ReflectError::Commit(error) => Self::from(error),
@@ -137,9 +142,16 @@ impl Failure {
                     .with(more)
             }
             SubmitError::Denied { intent, prepared } => {
-                Self::new(StatusCode::FORBIDDEN, "denied", format!("`{intent}` is denied")).with(prepared.document(pipeline))
+                Self::new(StatusCode::FORBIDDEN, "denied", format!("`{intent}` is denied"))
+                    .with(prepared.document(pipeline))
             }
-            SubmitError::Busy { .. } => Self::new(StatusCode::CONFLICT, "refused", error.to_string()),
+            SubmitError::Busy { ref run, .. } => {
+                let busy = Self::new(StatusCode::CONFLICT, "busy", error.to_string()).with(json!({"run": run}));
+                match run {
+                    Some(run) => busy.hint(format!("follow it with `writ run watch {run}`")),
+                    None => busy,
+                }
+            }
             SubmitError::Stale { .. } => {
                 Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("plan again, and apply the new plan")
             }

@@ -19,9 +19,4 @@ pub use dev::{DevConfig, DevError, DevServer};
 pub use setup::{Files, read_files};
 pub use state::{ServerAddress, StateDir, StateError};
 pub use system::{SystemClock, SystemEntropy};
-pub use wire::{Installation, WireError, offline};
-
-/// Entry points of the processes that the local provider starts from this very program.
-pub mod faces {
-    pub use writ_providers::{balance, launch, load, sample};
-}
+pub use wire::{Installation, WireError, faces, offline};

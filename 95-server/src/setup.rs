@@ -62,12 +62,17 @@ pub fn read_files(dir: &Path) -> Result<Files, Vec<Problem>> {
     match all(&dir.join("policies")) {
         Ok(files) => {
             for (name, bytes) in files {
-                if input::is_test_file(&name) { policy_tests.push((name, bytes)) } else { policy_files.push((name, bytes)) }
+                if input::is_test_file(&name) {
+                    policy_tests.push((name, bytes))
+                } else {
+                    policy_files.push((name, bytes))
+                }
             }
         }
         Err(found) => collect(found),
     }
-    let named: Vec<(&str, &[u8])> = policy_files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    let named: Vec<(&str, &[u8])> =
+        policy_files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
     let bundle = Bundle::load(&named).map_err(&mut collect).ok();
     let (mut contracts, mut needs) = (Vec::new(), Needs::default());
     match all(&dir.join("contracts")) {

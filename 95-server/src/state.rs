@@ -29,7 +29,9 @@ pub enum StateError {
         cause: std::io::Error,
     },
     /// A key can be read by others.
-    #[error("the key `{path}` can be read by others (mode {mode:o}); run `chmod 600 {path}`, and rotate it if anybody did")]
+    #[error(
+        "the key `{path}` can be read by others (mode {mode:o}); run `chmod 600 {path}`, and rotate it if anybody did"
+    )]
     Exposed {
         /// Which.
         path: String,
@@ -65,7 +67,9 @@ impl StateDir {
     /// # Errors
     /// When it cannot be made or written.
     pub fn open(root: &Path) -> Result<Self, StateError> {
-        let make = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|cause| failed(path, cause));
+        let make = |path: &Path| {
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|cause| failed(path, cause))
+        };
         make(root)?;
         let root = fs::canonicalize(root).map_err(|cause| failed(root, cause))?;
         for part in ["keys/agents", "tokens", "world"] {

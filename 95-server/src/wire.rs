@@ -4,6 +4,7 @@ use crate::setup::Files;
 use crate::state::{StateDir, StateError};
 use crate::system::{SystemClock, SystemEntropy};
 use async_trait::async_trait;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +15,17 @@ use writ_core::{
 };
 use writ_pipeline::{Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Setup};
 use writ_providers::notify::ConsoleNotifier;
-use writ_providers::{Faces, LocalConfig, LocalProvider, OpenError as ProviderOpenError, SensorConfig};
+use writ_providers::{Faces, LocalConfig, LocalProvider, OpenError as ProviderOpenError, Running, SensorConfig};
 use writ_seal::Key;
 use writ_store::{MemoryLedger, SqliteLedger, WitnessFile};
+
+/// Entry points of the processes that the local provider starts from this very program.
+pub mod faces {
+    pub use writ_providers::{balance, launch, load, sample};
+}
+
+/// Tells the processes that the provider has, as documents.
+pub(crate) type Processes = Arc<dyn Fn() -> Vec<Value> + Send + Sync>;
 
 /// Why an installation does not open.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +54,7 @@ pub enum WireError {
 pub struct Installation {
     /// The pipeline.
     pub pipeline: Pipeline,
-    /// The local world.
-    pub provider: LocalProvider,
+    provider: LocalProvider,
     ledger: Arc<SqliteLedger>,
 }
 
@@ -96,6 +104,12 @@ impl Installation {
         Ok(Self { pipeline, provider, ledger })
     }
 
+    /// What tells the processes that writ started.
+    pub(crate) fn processes(&self) -> Processes {
+        let provider = self.provider.clone();
+        Arc::new(move || provider.list().into_iter().map(process).collect())
+    }
+
     /// Stops healing and closes the journal. With `all`, everything that writ started is stopped too.
     ///
     /// # Errors
@@ -106,6 +120,13 @@ impl Installation {
         self.ledger.close().await;
         stopped
     }
+}
+
+fn process(running: Running) -> Value {
+    json!({
+        "address": running.address.to_string(), "alive": running.alive, "component": running.component,
+        "generation": running.generation, "pid": running.pid, "slot": running.slot, "zone": running.zone,
+    })
 }
 
 /// A pipeline over nothing: what offline commands plan and judge with. It can do nothing to any world.

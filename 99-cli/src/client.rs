@@ -41,8 +41,12 @@ impl ClientError {
 
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            ClientError::Nowhere { .. } => Some("start one with `writ dev examples/deploy-web-001`, or name it with `--server`".into()),
-            ClientError::Unreachable { .. } => Some("look whether it still runs, or name another with `--server`".into()),
+            ClientError::Nowhere { .. } => {
+                Some("start one with `writ dev examples/deploy-web-001`, or name it with `--server`".into())
+            }
+            ClientError::Unreachable { .. } => {
+                Some("look whether it still runs, or name another with `--server`".into())
+            }
             ClientError::Problem { problem, .. } => problem.get("hint").and_then(Value::as_str).map(str::to_owned),
             ClientError::Form { .. } => None,
         }
@@ -59,7 +63,12 @@ pub(crate) struct Client {
 impl Client {
     /// The server that was named, or the one that the state directory announces; the token that was given, or the one that
     /// the state directory keeps for a principal.
-    pub(crate) fn new(server: Option<&str>, token: Option<&str>, state: &Path, name: &str) -> Result<Self, ClientError> {
+    pub(crate) fn new(
+        server: Option<&str>,
+        token: Option<&str>,
+        state: &Path,
+        name: &str,
+    ) -> Result<Self, ClientError> {
         let nowhere = || ClientError::Nowhere { state: state.display().to_string() };
         let dir = if state.is_dir() { StateDir::open(state).ok() } else { None };
         let announced = || dir.as_ref().and_then(|dir| dir.announced().ok().flatten()).map(|address| address.url);
@@ -105,7 +114,8 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(StatusCode, Bytes), ClientError> {
-        let unreachable = |cause: Box<dyn std::error::Error + Send + Sync>| ClientError::Unreachable { url: self.url.clone(), cause };
+        let unreachable =
+            |cause: Box<dyn std::error::Error + Send + Sync>| ClientError::Unreachable { url: self.url.clone(), cause };
         let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let request = Request::builder()
             .method(method)

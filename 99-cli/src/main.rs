@@ -63,6 +63,21 @@ impl Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Noun(Noun),
+    /// Make steady load on a URL and count what came of it
+    Load(cmd::dev::Face),
+    #[command(name = "__launch", hide = true)]
+    Launch(cmd::dev::Face),
+    #[command(name = "__balance", hide = true)]
+    Balance(cmd::dev::Face),
+    #[command(name = "__sample", hide = true)]
+    Sample(cmd::dev::Face),
+}
+
+/// What people type.
+#[derive(Debug, Subcommand)]
+enum Noun {
     /// Run everything on this machine from one directory, until interrupted
     Dev(cmd::dev::Dev),
     /// Check a manifest against its form and the policies; needs no server
@@ -108,14 +123,6 @@ enum Command {
     Recommend(cmd::recommend::Recommend),
     /// Print the JSON Schema of a file
     Schema(cmd::policy::SchemaOf),
-    /// Make steady load on a URL and count what came of it
-    Load(cmd::dev::Face),
-    #[command(name = "__launch", hide = true)]
-    Launch(cmd::dev::Face),
-    #[command(name = "__balance", hide = true)]
-    Balance(cmd::dev::Face),
-    #[command(name = "__sample", hide = true)]
-    Sample(cmd::dev::Face),
 }
 
 fn main() -> ExitCode {
@@ -130,33 +137,30 @@ fn main() -> ExitCode {
     };
     match cli.command {
         // The faces make their own runtimes, or become another program altogether.
-        Command::Launch(face) => return writ_server::faces::launch::main(face.args),
-        Command::Balance(face) => return writ_server::faces::balance::main(face.args),
-        Command::Sample(face) => return writ_server::faces::sample::main(face.args),
-        Command::Load(face) => return writ_server::faces::load::main(face.args),
-        command => {
-            let out = cli.common.out();
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .thread_stack_size(STACK)
-                .enable_all()
-                .build();
-            let exit = match runtime {
-                Ok(runtime) => runtime.block_on(answer(command, cli.common)),
-                Err(error) => {
-                    out.say(&format!("error: the runtime cannot start: {error}"));
-                    exit::INTERNAL
-                }
-            };
-            ExitCode::from(exit.0)
+        Command::Launch(face) => writ_server::faces::launch::main(face.args),
+        Command::Balance(face) => writ_server::faces::balance::main(face.args),
+        Command::Sample(face) => writ_server::faces::sample::main(face.args),
+        Command::Load(face) => writ_server::faces::load::main(face.args),
+        Command::Noun(noun) => ExitCode::from(serve(noun, cli.common).0),
+    }
+}
+
+fn serve(noun: Noun, common: Common) -> Exit {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(STACK).enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(answer(noun, common)),
+        Err(error) => {
+            common.out().say(&format!("error: the runtime cannot start: {error}"));
+            exit::INTERNAL
         }
     }
 }
 
-async fn answer(command: Command, common: Common) -> Exit {
+async fn answer(noun: Noun, common: Common) -> Exit {
     // Policies are evaluated on a worker's stack, which is large; the main thread's is the system's.
     let told = common.clone();
-    let task = tokio::spawn(async move { run(command, &common).await });
+    let task = tokio::spawn(async move { run(noun, &common).await });
     let outcome = match task.await {
         Ok(outcome) => outcome,
         Err(error) => {
@@ -173,26 +177,25 @@ async fn answer(command: Command, common: Common) -> Exit {
     }
 }
 
-async fn run(command: Command, common: &Common) -> Result<Exit, cmd::Failure> {
-    match command {
-        Command::Dev(dev) => dev.run(common).await,
-        Command::Validate(validate) => validate.run(common).await,
-        Command::Plan(plan) => plan.run(common).await,
-        Command::Apply(apply) => apply.run(common).await,
-        Command::Approve(decide) => decide.run(common, true).await,
-        Command::Reject(decide) => decide.run(common, false).await,
-        Command::Verify(verify) => verify.run(common),
-        Command::Why(why) => why.run(common).await,
-        Command::Intent(intent) => intent.run(common).await,
-        Command::Run(run) => run.run(common).await,
-        Command::Approval(approval) => approval.run(common).await,
-        Command::Policy(policy) => policy.run(common).await,
-        Command::Contract(contract) => contract.run(common).await,
-        Command::Agent(agent) => agent.run(common).await,
-        Command::Incident(incident) => incident.run(common).await,
-        Command::Audit(audit) => audit.run(common).await,
-        Command::Recommend(recommend) => recommend.run(common).await,
-        Command::Schema(schema) => schema.run(common),
-        Command::Load(_) | Command::Launch(_) | Command::Balance(_) | Command::Sample(_) => Ok(exit::INTERNAL),
+async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
+    match noun {
+        Noun::Dev(dev) => dev.run(common).await,
+        Noun::Validate(validate) => validate.run(common).await,
+        Noun::Plan(plan) => plan.run(common).await,
+        Noun::Apply(apply) => apply.run(common).await,
+        Noun::Approve(decide) => decide.run(common, true).await,
+        Noun::Reject(decide) => decide.run(common, false).await,
+        Noun::Verify(verify) => verify.run(common),
+        Noun::Why(why) => why.run(common).await,
+        Noun::Intent(intent) => intent.run(common).await,
+        Noun::Run(run) => run.run(common).await,
+        Noun::Approval(approval) => approval.run(common).await,
+        Noun::Policy(policy) => policy.run(common).await,
+        Noun::Contract(contract) => contract.run(common).await,
+        Noun::Agent(agent) => agent.run(common).await,
+        Noun::Incident(incident) => incident.run(common).await,
+        Noun::Audit(audit) => audit.run(common).await,
+        Noun::Recommend(recommend) => recommend.run(common).await,
+        Noun::Schema(schema) => schema.run(common),
     }
 }

@@ -121,12 +121,15 @@ fn write_yaml(value: &Value, depth: usize, inline: bool, text: &mut String) {
             }
         }
         Value::String(string) => text.push_str(&format!("{}\n", scalar(string))),
-        other => text.push_str(&format!("{other}\n")),
+        Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {
+            text.push_str(&format!("{value}\n"));
+        }
     }
 }
 
 fn nested(item: &Value, depth: usize, text: &mut String) {
-    let block = matches!(item, Value::Object(fields) if !fields.is_empty()) || matches!(item, Value::Array(items) if !items.is_empty());
+    let block = matches!(item, Value::Object(fields) if !fields.is_empty())
+        || matches!(item, Value::Array(items) if !items.is_empty());
     text.push_str(if block { "\n" } else { " " });
     write_yaml(item, depth, false, text);
 }
@@ -171,7 +174,8 @@ mod tests {
 
     #[test]
     fn yaml_quotes_what_could_be_taken_for_something_else() {
-        let document = json!({"a": "yes", "b": [{"c": 1, "d": "x: y"}, "3", []], "e": {}, "f": null, "g": "部署 plain"});
+        let document =
+            json!({"a": "yes", "b": [{"c": 1, "d": "x: y"}, "3", []], "e": {}, "f": null, "g": "部署 plain"});
         let expected = "a: \"yes\"\nb:\n  - c: 1\n    d: \"x: y\"\n  - \"3\"\n  - []\ne: {}\nf: null\ng: 部署 plain\n";
         assert_eq!(yaml(&document), expected);
     }

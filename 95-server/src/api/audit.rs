@@ -35,13 +35,19 @@ pub(crate) async fn query(State(shared): App, caller: Caller, Query(wanted): Que
     caller.must("viewer")?;
     let bad = |detail: String| Failure::new(StatusCode::BAD_REQUEST, "invalid", detail);
     let time = |text: &Option<String>| {
-        text.as_ref().map(|text| text.parse::<writ_core::Timestamp>().map_err(|error| bad(error.to_string()))).transpose()
+        text.as_ref()
+            .map(|text| text.parse::<writ_core::Timestamp>().map_err(|error| bad(error.to_string())))
+            .transpose()
     };
     let limit = wanted.limit.unwrap_or(100).clamp(1, 1_000);
     let filter = Filter {
         from_time: time(&wanted.from)?,
         to_time: time(&wanted.to)?,
-        trace: wanted.trace.map(TryInto::try_into).transpose().map_err(|error: writ_core::IdError| bad(error.to_string()))?,
+        trace: wanted
+            .trace
+            .map(TryInto::try_into)
+            .transpose()
+            .map_err(|error: writ_core::IdError| bad(error.to_string()))?,
         actor: wanted.actor,
         action: wanted.action,
         resource: wanted.resource,
@@ -108,7 +114,11 @@ pub(crate) async fn checkpoint(State(shared): App) -> Result<String, Failure> {
 }
 
 /// `/log/tile/L/N[.p/W]` and `/log/tile/entries/N[.p/W]`, with N in groups of three digits (C2SP tlog-tiles).
-pub(crate) async fn tile(State(shared): App, caller: Caller, Path(path): Path<String>) -> Result<impl IntoResponse, Failure> {
+pub(crate) async fn tile(
+    State(shared): App,
+    caller: Caller,
+    Path(path): Path<String>,
+) -> Result<impl IntoResponse, Failure> {
     caller.must("viewer")?;
     let missing = || Failure::not_found("tile", &path);
     let (level, rest) = path.split_once('/').ok_or_else(missing)?;
@@ -147,11 +157,14 @@ fn tile_index(path: &str) -> Option<(u64, u16)> {
     Some((number, width))
 }
 
-pub(crate) async fn attachment(State(shared): App, caller: Caller, Path(digest): Path<String>) -> Result<Bytes, Failure> {
+pub(crate) async fn attachment(
+    State(shared): App,
+    caller: Caller,
+    Path(digest): Path<String>,
+) -> Result<Bytes, Failure> {
     caller.must("viewer")?;
     let wanted = writ_core::Digest::from_hex(&digest);
     let wanted = wanted.map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()))?;
     let bytes = shared.pipeline.journal().ledger().attachment(&wanted).await?;
     bytes.map(Bytes::from).ok_or_else(|| Failure::not_found("attachment", &digest))
 }
-

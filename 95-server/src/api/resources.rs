@@ -27,7 +27,12 @@ impl Default for Page {
     }
 }
 
-pub(crate) async fn list(State(shared): App, caller: Caller, Path(view): Path<String>, Query(page): Query<Page>) -> Answer {
+pub(crate) async fn list(
+    State(shared): App,
+    caller: Caller,
+    Path(view): Path<String>,
+    Query(page): Query<Page>,
+) -> Answer {
     caller.must("viewer")?;
     let view = known(&view)?;
     let limit = page.limit.clamp(1, 1_000);
@@ -139,13 +144,7 @@ pub(crate) async fn recommendation(
 
 pub(crate) async fn processes(State(shared): App, caller: Caller) -> Answer {
     caller.must("viewer")?;
-    let one = |running: writ_providers::Running| {
-        json!({
-            "address": running.address.to_string(), "alive": running.alive, "component": running.component,
-            "generation": running.generation, "pid": running.pid, "slot": running.slot, "zone": running.zone,
-        })
-    };
-    let items: Vec<Value> = shared.provider.list().into_iter().map(one).collect();
+    let items = (shared.processes)();
     Ok(Json(json!({"items": items, "next": null})))
 }
 

@@ -54,7 +54,8 @@ pub(crate) async fn command(
     let id: RunId = parsed(&id)?;
     let step = || {
         let text = details.step.as_deref().ok_or_else(|| {
-            Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("`{command}` needs a step")).hint("name one with `--step`")
+            Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("`{command}` needs a step"))
+                .hint("name one with `--step`")
         })?;
         parsed(text)
     };

@@ -154,10 +154,12 @@ pub(crate) fn entry_table(items: &[Value], wide: bool, terminal: bool) -> String
 impl Verify {
     async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let out = common.out();
-        let trusted: Option<NoteKey> = self.key.as_deref().map(str::parse).transpose().map_err(|error| Failure::of(exit::USAGE, &error))?;
+        let trusted: Option<NoteKey> =
+            self.key.as_deref().map(str::parse).transpose().map_err(|error| Failure::of(exit::USAGE, &error))?;
         if let Some(dir) = &self.file {
             let read = |path: &str| std::fs::read(dir.join(path)).ok();
-            let checked = check_export(&read, trusted.as_ref()).map_err(|error| Failure::of(exit::UNVERIFIED, &error))?;
+            let checked =
+                check_export(&read, trusted.as_ref()).map_err(|error| Failure::of(exit::UNVERIFIED, &error))?;
             out.line(&format!("log    {}  size {}  root {}", checked.origin, checked.size, checked.root));
             out.line("holds  hash chain, Merkle root, checkpoint signature, attachments");
             return Ok(exit::OK);
@@ -215,7 +217,11 @@ async fn export(common: &Common, dir: &Path) -> Result<Exit, Failure> {
     let mut attachments = std::collections::BTreeSet::new();
     for path in export_paths(checkpoint.size) {
         let bytes = client.bytes(&format!("/log/{path}")).await?;
-        let bytes = bytes.ok_or_else(|| Failure::Other { exit: exit::FAILED, text: format!("`{path}` is missing"), hint: None })?;
+        let bytes = bytes.ok_or_else(|| Failure::Other {
+            exit: exit::FAILED,
+            text: format!("`{path}` is missing"),
+            hint: None,
+        })?;
         if path.starts_with("tile/entries/") {
             attachments.extend(Exported::attachments_in(&bytes));
         }
@@ -276,7 +282,12 @@ impl Why {
                 }
                 for line in lines {
                     let event = if wide { format!("  {}", text(&line, "/event_id")) } else { String::new() };
-                    all.push_str(&format!("  {:>6}  {}  {}{event}\n", text(&line, "/seq"), clock(&line, "/at"), text(&line, "/text")));
+                    all.push_str(&format!(
+                        "  {:>6}  {}  {}{event}\n",
+                        text(&line, "/seq"),
+                        clock(&line, "/at"),
+                        text(&line, "/text")
+                    ));
                 }
             }
             all
@@ -307,12 +318,24 @@ impl VerifyFile {
             text: format!("`{}` is not an evidence bundle: {error}", self.file.display()),
             hint: Some("make one with `writ audit evidence ID --out FILE`".into()),
         })?;
-        let trusted: Option<NoteKey> = self.key.as_deref().map(str::parse).transpose().map_err(|error| Failure::of(exit::USAGE, &error))?;
+        let trusted: Option<NoteKey> =
+            self.key.as_deref().map(str::parse).transpose().map_err(|error| Failure::of(exit::USAGE, &error))?;
         let checked = bundle.check(trusted.as_ref()).map_err(|error| Failure::of(exit::UNVERIFIED, &error))?;
-        out.line(&format!("holds  {}: {} entries and {} attachments under one checkpoint", bundle.subject, checked.entries.len(), checked.attachments));
-        out.line(&format!("log    {}  size {}  root {}", checked.checkpoint.origin, checked.checkpoint.size, checked.checkpoint.root));
+        out.line(&format!(
+            "holds  {}: {} entries and {} attachments under one checkpoint",
+            bundle.subject,
+            checked.entries.len(),
+            checked.attachments
+        ));
+        out.line(&format!(
+            "log    {}  size {}  root {}",
+            checked.checkpoint.origin, checked.checkpoint.size, checked.checkpoint.root
+        ));
         if trusted.is_none() {
-            out.say(&format!("note: signed by the key that the file names itself; to be sure, give the key you know: --key '{}'", bundle.key));
+            out.say(&format!(
+                "note: signed by the key that the file names itself; to be sure, give the key you know: --key '{}'",
+                bundle.key
+            ));
         }
         Ok(exit::OK)
     }

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use crate::Common;
+use crate::client::ClientError;
 use crate::exit::{self, Exit};
 use clap::Args;
 use serde_json::{Value, json};
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use writ_pipeline::input::load;
 use writ_server::{DevConfig, DevServer, read_files};
+
+/// How often the intent is handed in again while what an earlier `dev` left of it comes to its end.
+const BUSY_MAX: u32 = 250;
 
 /// Run everything on this machine from one directory, until interrupted
 ///
@@ -48,13 +52,22 @@ impl Dev {
             .init();
         let files = read_files(&self.dir).map_err(Failure::Problems)?;
         let manifest = self.dir.join("intent.yaml");
-        let text = if self.no_submit { Vec::new() } else { load(&manifest).map_err(|problem| Failure::Problems(vec![problem]))? };
+        let text = if self.no_submit {
+            Vec::new()
+        } else {
+            load(&manifest).map_err(|problem| Failure::Problems(vec![problem]))?
+        };
         let config = DevConfig { state: common.state.clone(), listen: self.listen };
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
         let began = now();
         let server = DevServer::start(&config, &files).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
-        out.line(&format!("writ   http://{}  state {}  ready in {} ms", server.address, common.state.display(), began.elapsed().as_millis()));
+        out.line(&format!(
+            "writ   http://{}  state {}  ready in {} ms",
+            server.address,
+            common.state.display(),
+            began.elapsed().as_millis()
+        ));
         let submitted = !self.no_submit;
         if submitted {
             let work = submit(common, &manifest, &text, began);
@@ -71,6 +84,10 @@ impl Dev {
                 _ = interrupt.recv() => {
                     stop(server, !self.keep, common).await?;
                     return Ok(exit::INTERRUPTED);
+                }
+                _ = terminate.recv() => {
+                    stop(server, !self.keep, common).await?;
+                    return Ok(exit::OK);
                 }
             }
         }
@@ -92,7 +109,11 @@ fn now() -> Instant {
 async fn stop(server: DevServer, all: bool, common: &Common) -> Result<(), Failure> {
     let out = common.out();
     server.stop(all).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
-    out.say(if all { "writ   stopped, and everything it started" } else { "writ   stopped; what it started keeps running" });
+    out.say(if all {
+        "writ   stopped, and everything it started"
+    } else {
+        "writ   stopped; what it started keeps running"
+    });
     Ok(())
 }
 
@@ -101,7 +122,16 @@ async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -
     let (out, client) = (common.out(), common.client()?);
     let text = String::from_utf8_lossy(text);
     let body = json!({"name": manifest.display().to_string(), "text": text});
-    let answer = client.post("/api/v1/intents", &body).await?;
+    let mut tries = 0;
+    let answer = loop {
+        match client.post("/api/v1/intents", &body).await {
+            Err(ClientError::Problem { code, problem, .. }) if code == "busy" && tries < BUSY_MAX => {
+                tries += 1;
+                go_on(common, &problem).await?;
+            }
+            answer => break answer?,
+        }
+    };
     super::intent::tell_accepted(out, &answer);
     let Some(run) = answer.get("run").and_then(Value::as_str) else {
         out.line("run    nothing has to change");
@@ -116,6 +146,22 @@ async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -
     Err(Failure::Other { exit: Exit::of_run(&state), text: format!("run `{run}` is {state}"), hint: Some(hint) })
 }
 
+/// An earlier `dev` ended while this intent was carried out: its run was taken up again, and comes to its end first.
+async fn go_on(common: &Common, problem: &Value) -> Result<(), Failure> {
+    let Some(run) = problem.get("run").and_then(Value::as_str) else {
+        // The run has just ended, and what follows from that is about to be recorded.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        return Ok(());
+    };
+    common.out().line(&format!("run    {run} is taken up again"));
+    let state = super::run::watch(common, run).await?;
+    if matches!(state.as_str(), "awaiting_approval" | "needs_operator") {
+        let text = format!("run `{run}` is {}", state.replace('_', " "));
+        return Err(Failure::Other { exit: Exit::of_run(&state), text, hint: Some(format!("writ why {run}")) });
+    }
+    Ok(())
+}
+
 /// Where the service answers, and which processes stand behind it.
 async fn show_service(common: &Common) -> Result<(), Failure> {
     let (out, client) = (common.out(), common.client()?);
@@ -124,7 +170,8 @@ async fn show_service(common: &Common) -> Result<(), Failure> {
     let processes = client.get("/api/v1/processes").await?;
     for process in processes.get("items").and_then(Value::as_array).into_iter().flatten() {
         let field = |name: &str| super::text(process, &format!("/{name}"));
-        let what = if field("slot") == "lb" { "balancer".to_owned() } else { format!("{} {}", field("slot"), field("zone")) };
+        let what =
+            if field("slot") == "lb" { "balancer".to_owned() } else { format!("{} {}", field("slot"), field("zone")) };
         out.line(&format!("       {:<20} http://{}  pid {}", what, field("address"), field("pid")));
     }
     Ok(())

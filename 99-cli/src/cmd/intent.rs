@@ -24,7 +24,8 @@ pub(crate) struct Files {
 
 impl Files {
     fn dir(&self) -> PathBuf {
-        let beside = || self.file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        let beside =
+            || self.file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         self.with.clone().unwrap_or_else(beside)
     }
 
@@ -270,9 +271,9 @@ pub(crate) fn tell_findings(out: Out, report: &Value) {
         out.say(&format!("{status}: {}  {}", text(result, "/policy"), text(result, "/message")));
         let place = |field: &str| {
             let at = result.get(field)?;
-            at.as_str().map(str::to_owned).or_else(|| {
-                Some(format!("{}:{}:{}", at.get("file")?.as_str()?, at.get("line")?, at.get("column")?))
-            })
+            at.as_str()
+                .map(str::to_owned)
+                .or_else(|| Some(format!("{}:{}:{}", at.get("file")?.as_str()?, at.get("line")?, at.get("column")?)))
         };
         if let Some(at) = place("at") {
             out.say(&format!("  --> {at}"));

@@ -36,7 +36,11 @@ impl Policy {
                 let tests: Vec<(&str, &[u8])> =
                     files.policy_tests.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
                 let report = run_tests(&files.bundle, &tests);
-                if out.form == Form::Junit { out.text(&report.junit()) } else { out.text(&report.table()) }
+                if out.form == Form::Junit {
+                    out.text(&report.junit())
+                } else {
+                    out.text(&report.table())
+                }
                 Ok(if report.passed() { exit::OK } else { exit::FAILED })
             }
         }

@@ -75,16 +75,18 @@ pub(crate) struct Resolve {
 impl Run {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
-            Run::List => super::list::list(common, "runs", &["ID", "INTENT", "ORIGIN", "LAST", "AT"], |item| {
-                vec![
-                    text(item, "/id"),
-                    text(item, "/intent"),
-                    text(item, "/context/origin"),
-                    text(item, "/last/kind").trim_start_matches("run.").trim_end_matches("/1").replace('_', " "),
-                    clock(item, "/last/at"),
-                ]
-            })
-            .await,
+            Run::List => {
+                super::list::list(common, "runs", &["ID", "INTENT", "ORIGIN", "LAST", "AT"], |item| {
+                    vec![
+                        text(item, "/id"),
+                        text(item, "/intent"),
+                        text(item, "/context/origin"),
+                        text(item, "/last/kind").trim_start_matches("run.").trim_end_matches("/1").replace('_', " "),
+                        clock(item, "/last/at"),
+                    ]
+                })
+                .await
+            }
             Run::Get { id } => get(common, &id).await,
             Run::Watch { id } => {
                 let state = watch(common, &id).await?;
@@ -123,7 +125,13 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
         }
         let rows: Vec<Vec<String>> = steps(&run)
             .map(|step| {
-                vec![text(step, "/state"), text(step, "/action"), text(step, "/resource"), text(step, "/attempts"), text(step, "/waiting")]
+                vec![
+                    text(step, "/state"),
+                    text(step, "/action"),
+                    text(step, "/resource"),
+                    text(step, "/attempts"),
+                    text(step, "/waiting"),
+                ]
             })
             .collect();
         all.push_str(&columns(&["STATE", "ACTION", "RESOURCE", "ATTEMPTS", "WHY IT WAITS"], &rows, out.is_terminal()));
@@ -154,7 +162,10 @@ pub(crate) async fn watch(common: &Common, id: &str) -> Result<String, Failure> 
                 continue;
             }
             if ndjson {
-                out.line(&json!({"type": "step", "key": key, "state": state, "resource": text(step, "/resource")}).to_string());
+                out.line(
+                    &json!({"type": "step", "key": key, "state": state, "resource": text(step, "/resource")})
+                        .to_string(),
+                );
             } else {
                 out.line(&format!("step   {state:<10} {} {}", text(step, "/action"), text(step, "/resource")));
             }

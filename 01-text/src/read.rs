@@ -109,6 +109,7 @@ struct Tree {
     open: Vec<Frame>,
     anchors: BTreeMap<usize, (Node, Size)>,
     used: Size,
+    repeated: usize,
     documents: Vec<Node>,
     problems: Problems,
 }
@@ -121,6 +122,7 @@ impl Tree {
             open: Vec::new(),
             anchors: BTreeMap::new(),
             used: Size::default(),
+            repeated: 0,
             documents: Vec::new(),
             problems: Problems::new(),
         }
@@ -152,9 +154,16 @@ impl Tree {
                 self.finish(Node { at, value }, anchor, size)?;
             }
             Event::Alias(anchor) => {
-                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+                let Some((named, size)) = self.anchors.get(&anchor) else {
                     return Err(Problem::new(at.place(), "this alias stands inside what it names"));
                 };
+                let size = *size;
+                self.repeated = self.repeated.saturating_add(size.nodes);
+                if self.repeated > self.limits.repeated {
+                    let message = format!("aliases repeat more than {} values up to here", self.limits.repeated);
+                    return Err(Problem::new(at.place(), message).hint("write the values out, or use fewer aliases"));
+                }
+                let value = named.value.clone();
                 if let Some(frame) = self.open.last()
                     && frame.is_map
                     && frame.key.is_none()
@@ -162,7 +171,7 @@ impl Tree {
                     return Err(Problem::new(at.place(), "a key cannot be an alias"));
                 }
                 self.charge(&at, size)?;
-                self.finish(Node { at, value: node.value }, 0, size)?;
+                self.finish(Node { at, value }, 0, size)?;
             }
             Event::SequenceStart(_, anchor, tag) => self.begin(at, anchor, tag.as_deref(), false)?,
             Event::MappingStart(_, anchor, tag) => self.begin(at, anchor, tag.as_deref(), true)?,

@@ -32,7 +32,12 @@ fn entries(out: &mut String, value: &Json, indent: usize) {
                 match item {
                     Json::Object(map) if !map.is_empty() => entries(&mut inner, item, indent + 2),
                     Json::Array(list) if !list.is_empty() => entries(&mut inner, item, indent + 2),
-                    Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) | Json::Object(_) => {
+                    Json::Null
+                    | Json::Bool(_)
+                    | Json::Number(_)
+                    | Json::String(_)
+                    | Json::Array(_)
+                    | Json::Object(_) => {
                         let _ = writeln!(inner, "{pad}  {}", scalar(item));
                     }
                 }

@@ -298,10 +298,27 @@ fn against(rule: &Rule, facts: &Facts) -> Arc<str> {
     }
 }
 
-/// Facts that were refused, as they were given; of what could fill a disk, only the size.
+/// The most bytes of refused facts that are kept.
+const REFUSED_BYTES: usize = 1 << 20;
+
+/// Facts that were refused, as they were given; nothing of what could fill a disk.
 fn broken_facts(facts: &Value) -> Vec<u8> {
-    let bytes = facts.to_string().into_bytes();
-    if bytes.len() <= 1 << 20 { bytes } else { json!({"facts_refused_bytes": bytes.len()}).to_string().into_bytes() }
+    match size(facts, REFUSED_BYTES) {
+        Some(_) => facts.to_string().into_bytes(),
+        None => json!({"refused": "facts of more than 1 MiB"}).to_string().into_bytes(),
+    }
+}
+
+/// What is left of an allowance of bytes after a value, counted roughly; none when it does not suffice.
+fn size(value: &Value, left: usize) -> Option<usize> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => left.checked_sub(8),
+        Value::String(text) => left.checked_sub(text.len() + 2),
+        Value::Array(items) => items.iter().try_fold(left, |left, item| size(item, left.checked_sub(1)?)),
+        Value::Object(map) => {
+            map.iter().try_fold(left, |left, (key, item)| size(item, left.checked_sub(key.len() + 4)?))
+        }
+    }
 }
 
 fn default_deny(question: &Question<'_>) -> Finding {

@@ -10,7 +10,7 @@ use writ_core::{Digest, Place, Stage};
 use writ_text::{Limits, Problem, Problems, read};
 
 /// Room for ten thousand rules in a file.
-const LIMITS: Limits = Limits { bytes: 16 << 20, depth: 32, nodes: 1_000_000, text: 32 << 20 };
+const LIMITS: Limits = Limits { bytes: 16 << 20, depth: 32, nodes: 1_000_000, text: 32 << 20, repeated: 20_000 };
 
 /// The rules that are in force together, as one thing with one digest.
 #[derive(Debug, Clone)]

@@ -1,12 +1,13 @@
 //! Rules and facts that were written to bring an engine down. Each runs in a process of its own, on a thread with the 8 MiB of
-//! stack that evaluation expects: none may abort, panic, or take longer than 50 ms.
+//! stack that evaluation expects: none may abort, panic, or take longer than 50 ms of processor time (ten times that in a debug
+//! build).
 
 use crate::judgements::{action_facts, load, time};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use writ_core::Stage;
 use writ_policy::{Bundle, Question};
 
@@ -223,10 +224,19 @@ fn files() -> Vec<Case> {
     texts.into_iter().map(|(name, policy)| case(name.to_owned(), move || (policy, full_facts()))).collect()
 }
 
-/// How long loading a policy and judging facts takes.
-fn run(policy: &str, facts: Value) -> Duration {
+/// Nanoseconds that this thread has had a processor; where the system does not say, none.
+fn processor_time() -> Option<u64> {
+    std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split_whitespace().next()?.parse().ok()
+}
+
+/// How many microseconds loading a policy and judging facts takes.
+fn run(policy: &str, facts: Value) -> u128 {
     let (places, resource) = (BTreeMap::new(), "a".repeat(240));
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), processor_time());
+    let took = || match (before, processor_time()) {
+        (Some(before), Some(after)) => u128::from(after - before) / 1_000,
+        _ => started.elapsed().as_micros(),
+    };
     match Bundle::load(&[("hostile.yaml", policy.as_bytes())]) {
         Ok(bundle) => {
             let judgement = bundle.judge(&Question {
@@ -238,12 +248,12 @@ fn run(policy: &str, facts: Value) -> Duration {
                 now: time(),
                 places: &places,
             });
-            let took = started.elapsed();
+            let took = took();
             drop(judgement);
             took
         }
         Err(problems) => {
-            let took = started.elapsed();
+            let took = took();
             assert!(!problems.is_empty());
             took
         }
@@ -259,7 +269,7 @@ fn one_hostile_case_as_a_child_process() {
     run("rules: [{id: A, effect: allow, actions: ['*']}]", full_facts());
     let (policy, facts) = (case.make)();
     let worker = std::thread::Builder::new().stack_size(8 << 20).spawn(move || run(&policy, facts));
-    println!("took {}", worker.unwrap().join().unwrap().as_micros());
+    println!("took {}", worker.unwrap().join().unwrap());
 }
 
 #[test]

@@ -16,7 +16,10 @@ use writ_automation::{
     Answer, Command, Decision, FoldError, Order, Refused, Run, RunEvent, Says, Signal, Submission, TimerKey, What,
     ask_all, decode, submit, turn,
 };
-use writ_core::{Actor, Draft, Entry, Event, IntentId, LedgerError, Plan, Provider, ProviderError, RunId, TicketId, Timestamp};
+use writ_core::{
+    Actor, AgentId, Draft, Effect, Entry, Event, IntentId, LedgerError, Permit, Plan, Provider, ProviderError, RunId,
+    TicketId, Timestamp,
+};
 
 /// Signals that may wait for one run; a sender beyond that waits.
 const INBOX: usize = 256;
@@ -179,6 +182,28 @@ impl Drive {
         let (run, context, _, _) = read(&self.inner.journal, id).await?;
         let live = self.live().get(id).map(|handle| handle.seen.borrow().clone());
         Ok((live.unwrap_or_else(|| Arc::new(run)), Arc::new(context)))
+    }
+
+    /// The run as its entries tell it, whatever is in memory.
+    ///
+    /// # Errors
+    /// When the journal does not know it or cannot be read.
+    pub async fn recorded(&self, id: &RunId) -> Result<Run, DriveError> {
+        read(&self.inner.journal, id).await.map(|(run, _, _, _)| run)
+    }
+
+    /// An agent asks to have an effect done. When the gate refuses, that is recorded.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub async fn redeem(&self, agent: &AgentId, effect: &Effect) -> Result<Permit, RedeemRefused> {
+        let now = self.inner.journal.now();
+        let checked = self.inner.gate.check(effect, now);
+        if let Err(refused) = &checked {
+            let cause = self.inner.journal.new_cause();
+            refusal(&self.inner.journal, &cause, agent, (&effect.verb, &effect.resource), refused, now).await;
+        }
+        checked
     }
 
     /// The ids of live runs.
@@ -379,6 +404,7 @@ impl Task {
             }
             let clock = self.inner.journal.base().clock.clone();
             tokio::select! {
+                biased; // What is said first is heard first, in every replay.
                 Some(told) = self.inbox.recv() => return told,
                 () = clock.sleep(at.since(now)) => {}
             }
@@ -477,7 +503,8 @@ impl Task {
                     Err(error) => says_of(error),
                 },
                 Err(refused) => {
-                    refusal(&inner.journal, &cause, &issued, &refused, now).await;
+                    let about = (issued.verb.as_str(), issued.resource.as_str());
+                    refusal(&inner.journal, &cause, &issued.agent, about, &refused, now).await;
                     Says::Failed { because: refused.to_string(), retryable: false }
                 }
             };
@@ -514,15 +541,22 @@ impl Task {
 }
 
 /// A refused redemption is an entry of its own, whatever the run makes of it.
-async fn refusal(journal: &Journal, cause: &Cause, issued: &Issued, refused: &RedeemRefused, at: Timestamp) {
+async fn refusal(
+    journal: &Journal,
+    cause: &Cause,
+    agent: &AgentId,
+    (verb, resource): (&str, &str),
+    refused: &RedeemRefused,
+    at: Timestamp,
+) {
     let refusal = Refusal {
         because: refused.to_string(),
         code: refused.code().to_owned(),
-        resource: issued.resource.clone(),
-        verb: issued.verb.clone(),
+        resource: resource.to_owned(),
+        verb: verb.to_owned(),
     };
-    let event = AgentEvent { agent: issued.agent.clone(), at, what: AgentChange::Refused(refusal) };
-    let draft = event.draft(&Actor::agent(&issued.agent));
+    let event = AgentEvent { agent: agent.clone(), at, what: AgentChange::Refused(refusal) };
+    let draft = event.draft(&Actor::agent(agent));
     if let Err(error) = journal.commit(cause, Batch::of(vec![draft])).await {
         tracing::error!(error = &error as &dyn std::error::Error, "a refusal was not recorded");
     }

@@ -198,6 +198,7 @@ impl Task {
             let wait = self.due.map_or(Duration::from_secs(3_600), |due| due.since(now));
             let sensor = self.parts.sensor.clone();
             tokio::select! {
+                biased; // In the same order in every replay; the sensor, which always has more to tell, comes last.
                 told = inbox.recv() => match told {
                     Some(Told::Signal(signal, reply)) => drop(reply.send(self.decide(signal).await)),
                     Some(Told::Stop) | None => return,

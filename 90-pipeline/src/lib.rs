@@ -41,7 +41,9 @@ pub use reflect::ReflectError;
 pub use submit::{Accepted, Prepared, SubmitError};
 pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};
-pub use writ_agents::KillScope;
-pub use writ_automation::{Budget as StandingBudget, Signal as RunSignal, Standing, execution};
+pub use writ_agents::{KillScope, RedeemRefused};
+pub use writ_automation::{
+    Answer as RunAnswer, Budget as StandingBudget, Says as RunSays, Signal as RunSignal, Standing, execution,
+};
 pub use writ_feedback::Refused as RecommendationRefused;
 pub use writ_self_healing::Signal as HealSignal;

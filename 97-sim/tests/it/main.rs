@@ -2,4 +2,5 @@
 
 mod conformance;
 mod journal;
+mod journeys;
 mod mutants;

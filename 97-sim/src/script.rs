@@ -1,0 +1,400 @@
+//! Journeys: a script of what operators do, what goes wrong, and how much time passes; a transcript of what came of it.
+//!
+//! ```text
+//! submit intent.yaml               the operator submits a file; `by deputy` names somebody else
+//! plan intent.yaml / apply …       the plan is shown, and later carried out only if it is still the same
+//! approve / reject [by deputy]     the newest question is answered, by the reviewer
+//! pause resume rollback cancel     the newest run; `cancel keep` leaves what was done
+//! retry i-2 / resolve i-2 yes      a step of it, by the last part of its resource
+//! kill-switch all on               or `agent ID`, `action NAME`, `resource NAME`; `off` releases it
+//! reflect 60s / recommend approve  feedback, and the newest recommendation
+//! skip 40s                         time passes
+//! crash / crash after run.started  now, or at the next commit of such an entry (`before`: it is lost)
+//! add policy FILE                  the control plane is started again with one policy more
+//! kill hang slow errors break mend SLOT, load N, fail next VERB, refuse next VERB, lose answer|order VERB,
+//! late answer|order 20s VERB, double VERB, stall VERB       what goes wrong in the world
+//! why / state / world / notices    what is known now
+//! quietly COMMAND                  the same, without telling what was recorded
+//! ```
+
+use crate::life::{Deathbed, Moment};
+use crate::site::person;
+use crate::{Files, Mishap, Site, SiteError, Transcript, judge};
+use std::sync::Arc;
+use std::time::Duration;
+use writ_core::{Actor, ApprovalId, Digest, Filter, Ledger, LedgerError, RunId, StepKey};
+use writ_pipeline::{KillScope, Origin, Principal, RunSignal};
+
+/// The component that every script is about.
+const COMPONENT: &str = "web-service-001";
+
+/// How long whatever happens at once may take.
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// Why a script cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ScriptError {
+    /// A line is no command.
+    #[error("line {line}: `{command}` cannot be played: {because}")]
+    Command {
+        /// The line, from 1.
+        line: usize,
+        /// The command.
+        command: String,
+        /// What is wrong with it.
+        because: String,
+    },
+    /// The site.
+    #[error("the site does not open")]
+    Site(#[from] SiteError),
+    /// The journal.
+    #[error("the journal cannot be read")]
+    Ledger(#[from] LedgerError),
+}
+
+/// Plays a script on a fresh site and answers the script with what came of each command beneath it. `read` gives the text
+/// of the files that it names. At the end the judge speaks.
+///
+/// # Errors
+/// When a line is no command, or the site does not open.
+pub async fn play(
+    script: &str,
+    files: Arc<Files>,
+    seed: u64,
+    read: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<String, ScriptError> {
+    let site = Site::open(files, seed).await?;
+    let mut player = Player { site, transcript: Transcript::new(), planned: None, told_notices: 0, read };
+    player.site.pass(MOMENT).await;
+    player.transcript.entries(&**player.site.ledger(), true).await?;
+    for (at, line) in script.lines().enumerate() {
+        let line = line.trim_end();
+        match line.strip_prefix("> ") {
+            Some(command) => player.command(at + 1, command).await?,
+            None if line.starts_with('#') || line.is_empty() => player.transcript.line(line),
+            None => {} // What came of it the last time.
+        }
+    }
+    let violations = judge(&player.site).await?;
+    if violations.is_empty() {
+        player.transcript.line("= the judge finds nothing");
+    }
+    for violation in violations {
+        player.transcript.line(&format!("= the judge finds: {violation}"));
+    }
+    Ok(player.transcript.text().to_owned())
+}
+
+struct Player<'a> {
+    site: Site,
+    transcript: Transcript,
+    planned: Option<Digest>,
+    told_notices: usize,
+    read: &'a (dyn Fn(&str) -> Option<String> + Sync),
+}
+
+/// A command that makes no sense, in words.
+type Senseless = String;
+
+impl Player<'_> {
+    async fn command(&mut self, line: usize, command: &str) -> Result<(), ScriptError> {
+        self.transcript.line(&format!("> {command}"));
+        let (quietly, command) = command.strip_prefix("quietly ").map_or((false, command), |rest| (true, rest));
+        let life = self.site.life().clone();
+        let said = {
+            let played = self.play(command);
+            tokio::select! {
+                biased;
+                () = life.ended() => None,
+                said = played => Some(said),
+            }
+        };
+        let senseless = |because| ScriptError::Command { line, command: command.to_owned(), because };
+        let said = said.transpose().map_err(senseless)?;
+        if !self.site.life().is_over() {
+            self.site.pass(MOMENT).await;
+        }
+        self.transcript.entries(&**self.site.ledger(), quietly).await?;
+        if let Some(said) = said {
+            self.transcript.say(&said);
+        }
+        if self.site.life().is_over() {
+            self.transcript.say("! the control plane died and is started again");
+            self.site.restart().await?;
+            self.site.pass(MOMENT).await;
+            self.transcript.entries(&**self.site.ledger(), false).await?;
+        }
+        Ok(())
+    }
+
+    async fn play(&mut self, command: &str) -> Result<String, Senseless> {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let (words, by) = match words.as_slice() {
+            [before @ .., "by", name] => (before, Some(person(name).ok_or(format!("`{name}` is nobody"))?)),
+            all => (all, None),
+        };
+        let asks = || by.clone().or_else(|| person("operator")).ok_or_else(|| "nobody asks".to_owned());
+        let answers = || by.clone().or_else(|| person("reviewer")).ok_or_else(|| "nobody answers".to_owned());
+        match words {
+            ["submit", file] => self.submit(file, &asks()?, None).await,
+            ["apply", file] => self.submit(file, &asks()?, self.planned).await,
+            ["plan", file] => self.plan(file, &asks()?).await,
+            ["approve"] => self.answer(&answers()?, true).await,
+            ["reject"] => self.answer(&answers()?, false).await,
+            ["pause"] => self.tell(RunSignal::Pause, &asks()?).await,
+            ["resume"] => self.tell(RunSignal::Resume, &asks()?).await,
+            ["rollback"] => self.tell(RunSignal::Rollback, &asks()?).await,
+            ["cancel"] => self.tell(RunSignal::Cancel { compensate: true }, &asks()?).await,
+            ["cancel", "keep"] => self.tell(RunSignal::Cancel { compensate: false }, &asks()?).await,
+            ["retry", slot] => {
+                let step = self.step(slot).await?;
+                self.tell(RunSignal::Retry { step }, &asks()?).await
+            }
+            ["resolve", slot, happened @ ("yes" | "no")] => {
+                let (step, reason) = (self.step(slot).await?, writ_seal::sha256(b"looked"));
+                let happened = *happened == "yes";
+                self.tell(RunSignal::OperatorResolved { happened, reason, step }, &asks()?).await
+            }
+            ["kill-switch", scope @ .., pulled @ ("on" | "off")] => {
+                let scope = kill_scope(scope)?;
+                let by = Actor::human(&asks()?.id);
+                let moved = self.site.pipeline().kill_switch(scope, *pulled == "on", &by).await;
+                Ok(moved.map_or_else(|error| refused(&error), |()| String::new()))
+            }
+            ["reflect", span] => self.reflect(duration(span)?, &asks()?).await,
+            ["recommend", "approve"] => self.recommend(&answers()?, true).await,
+            ["recommend", "reject"] => self.recommend(&answers()?, false).await,
+            ["skip", span] => {
+                self.site.pass(duration(span)?).await;
+                Ok(String::new())
+            }
+            ["crash"] => {
+                self.site.life().end();
+                Ok(String::new())
+            }
+            ["crash", moment @ ("before" | "after"), kind] => {
+                let moment = if *moment == "before" { Moment::Before } else { Moment::After };
+                self.site.life().end_at(Deathbed { moment, kind: (*kind).to_owned(), spared: 0 });
+                Ok(String::new())
+            }
+            ["add", "policy", file] => {
+                let text = self.file(file)?;
+                let files = self.site.files().and_policy(file, &text).map_err(|error| refused(&error))?;
+                self.site.change_files(Arc::new(files));
+                self.site.life().end();
+                Ok(String::new())
+            }
+            ["why"] => self.why().await,
+            ["state"] => self.state().await,
+            ["world"] => Ok(self.world()),
+            ["notices"] => Ok(self.notices()),
+            _ => self.mishap(words),
+        }
+    }
+
+    fn mishap(&self, words: &[&str]) -> Result<String, Senseless> {
+        let world = &self.site.world;
+        let slot = |slot: &str| format!("{COMPONENT}/{slot}");
+        let there = |there: bool| if there { Ok(()) } else { Err("there is no such instance".to_owned()) };
+        match words {
+            ["kill", name] => there(world.kill(&slot(name)))?,
+            ["hang", name] => there(world.hang(&slot(name)))?,
+            ["slow", name] => there(world.slow_down(&slot(name), Duration::from_millis(900)))?,
+            ["errors", name, percent] => there(world.fail_requests(&slot(name), number(percent)?))?,
+            ["break", name] => world.break_slot(&slot(name), true),
+            ["mend", name] => world.break_slot(&slot(name), false),
+            ["load", requests] => world.set_load(number(requests)?),
+            ["fail", "next", target] => world.plan_fault(Mishap::Fails, target),
+            ["refuse", "next", target] => world.plan_fault(Mishap::Refused, target),
+            ["lose", "answer", target] => world.plan_fault(Mishap::AnswerLost, target),
+            ["lose", "order", target] => world.plan_fault(Mishap::OrderLost, target),
+            ["late", "answer", span, target] => world.plan_fault(Mishap::AnswerLate(duration(span)?), target),
+            ["late", "order", span, target] => world.plan_fault(Mishap::OrderLate(duration(span)?), target),
+            ["double", target] => world.plan_fault(Mishap::Twice, target),
+            ["stall", target] => world.plan_fault(Mishap::Hangs, target),
+            _ => return Err("it is no command".to_owned()),
+        }
+        Ok(String::new())
+    }
+
+    fn file(&self, name: &str) -> Result<String, Senseless> {
+        (self.read)(name).ok_or_else(|| format!("there is no file `{name}`"))
+    }
+
+    async fn submit(&self, file: &str, by: &Principal, planned: Option<Digest>) -> Result<String, Senseless> {
+        let text = self.file(file)?;
+        let submitted = self.site.pipeline().submit(file, text.as_bytes(), by, planned, Origin::Intent).await;
+        Ok(match submitted {
+            Ok(accepted) => match accepted.run {
+                Some(run) => format!("= version {}, {run}", accepted.prepared.version),
+                None => format!("= version {}, nothing to do", accepted.prepared.version),
+            },
+            Err(error) => refused(&error),
+        })
+    }
+
+    async fn plan(&mut self, file: &str, by: &Principal) -> Result<String, Senseless> {
+        let text = self.file(file)?;
+        Ok(match self.site.pipeline().prepare(file, text.as_bytes(), by).await {
+            Ok(prepared) => {
+                self.planned = prepared.digest();
+                let steps = prepared.diff.as_ref().map_or(0, |diff| diff.plan.steps.len());
+                format!("= version {} would take {steps} steps", prepared.version)
+            }
+            Err(error) => refused(&error),
+        })
+    }
+
+    async fn answer(&self, by: &Principal, agrees: bool) -> Result<String, Senseless> {
+        let wanted = newest("approval.asked/1");
+        let newest = self.site.ledger().query(&wanted, 1).await.map_err(|error| error.to_string())?;
+        let asked = newest.first().map(writ_pipeline::decode).transpose().map_err(|error| error.to_string())?;
+        let id = asked.and_then(|entry| entry.stream.strip_prefix("approval/")?.parse::<ApprovalId>().ok());
+        let id = id.ok_or("nobody was asked")?;
+        Ok(match self.site.pipeline().answer(&id, by, agrees, "").await {
+            Ok(_) => String::new(),
+            Err(error) => refused(&error),
+        })
+    }
+
+    async fn tell(&self, signal: RunSignal, by: &Principal) -> Result<String, Senseless> {
+        let run = self.run().await?;
+        let told = self.site.pipeline().drive().tell(&run, signal, &Actor::human(&by.id)).await;
+        Ok(told.map_or_else(|error| refused(&error), |()| String::new()))
+    }
+
+    /// The newest run that lives, or else the newest.
+    async fn run(&self) -> Result<RunId, Senseless> {
+        let live = self.site.pipeline().drive().live_runs().into_iter().max();
+        if let Some(live) = live {
+            return Ok(live);
+        }
+        let stored = self.site.ledger().query(&newest("run.submitted/1"), 1).await.map_err(|error| error.to_string())?;
+        let entry = stored.first().map(writ_pipeline::decode).transpose().map_err(|error| error.to_string())?;
+        entry.and_then(|entry| entry.stream.strip_prefix("run/")?.parse().ok()).ok_or_else(|| "there is no run".to_owned())
+    }
+
+    async fn step(&self, slot: &str) -> Result<StepKey, Senseless> {
+        let (run, _) =
+            self.site.pipeline().drive().run(&self.run().await?).await.map_err(|error| error.to_string())?;
+        let wanted = format!("{COMPONENT}/{slot}");
+        let step = run.steps().find(|(step, _)| step.resource == wanted).map(|(step, _)| step.key.clone());
+        step.ok_or_else(|| format!("the run has no step on `{wanted}`"))
+    }
+
+    async fn reflect(&self, span: Duration, by: &Principal) -> Result<String, Senseless> {
+        Ok(match self.site.pipeline().reflect(span, by).await {
+            Ok(document) => {
+                let of = |pointer: &str| document.pointer(pointer).map_or(0, |list| list.as_array().map_or(0, Vec::len));
+                format!("= {} recommendations, {} judged", of("/recommendations"), of("/judged"))
+            }
+            Err(error) => refused(&error),
+        })
+    }
+
+    async fn recommend(&self, by: &Principal, agrees: bool) -> Result<String, Senseless> {
+        let known = self.site.ledger().views("recommendations", "", None, 1_000).await;
+        let known = known.map_err(|error| error.to_string())?;
+        let (id, _) = known.last().ok_or("nothing was recommended")?;
+        let pipeline = self.site.pipeline();
+        let done = if agrees {
+            pipeline.approve_recommendation(id, by).await
+        } else {
+            pipeline.reject_recommendation(id, by, "").await
+        };
+        Ok(match done {
+            Ok(done) => format!("= {done}"),
+            Err(error) => refused(&error),
+        })
+    }
+
+    async fn why(&self) -> Result<String, Senseless> {
+        let run = self.run().await?;
+        let (run, _) = self.site.pipeline().drive().run(&run).await.map_err(|error| error.to_string())?;
+        let mut lines = vec![match run.waiting() {
+            Some(waiting) => format!("= {} is {}: {}", run.id(), run.state().name(), waiting.sentence),
+            None => format!("= {} is {}", run.id(), run.state().name()),
+        }];
+        for (step, cell) in run.steps() {
+            if let Some(waiting) = run.step_waiting(&step.key) {
+                lines.push(format!("=   {} is {}: {}", step.resource, cell.state.name(), waiting.sentence));
+            }
+        }
+        Ok(lines.join("\n"))
+    }
+
+    async fn state(&self) -> Result<String, Senseless> {
+        let mut lines = Vec::new();
+        for (view, field) in [("intents", "to"), ("runs", "last")] {
+            let docs = self.site.ledger().views(view, "", None, 1_000).await.map_err(|error| error.to_string())?;
+            for (key, doc) in docs {
+                let doc: serde_json::Value = serde_json::from_slice(&doc).unwrap_or_default();
+                let word = doc.get(field).map(|found| found.get("kind").unwrap_or(found).to_string());
+                lines.push(format!("= {key} {}", word.unwrap_or_default().trim_matches('"')));
+            }
+        }
+        Ok(lines.join("\n"))
+    }
+
+    fn world(&self) -> String {
+        let told = |(name, generation, health)| format!("= {name} generation {generation} {health}");
+        let mut lines: Vec<String> = self.site.world.instances().into_iter().map(told).collect();
+        let tally = self.site.world.tally();
+        lines.push(format!(
+            "= {} orders: {} carried out, {} repeated, {} refused",
+            tally.orders,
+            self.site.world.deeds().len(),
+            tally.repeated,
+            tally.refused
+        ));
+        lines.join("\n")
+    }
+
+    fn notices(&mut self) -> String {
+        let all = self.site.world.notices();
+        let new: Vec<String> =
+            all.iter().skip(self.told_notices).map(|one| format!("= {}: {}", one.subject, one.text)).collect();
+        self.told_notices = all.len();
+        new.join("\n")
+    }
+}
+
+fn newest(kind: &str) -> Filter {
+    Filter { kind: Some(kind.to_owned()), newest_first: true, ..Filter::default() }
+}
+
+/// What was refused, with what led to it.
+fn refused(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    format!("! {}", causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+}
+
+fn kill_scope(words: &[&str]) -> Result<KillScope, Senseless> {
+    match words {
+        ["all"] => Ok(KillScope::All),
+        ["agent", agent] => {
+            agent.parse().map(|agent| KillScope::Agent { agent }).map_err(|error: writ_core::IdError| error.to_string())
+        }
+        ["action", action] => Ok(KillScope::Action { action: (*action).to_owned() }),
+        ["resource", resource] => Ok(KillScope::Resource { resource: (*resource).to_owned() }),
+        _ => Err("a kill switch stops `all`, or one `agent`, `action` or `resource`".to_owned()),
+    }
+}
+
+fn number(word: &str) -> Result<u64, Senseless> {
+    word.parse().map_err(|_| format!("`{word}` is no number"))
+}
+
+/// `250ms`, `40s`, `10m`, `2h`.
+fn duration(word: &str) -> Result<Duration, Senseless> {
+    let end = word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len());
+    let (digits, unit) = word.split_at(end);
+    let count = number(digits)?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(count)),
+        "s" => Ok(Duration::from_secs(count)),
+        "m" => Ok(Duration::from_secs(count * 60)),
+        "h" => Ok(Duration::from_secs(count * 3_600)),
+        _ => Err(format!("`{word}` is no duration")),
+    }
+}

@@ -41,7 +41,8 @@ macro_rules! impl_ledger {
 
             type Line = <$database as sqlx::Database>::Row;
 
-            /// Rows in one statement: well below the variables that either database allows.
+            /// Rows in one statement: well below the variables that either database allows. What is left over is written in
+            /// powers of two, so that a few statements are prepared once and serve every group.
             const ROWS: usize = 128;
 
             impl $name {
@@ -102,6 +103,9 @@ macro_rules! impl_ledger {
                 }
 
                 async fn append(&self, group: &Group) -> Append {
+                    if let Some(appended) = self.append_at_once(group).await {
+                        return appended;
+                    }
                     let broken = |cause| AppendError::Ledger(self.broken(cause));
                     let mut transaction = self.writer.begin().await.map_err(broken)?;
                     if !swap_head(&mut transaction, group).await.map_err(broken)? {
@@ -338,7 +342,10 @@ macro_rules! impl_ledger {
             }
 
             async fn insert_entries(transaction: &mut Tx<'_>, entries: &[Sealed]) -> Result<(), sqlx::Error> {
-                for rows in entries.chunks(ROWS) {
+                let mut rest = entries;
+                while !rest.is_empty() {
+                    let (rows, after) = rest.split_at(1 << rest.len().min(ROWS).ilog2());
+                    rest = after;
                     let mut sql = QueryBuilder::<$database>::new(
                         "INSERT INTO entries (seq, bytes, leaf, stream, version, trace_id, trace_seq, event_id, timestamp,
                          actor, action, resource, outcome, kind) ",

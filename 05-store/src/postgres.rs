@@ -5,7 +5,7 @@ use crate::migrations::{NEWEST, STEPS};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Postgres, Row};
 use std::time::Duration;
-use writ_core::LedgerError;
+use writ_core::{Append, Group, LedgerError};
 
 /// A journal in a PostgreSQL schema. Every session commits with `synchronous_commit=on`.
 #[derive(Debug)]
@@ -36,7 +36,12 @@ impl PostgresLedger {
         let options: PgConnectOptions = url.parse().map_err(|cause: sqlx::Error| unreachable_at(&place, cause))?;
         place = format!("postgres at {}:{}, schema `{schema}`", options.get_host(), options.get_port());
         let options = options.options([("search_path", schema), ("synchronous_commit", "on")]);
-        let pooled = |size| PgPoolOptions::new().max_connections(size).acquire_timeout(Duration::from_secs(10));
+        let pooled = |size| {
+            PgPoolOptions::new()
+                .max_connections(size)
+                .test_before_acquire(false)
+                .acquire_timeout(Duration::from_secs(10))
+        };
         let writer = pooled(1).connect_with(options.clone()).await.map_err(|cause| unreachable_at(&place, cause))?;
         migrate(&writer, schema, &place).await?;
         let pool = pooled(4).connect_with(options).await.map_err(|cause| unreachable_at(&place, cause))?;
@@ -73,6 +78,14 @@ async fn migrate(pool: &PgPool, schema: &str, place: &str) -> Result<(), LedgerE
         sqlx::query(record).bind(version).execute(&mut *transaction).await.map_err(failed)?;
     }
     transaction.commit().await.map_err(failed)
+}
+
+impl PostgresLedger {
+    /// PostgreSQL takes one statement at a time where there are values to bind.
+    #[expect(clippy::unused_async, reason = "the other database does this over the wire")]
+    async fn append_at_once(&self, _: &Group) -> Option<Append> {
+        None
+    }
 }
 
 impl_ledger!(PostgresLedger, Postgres);

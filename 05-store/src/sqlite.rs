@@ -1,13 +1,13 @@
 //! SQLite: one file, one writing process, readers beside it.
 
-use crate::ledger::{impl_ledger, unreachable_at};
+use crate::ledger::{impl_ledger, int, unreachable_at};
 use crate::migrations::{NEWEST, STEPS};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, Row, Sqlite};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
-use writ_core::LedgerError;
+use writ_core::{Append, AppendError, Group, LedgerError};
 
 /// A journal in an SQLite file, in WAL mode with `synchronous=FULL`: what `append` returned for is on the disk.
 #[derive(Debug)]
@@ -38,7 +38,8 @@ impl SqliteLedger {
             .foreign_keys(false)
             .busy_timeout(Duration::from_secs(10))
             .statement_cache_capacity(64);
-        let pooled = |size| SqlitePoolOptions::new().max_connections(size).min_connections(1);
+        let pooled =
+            |size| SqlitePoolOptions::new().max_connections(size).min_connections(1).test_before_acquire(false);
         let writer = pooled(1).connect_with(options.clone()).await.map_err(|cause| unreachable_at(&place, cause))?;
         migrate(&writer, &place).await?;
         let pool = pooled(3).connect_with(options).await.map_err(|cause| unreachable_at(&place, cause))?;
@@ -95,6 +96,130 @@ async fn migrate(pool: &SqlitePool, place: &str) -> Result<(), LedgerError> {
         transaction.commit().await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// Up to so many parts, a group goes to the database as one text.
+const AT_ONCE_MAX: usize = 24;
+
+/// A text of statements and its values, numbered through.
+#[derive(Default)]
+struct Script {
+    text: String,
+    values: Vec<Bound>,
+}
+
+enum Bound {
+    Bytes(Vec<u8>),
+    Number(i64),
+    Words(String),
+}
+
+impl Script {
+    /// Adds a value and answers the name it has in the text.
+    fn bind(&mut self, value: Bound) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    fn row(&mut self, table: &str, values: Vec<Bound>, end: &str) {
+        let names: Vec<String> = values.into_iter().map(|value| self.bind(value)).collect();
+        self.text.push_str(&format!("INSERT INTO {table} VALUES ({}){end};", names.join(", ")));
+    }
+}
+
+fn script(group: &Group) -> Script {
+    use Bound::{Bytes, Number, Words};
+    let mut script = Script { text: "BEGIN IMMEDIATE;".into(), values: Vec::new() };
+    let (head, expected) = (&group.head, &group.expected);
+    // A head that is not the expected one becomes NULL, which its column refuses: the whole script fails there.
+    let names = [
+        Number(int(head.size)),
+        Bytes(head.root.0.to_vec()),
+        Bytes(head.last_leaf.0.to_vec()),
+        Number(head.last_timestamp.micros()),
+        Number(int(expected.size)),
+        Bytes(expected.root.0.to_vec()),
+        Number(int(expected.epoch)),
+    ]
+    .map(|value| script.bind(value));
+    let [size, root, leaf, time, old_size, old_root, epoch] = names;
+    script.text.push_str(&format!(
+        "UPDATE head SET epoch = CASE WHEN size = {old_size} AND root = {old_root} AND epoch = {epoch} THEN epoch END,
+         size = {size}, root = {root}, last_leaf = {leaf}, last_timestamp = {time} WHERE id = 1;"
+    ));
+    script.row("checkpoints (size, note)", vec![Number(int(head.size)), Words(group.checkpoint.clone())], "");
+    for sealed in &group.entries {
+        let entry = &sealed.entry;
+        let values = vec![
+            Number(int(entry.seq)),
+            Bytes(sealed.bytes.clone()),
+            Bytes(sealed.leaf.0.to_vec()),
+            Words(entry.stream.clone()),
+            Number(int(entry.version)),
+            Words(entry.trace_id.to_string()),
+            Number(int(entry.trace_seq)),
+            Words(entry.event_id.to_string()),
+            Number(entry.timestamp.micros()),
+            Words(entry.actor.to_string()),
+            Words(entry.action.clone()),
+            Words(entry.resource.clone()),
+            Words(entry.outcome.to_string()),
+            Words(entry.kind.clone()),
+        ];
+        let columns =
+            "entries (seq, bytes, leaf, stream, version, trace_id, trace_seq, event_id, timestamp, actor, action,
+            resource, outcome, kind)";
+        script.row(columns, values, "");
+    }
+    for (digest, bytes) in &group.attachments {
+        let values = vec![Bytes(digest.0.to_vec()), Bytes(bytes.clone())];
+        script.row("attachments (digest, bytes)", values, " ON CONFLICT (digest) DO NOTHING");
+    }
+    for change in &group.views {
+        let (view, key) = (Words(change.view.to_owned()), Words(change.key.clone()));
+        match &change.doc {
+            Some(doc) => script.row(
+                "views (name, doc_key, doc)",
+                vec![view, key, Bytes(doc.clone())],
+                " ON CONFLICT (name, doc_key) DO UPDATE SET doc = excluded.doc",
+            ),
+            None => {
+                let (view, key) = (script.bind(view), script.bind(key));
+                script.text.push_str(&format!("DELETE FROM views WHERE name = {view} AND doc_key = {key};"));
+            }
+        }
+    }
+    script.text.push_str("COMMIT");
+    script
+}
+
+impl SqliteLedger {
+    /// Appends a small group as one text: every statement sent by itself costs two changes of threads, which is most of what
+    /// a small commit takes beside the disk. None when the group is not small.
+    async fn append_at_once(&self, group: &Group) -> Option<Append> {
+        let parts = group.entries.len() + group.attachments.len() + group.views.len();
+        if parts > AT_ONCE_MAX || !group.erasables.is_empty() || !group.tiles.is_empty() {
+            return None;
+        }
+        let script = script(group);
+        let mut query = sqlx::query(AssertSqlSafe(script.text));
+        for value in script.values {
+            query = match value {
+                Bound::Bytes(bytes) => query.bind(bytes),
+                Bound::Number(number) => query.bind(number),
+                Bound::Words(words) => query.bind(words),
+            };
+        }
+        let Err(cause) = query.execute(&self.writer).await else { return Some(Ok(())) };
+        // The script left its transaction open where it failed; the one connection must be free of it.
+        let rolled_back = sqlx::query("ROLLBACK").execute(&self.writer).await;
+        if let Err(cause) = rolled_back {
+            return Some(Err(AppendError::Ledger(unreachable_at(&self.place, cause))));
+        }
+        let superseded = cause.as_database_error().is_some_and(|error| error.message().contains("head.epoch"));
+        let failed = || AppendError::Ledger(unreachable_at(&self.place, cause));
+        Some(Err(if superseded { AppendError::Superseded } else { failed() }))
+    }
 }
 
 impl_ledger!(SqliteLedger, Sqlite);

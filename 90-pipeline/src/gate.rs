@@ -11,7 +11,7 @@ use writ_agents::{
     Agent, GateView, KILL_SWITCH_STREAM, KillSwitches, Need, NoAgent, RedeemRefused, Roster, TicketMove, TicketOrder,
     Tickets, Unfit, Usage, assign, redeem,
 };
-use writ_automation::{ApprovalTerms, Ask, Deed, Grant, HeldBy, Hold, Run, Signal};
+use writ_automation::{ApprovalTerms, Ask, Deed, Grant, HeldBy, Hold, Leg, Run, Signal};
 use writ_core::{
     AgentId, ApprovalId, Decision, Digest, Effect, EffectKey, Entropy, Finding, Obligation, Permit, PermitId, Place,
     Redemption, RuleId, SealedPermit, Severity, Signer, Stage, TicketId, Timestamp,
@@ -221,6 +221,12 @@ impl Gate {
     ) -> Option<Signal> {
         let step = ask.step.clone();
         let deed = run.deed(&ask.step, ask.leg)?;
+        let undone = format!("undo_{}", deed.action);
+        let deed = match ask.leg {
+            Leg::Do => deed,
+            // Taking back is an action of its own: a policy may allow the one and not the other.
+            Leg::Undo => Deed { action: &undone, ..deed },
+        };
         let need = Need { action: deed.action, permission: deed.permission, resource: deed.resource };
         let found = {
             let state = self.state();

@@ -1,5 +1,13 @@
 //! Programs that measure. Each prints its figures with sample sizes, beside the disk's sync time of the same run.
+//!
+//! Some run the whole product as an operator would and judge it from outside; a [`Place`] is what they share, and what the
+//! tests of the command line use too.
 
+mod crash;
 mod figure;
+mod place;
 
+pub use crash::{Crashed, crash, moments, undisturbed};
 pub use figure::{Figures, fdatasync_ms};
+pub use place::{Dev, Place, Said, Start, get, kill, wait_until};
+pub use rustix::process::Signal;

@@ -1,0 +1,19 @@
+//! The whole product as a person uses it: the `writ` command, real processes, and judges outside of both.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod crash;
+mod journey;
+mod rows;
+
+use std::path::Path;
+
+/// The program under test.
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_writ"))
+}
+
+/// A text without what changes from one call to the next: the hint of the next command.
+fn same(text: &str) -> String {
+    text.lines().filter(|line| !line.starts_with("next: ")).collect::<Vec<_>>().join("\n")
+}

@@ -47,6 +47,9 @@ pub struct RunContext {
     /// The `remedy` facts that policy judges, as they were when it was proposed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<Value>,
+    /// The remedy's name: one that was begun is not begun again after a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy_key: Option<String>,
     /// Roles of whoever asked for it.
     pub roles: Vec<String>,
     /// The standing approval it rests on.

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use writ_agents::{AgentChange, AgentEvent, RedeemRefused, Refusal, TicketMove};
 use writ_automation::{
-    Answer, Command, Decision, FoldError, Order, Refused, Run, RunEvent, Says, Signal, Submission, TimerKey, What,
-    ask_all, decode, submit, turn,
+    Answer, Command, Decision, FoldError, Order, Refused, Run, RunEvent, RunState, Says, Signal, Submission, TimerKey,
+    What, ask_all, decode, submit, turn,
 };
 use writ_core::{
     Actor, AgentId, Draft, Effect, Entry, Event, IntentId, LedgerError, Permit, Plan, Provider, ProviderError, RunId,
@@ -62,6 +62,26 @@ pub enum DriveError {
         /// What is wrong.
         because: String,
     },
+}
+
+/// What a run is begun with when nobody has to agree and no window is waited for.
+#[derive(Debug)]
+pub struct RunSubmission;
+
+impl RunSubmission {
+    /// A run of a plan, which ends where it fails.
+    #[must_use]
+    pub fn of(run: RunId, plan: Plan, requester: Actor, world: writ_core::Digest) -> Submission {
+        Submission {
+            gate: writ_automation::Gate::default(),
+            options: writ_automation::Options::new(writ_automation::OnFailure::Stop, 1),
+            parent: None,
+            plan: Arc::new(plan),
+            requester,
+            run,
+            world,
+        }
+    }
 }
 
 /// A run that is over.
@@ -225,6 +245,12 @@ impl Drive {
         None
     }
 
+    /// Waits until the first step of a live run may start. False when it never will.
+    pub async fn begun(&self, id: &RunId) -> bool {
+        let Some(mut seen) = self.live().get(id).map(|handle| handle.seen.clone()) else { return false };
+        seen.wait_for(|run| has_begun(run.state())).await.is_ok_and(|run| !never_begins(run.state()))
+    }
+
     /// Waits until a run is over, or not live for another reason.
     pub async fn wait(&self, id: &RunId) -> Option<Arc<Run>> {
         let mut seen = self.live().get(id).map(|handle| handle.seen.clone())?;
@@ -256,6 +282,17 @@ impl Drive {
             }
         });
     }
+}
+
+/// Whether nothing stands before a run's first step any more.
+pub(crate) fn has_begun(state: &RunState) -> bool {
+    let before = [RunState::Submitted, RunState::Validated].contains(state);
+    !before && !matches!(state, RunState::AwaitingApproval(_) | RunState::AwaitingWindow { .. })
+}
+
+/// Whether a run was over before its first step.
+pub(crate) fn never_begins(state: &RunState) -> bool {
+    matches!(state, RunState::Rejected | RunState::Expired { .. })
 }
 
 /// A run with what it was for, its last entry and its stream's version, read from the journal.

@@ -3,9 +3,10 @@
 
 use crate::commit::{Batch, Cause, CommitError};
 use crate::context::{Origin, RunContext};
-use crate::drive::{Drive, DriveError, Ended};
+use crate::drive::{Drive, DriveError, Ended, has_begun, never_begins};
 use crate::gate::Gate;
-use crate::journal::{Journal, decode as entry_of};
+use crate::journal::Journal;
+use crate::resume::{Stage, Unfinished, cited, recorded};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,13 +17,13 @@ use writ_automation::{
     StepState, Submission,
 };
 use writ_core::{
-    Actor, ApprovalId, ComponentId, Decision, Event, Filter, IncidentId, LedgerError, Notifier, Observation, Plan,
-    Provider, RunId, Sensor, SensorError, Step, Timestamp, Window, World,
+    Actor, ApprovalId, ComponentId, Decision, Event, IncidentId, LedgerError, Notifier, Observation, Plan, Provider,
+    RunId, Sensor, SensorError, Step, Timestamp, Window, World,
 };
 use writ_intent::world_digest;
 use writ_self_healing::{
     Ask, ComponentView, Config, Heal, HealEvent, Mode, PlanHead, Remedy, RemedyKey, Signal, Slot, Summary, Watch,
-    decode, monitoring, window_draft,
+    monitoring, window_draft,
 };
 
 /// Windows that are kept in memory for the `monitoring:` document.
@@ -61,7 +62,7 @@ pub(crate) struct Parts {
 
 enum Told {
     Signal(Signal, oneshot::Sender<Result<(), String>>),
-    Stop,
+    Stop(oneshot::Sender<()>),
 }
 
 /// A handle on a component's healing.
@@ -89,10 +90,13 @@ impl Healing {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Ends it; services keep running.
+    /// Ends it, and waits until nothing more comes of it; services keep running.
     pub async fn stop(&self) {
+        let (stopped, over) = oneshot::channel();
         // One that has stopped already needs no telling.
-        drop(self.inbox.send(Told::Stop).await);
+        if self.inbox.send(Told::Stop(stopped)).await.is_ok() {
+            drop(over.await);
+        }
     }
 }
 
@@ -101,78 +105,46 @@ impl Healing {
 /// # Errors
 /// When the journal cannot be read.
 pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
-    let (heal, causes) = recorded(&parts.journal, &parts.config.component).await?;
+    let recorded = recorded(&parts.journal, &parts.config.component).await?;
     let cited = cited(&parts.journal, parts.standing.as_ref()).await?;
     let (sender, inbox) = mpsc::channel(64);
+    let (tell_begun, begun) = mpsc::channel(64);
     let shown = Arc::new(Mutex::new(Value::Null));
     let ended = parts.drive.ended();
     let watch = Watch::new(parts.config.component.clone());
     let summary = Summary::new(parts.summary);
-    let unanswered = heal.unanswered();
     let mut task = Task {
         parts,
-        heal,
+        heal: recorded.heal,
         watch,
         summary,
-        causes,
+        causes: recorded.causes,
         due: None,
         windows: VecDeque::new(),
         runs: HashMap::new(),
+        tell_begun,
         cited,
         shown: shown.clone(),
     };
     tokio::spawn(async move {
         task.expect_instances().await;
-        task.ask(unanswered).await;
-        task.run(inbox, ended).await;
+        task.take_up(recorded.unfinished).await;
+        let stopped = task.run(inbox, begun, ended).await;
+        drop(task);
+        if let Some(stopped) = stopped {
+            // Whoever wanted it stopped may have stopped waiting.
+            stopped.send(()).unwrap_or_default();
+        }
     });
     Ok(Healing { inbox: sender, shown })
 }
 
-/// Everything that was concluded about a component, in order, and the last entry of each open incident.
-async fn recorded(
-    journal: &Journal,
-    component: &ComponentId,
-) -> Result<(Heal, BTreeMap<IncidentId, Cause>), LedgerError> {
-    let (mut entries, mut causes) = (BTreeMap::new(), BTreeMap::new());
-    for kind in ["incident.", "component."] {
-        let mut from_seq = 0;
-        loop {
-            let wanted = Filter {
-                kind: Some(kind.into()),
-                resource: Some(component.to_string()),
-                from_seq: Some(from_seq),
-                ..Filter::default()
-            };
-            let page = journal.ledger().query(&wanted, 1_000).await?;
-            for stored in &page {
-                from_seq = stored.seq + 1;
-                entries.insert(stored.seq, entry_of(stored)?);
-            }
-            if page.len() < 1_000 {
-                break;
-            }
-        }
-    }
-    let mut heal = Heal::new(component.clone());
-    for entry in entries.values() {
-        let damaged = |what: String| LedgerError::Damaged { place: format!("entry {}", entry.seq), what };
-        let event = decode(&entry.kind, &entry.body).map_err(|error| damaged(error.to_string()))?;
-        if let Some(incident) = event.incident() {
-            let cause = Cause { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) };
-            causes.insert(incident.clone(), cause);
-        }
-        heal.apply(&event).map_err(|error| damaged(error.to_string()))?;
-    }
-    causes.retain(|incident, _| heal.incident(incident).is_some());
-    Ok((heal, causes))
-}
-
-/// When a standing approval was cited so far.
-async fn cited(journal: &Journal, standing: Option<&Standing>) -> Result<VecDeque<Timestamp>, LedgerError> {
-    let Some(standing) = standing else { return Ok(VecDeque::new()) };
-    let entries = journal.stream(&format!("approval/{}", standing.id)).await?;
-    Ok(entries.iter().filter(|entry| entry.kind == "approval.cited/1").map(|entry| entry.timestamp).collect())
+/// A remedy's run that is not over.
+struct Followed {
+    remedy: RemedyKey,
+    instances: Vec<String>,
+    /// Whether healing was told that it began.
+    told: bool,
 }
 
 struct Task {
@@ -183,15 +155,21 @@ struct Task {
     causes: BTreeMap<IncidentId, Cause>,
     due: Option<Timestamp>,
     windows: VecDeque<Window>,
-    /// Remedies whose runs are live, and whether healing was told that they began.
-    runs: HashMap<RunId, (RemedyKey, bool)>,
+    /// Remedies whose runs are not over.
+    runs: HashMap<RunId, Followed>,
+    tell_begun: mpsc::Sender<RunId>,
     /// When the standing approval was cited, within its period.
     cited: VecDeque<Timestamp>,
     shown: Arc<Mutex<Value>>,
 }
 
 impl Task {
-    async fn run(&mut self, mut inbox: mpsc::Receiver<Told>, mut ended: broadcast::Receiver<Ended>) {
+    async fn run(
+        &mut self,
+        mut inbox: mpsc::Receiver<Told>,
+        mut begun: mpsc::Receiver<RunId>,
+        mut ended: broadcast::Receiver<Ended>,
+    ) -> Option<oneshot::Sender<()>> {
         let clock = self.parts.journal.base().clock.clone();
         loop {
             let now = clock.now();
@@ -201,12 +179,17 @@ impl Task {
                 biased; // In the same order in every replay; the sensor, which always has more to tell, comes last.
                 told = inbox.recv() => match told {
                     Some(Told::Signal(signal, reply)) => drop(reply.send(self.decide(signal).await)),
-                    Some(Told::Stop) | None => return,
+                    Some(Told::Stop(stopped)) => return Some(stopped),
+                    None => return None,
                 },
+                Some(run) = begun.recv() => self.run_began(run).await,
                 over = ended.recv() => match over {
                     Ok(over) => self.run_ended(&over).await,
-                    Err(broadcast::error::RecvError::Lagged(missed)) => self.look_for_ended(missed).await,
-                    Err(broadcast::error::RecvError::Closed) => return,
+                    Err(broadcast::error::RecvError::Lagged(missed)) => {
+                        tracing::warn!(missed, "ends of runs were missed; looking for them");
+                        self.look_for_ended().await;
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return None,
                 },
                 () = clock.sleep(wait) => {
                     self.due = None;
@@ -306,22 +289,71 @@ impl Task {
         }
     }
 
+    /// Goes on with what was under way before: runs are followed again, and what was asked and not answered is asked again.
+    async fn take_up(&mut self, unfinished: Vec<Unfinished>) {
+        for one in unfinished {
+            let Some(run) = one.run else {
+                if one.stage == Stage::Asked {
+                    self.propose(one.remedy, one.mode).await;
+                }
+                continue;
+            };
+            let Ok((found, _)) = self.parts.drive.run(&run).await else { continue };
+            let remedy = one.remedy.key.clone();
+            self.follow(&one.remedy, &run, one.stage == Stage::Runs);
+            match (one.stage, found.state()) {
+                (Stage::Asked, RunState::AwaitingApproval(asked)) => {
+                    let approval = asked.terms.approval.clone();
+                    self.answer(Signal::RemedyNeedsApproval { remedy, approval }).await;
+                }
+                (Stage::Asked | Stage::Waits, state) if has_begun(state) && !never_begins(state) => {
+                    self.run_began(run).await
+                }
+                (Stage::Asked | Stage::Waits | Stage::Runs, _) => {}
+            }
+        }
+        self.look_for_ended().await;
+    }
+
     /// Puts a remedy before policy, and begins its run.
     async fn propose(&mut self, remedy: Remedy, mode: Mode) {
         let key = remedy.key.clone();
         match self.begin(&remedy, mode).await {
             Ok(Begun::Run(run)) => {
-                let instances = remedy.targets.iter().map(|target| target.instance.as_str());
-                self.watch.planned_work(instances, self.parts.journal.now().plus(PLANNED_WORK));
-                self.runs.insert(run.clone(), (key.clone(), true));
-                self.answer(Signal::RemedyAllowed { remedy: key, run }).await;
+                self.follow(&remedy, &run, false);
+                self.run_began(run).await;
             }
             Ok(Begun::Waits(run, approval)) => {
-                self.runs.insert(run, (key.clone(), false));
+                self.follow(&remedy, &run, false);
                 self.answer(Signal::RemedyNeedsApproval { remedy: key, approval }).await;
             }
             Err(because) => self.answer(Signal::RemedyDenied { remedy: key, because }).await,
         }
+    }
+
+    /// Keeps a remedy's run in mind; one that waits for people is told of when it begins.
+    fn follow(&mut self, remedy: &Remedy, run: &RunId, told: bool) {
+        let instances = remedy.targets.iter().map(|target| target.instance.clone()).collect();
+        self.runs.insert(run.clone(), Followed { remedy: remedy.key.clone(), instances, told });
+        if !told {
+            let (drive, run, begun) = (self.parts.drive.clone(), run.clone(), self.tell_begun.clone());
+            tokio::spawn(async move {
+                if drive.begun(&run).await {
+                    // Healing that has stopped learns it from the journal when it begins again.
+                    drop(begun.send(run).await);
+                }
+            });
+        }
+    }
+
+    /// A remedy is being carried out: its instances are away on purpose.
+    async fn run_began(&mut self, run: RunId) {
+        let Some(followed) = self.runs.get_mut(&run).filter(|followed| !followed.told) else { return };
+        followed.told = true;
+        let remedy = followed.remedy.clone();
+        let until = self.parts.journal.now().plus(PLANNED_WORK);
+        self.watch.planned_work(followed.instances.iter().map(String::as_str), until);
+        self.answer(Signal::RemedyAllowed { remedy, run }).await;
     }
 
     async fn answer(&mut self, signal: Signal) {
@@ -337,14 +369,15 @@ impl Task {
         let now = self.parts.journal.now();
         let requester = Actor::system("self-healing");
         let resource = plan.steps.first().map_or_else(|| remedy.component.to_string(), |step| step.resource.clone());
-        let context = RunContext {
+        let mut context = RunContext {
             component: Some(remedy.component.clone()),
             environment: self.parts.environment.clone(),
             incident: remedy.incident.clone(),
             origin: if remedy.incident.is_some() { Origin::Remedy } else { Origin::Scaling },
             remedy: Some(facts),
+            remedy_key: Some(remedy.key.to_string()),
             roles: Vec::new(),
-            standing: standing.clone(),
+            standing: None,
         };
         let first = plan.steps.first().ok_or("the remedy would do nothing")?;
         let decided = self.parts.gate.judge_step(first, &plan.intent, &requester, &context, now);
@@ -360,6 +393,8 @@ impl Task {
             // Nobody agreed to it beforehand, or it is only to be proposed: a person is asked.
             (Decision::Allow, _) => Some((1, self.parts.approvers.clone())),
         };
+        // Where a person is asked, nothing rests on what was agreed to beforehand.
+        context.standing = standing.filter(|_| needs.is_none());
         let chance = self.parts.journal.chance();
         let terms = needs.map(|(count, role)| ApprovalTerms {
             approval: ApprovalId::mint(now.millis(), self.parts.journal.chance()),
@@ -380,7 +415,10 @@ impl Task {
         };
         let cause = remedy.incident.as_ref().and_then(|incident| self.causes.get(incident).cloned());
         let cause = cause.unwrap_or_else(|| self.parts.journal.new_cause());
-        let batch = self.citation(remedy, standing.as_ref(), &resource);
+        let batch = self.citation(remedy, context.standing.as_ref(), &resource);
+        if context.standing.is_some() {
+            self.cited.push_back(now);
+        }
         let begun = self.parts.drive.begin(submission, context, &cause, batch).await;
         let run = begun.map_err(|error: DriveError| error_chain(&error))?;
         Ok(match approval {
@@ -403,7 +441,7 @@ impl Task {
         Ok((world, plan))
     }
 
-    /// The standing approval that covers a remedy's every target, when one does; citing it counts.
+    /// The standing approval that covers a remedy's every target, when one does.
     fn standing_for(&mut self, remedy: &Remedy) -> Option<ApprovalId> {
         let now = self.parts.journal.now();
         let standing = self.parts.standing.as_ref()?;
@@ -421,11 +459,7 @@ impl Task {
         };
         let covered = remedy.targets.iter().all(|target| covers(&format!("{}/{}", remedy.component, target.instance)));
         let covered = covered && (!remedy.targets.is_empty() || covers(remedy.component.as_str()));
-        let id = standing.id.clone();
-        covered.then(|| {
-            self.cited.push_back(now);
-            id
-        })
+        covered.then(|| standing.id.clone())
     }
 
     /// The entry by which a remedy cites the standing approval; it reserves one of its budget.
@@ -454,7 +488,7 @@ impl Task {
     }
 
     async fn withdraw(&mut self, remedy: &RemedyKey) {
-        let run = self.runs.iter().find(|(_, (key, _))| key == remedy).map(|(run, _)| run.clone());
+        let run = self.runs.iter().find(|(_, followed)| followed.remedy == *remedy).map(|(run, _)| run.clone());
         if let Some(run) = run {
             let signal = writ_automation::Signal::Cancel { compensate: false };
             if let Err(error) = self.parts.drive.tell(&run, signal, &Actor::system("self-healing")).await {
@@ -464,7 +498,7 @@ impl Task {
     }
 
     async fn run_ended(&mut self, over: &Ended) {
-        let Some((remedy, told)) = self.runs.remove(over.run.id()) else {
+        let Some(Followed { remedy, told, .. }) = self.runs.remove(over.run.id()) else {
             // A run of somebody else may have changed how many instances there are.
             if over.context.component.as_ref() == Some(&self.parts.config.component) {
                 self.expect_instances().await;
@@ -486,12 +520,13 @@ impl Task {
     }
 
     /// Ends that were told while nobody listened.
-    async fn look_for_ended(&mut self, missed: u64) {
-        tracing::warn!(missed, "ends of runs were missed; looking for them");
+    async fn look_for_ended(&mut self) {
         let live = self.parts.drive.live_runs();
         let gone: Vec<RunId> = self.runs.keys().filter(|run| !live.contains(run)).cloned().collect();
         for id in gone {
-            if let Ok((run, context)) = self.parts.drive.run(&id).await {
+            if let Ok((run, context)) = self.parts.drive.run(&id).await
+                && run.state().is_over()
+            {
                 let cause = self.parts.journal.new_cause();
                 self.run_ended(&Ended { context, run, cause }).await;
             }

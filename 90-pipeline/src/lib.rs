@@ -21,6 +21,7 @@ mod journal;
 mod pipeline;
 mod principals;
 mod reflect;
+mod resume;
 mod submit;
 mod verify;
 mod view;
@@ -29,7 +30,7 @@ mod why;
 pub use approvals::{AnswerError, Principal};
 pub use commit::{Batch, Cause, Commit, CommitError, Expect, Receipt};
 pub use context::{Origin, RunContext};
-pub use drive::{Drive, DriveError, Ended};
+pub use drive::{Drive, DriveError, Ended, RunSubmission};
 pub use evidence::evidence;
 pub use export::{ExportError, Exported, check_export, export_paths};
 pub use gate::{Gate, GateState, Issued};
@@ -43,7 +44,7 @@ pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};
 pub use writ_agents::{KillScope, RedeemRefused};
 pub use writ_automation::{
-    Answer as RunAnswer, Budget as StandingBudget, Says as RunSays, Signal as RunSignal, Standing, execution,
+    Answer as RunAnswer, Budget as StandingBudget, Says as RunSays, RunState, Signal as RunSignal, Standing, execution,
 };
 pub use writ_feedback::Refused as RecommendationRefused;
 pub use writ_self_healing::Signal as HealSignal;

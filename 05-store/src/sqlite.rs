@@ -5,6 +5,7 @@ use crate::migrations::{NEWEST, STEPS};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, Row, Sqlite};
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 use writ_core::{Append, AppendError, Group, LedgerError};
@@ -28,6 +29,9 @@ impl SqliteLedger {
     pub async fn open(path: &Path) -> Result<Self, LedgerError> {
         let place = path.display().to_string();
         let lock = lock(path, &place)?;
+        // SQLite would make the file readable by others.
+        let made = File::options().create(true).append(true).mode(0o600).open(path);
+        made.map_err(|cause| unreachable_at(&place, cause))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -35,6 +39,8 @@ impl SqliteLedger {
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "ON")
             .pragma("cache_size", "-8000")
+            // A checkpoint syncs the database file; at the default of 1,000 pages that is every hundred commits.
+            .pragma("wal_autocheckpoint", "8000")
             .foreign_keys(false)
             .busy_timeout(Duration::from_secs(10))
             .statement_cache_capacity(64);

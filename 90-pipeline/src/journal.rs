@@ -58,7 +58,7 @@ pub enum OpenError {
     Remembered(#[source] CheckpointError),
     /// The witness has seen more than there is: the database was rolled back.
     #[error(
-        "the journal is rolled back: the witness has seen {witnessed} entries, there are {found}; restore the newest database, or accept the restore, which begins a new origin"
+        "the journal is rolled back: the witness has seen {witnessed} entries, there are {found}; restore the newest database"
     )]
     RolledBack {
         /// The size the witness remembers.

@@ -231,15 +231,11 @@ impl Pipeline {
         approvals::take_up(self.journal(), self.drive(), self.provider()).await?;
         for (key, doc) in self.journal().ledger().views("intents", "", None, 10_000).await? {
             let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
+            // What was carried out last is watched, whatever became of newer versions since.
             let state = doc.get("to").and_then(|state| serde_json::from_value::<State>(state.clone()).ok());
-            let watched = state.is_some_and(|state| {
-                matches!(
-                    state,
-                    State::Active | State::Monitoring | State::Degraded | State::Recovering | State::Optimizing
-                )
-            });
+            let gone = state.is_some_and(|state| matches!(state, State::Decommissioning | State::Archived));
             let Ok(intent) = key.parse::<IntentId>() else { continue };
-            if watched && let Some((intent, plan)) = self.in_force(&intent, &doc).await? {
+            if !gone && let Some((intent, plan)) = self.in_force(&intent, &doc).await? {
                 self.manage(&intent, &Some(plan)).await;
             }
             self.settle_lost_end(&intent, &doc).await?;
@@ -249,7 +245,7 @@ impl Pipeline {
 
     /// A run may have ended without its intent having been told, if the process ended between the two.
     async fn settle_lost_end(&self, intent: &IntentId, doc: &Value) -> Result<(), PipelineError> {
-        if doc.get("to") != Some(&json!(State::Executing)) {
+        if doc.get("to") != Some(&json!(State::Executing)) && doc.get("to") != Some(&json!(State::Ready)) {
             return Ok(());
         }
         let wanted = Filter { kind: Some("run.submitted/1".into()), newest_first: true, ..Filter::default() };
@@ -315,7 +311,12 @@ impl Pipeline {
             }
         };
         let succeeded = *over.run.state() == RunState::Succeeded;
+        let doc = self.journal().doc("intents", intent.as_str()).await.ok().flatten().unwrap_or_default();
+        let former = doc.get("applied_plan");
         let mut drafts = Vec::new();
+        if doc.get("to") == Some(&json!(State::Ready)) {
+            drafts.push(moved(intent, version, State::Ready, State::Executing, "people agreed, or it ended before that"));
+        }
         if succeeded {
             let mut active = moved(intent, version, State::Executing, State::Active, "the run succeeded");
             if let (Value::Object(body), Some((plan, manifest))) = (&mut active.body, &applied) {
@@ -327,7 +328,13 @@ impl Pipeline {
             drafts.push(moved(intent, version, State::Active, State::Monitoring, "it is watched"));
         } else {
             let because = format!("the run is {}", over.run.state().name());
-            drafts.push(moved(intent, version, State::Executing, State::Failed, &because));
+            if former.is_some() {
+                // The version before stays in force, and is watched as it was.
+                drafts.push(moved(intent, version, State::Executing, State::Degraded, &because));
+                drafts.push(moved(intent, version, State::Degraded, State::Monitoring, "the version before stays in force"));
+            } else {
+                drafts.push(moved(intent, version, State::Executing, State::Failed, &because));
+            }
         }
         if let Err(error) = self.journal().commit(&over.cause, Batch::of(drafts)).await {
             tracing::error!(error = &error as &dyn std::error::Error, %intent, "an intent's end was not recorded");
@@ -471,7 +478,7 @@ async fn stand(journal: &Journal, offered: Option<Standing>) -> Result<Option<St
         return Err(PipelineError::Recorded { of: "the standing approval", because });
     }
     let what = ApprovalFact::Standing(offered.clone());
-    let draft = ApprovalEvent { approval: offered.id.clone(), at: now, what }.draft(&Actor::human(&offered.author));
+    let draft = ApprovalEvent { approval: offered.id.clone(), at: now, what }.draft(&Actor::system("genesis"));
     journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await?;
     Ok(Some(offered))
 }

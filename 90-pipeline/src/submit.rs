@@ -188,10 +188,14 @@ impl Prepared {
             document["translation"] = translation_document(&platform, translation)["translation"].clone();
             document["plan"] = plan_document(target, translation)["plan"].clone();
             document["diff"] = writ_intent::diff_document(diff)["diff"].clone();
-            document["text"] = json!(writ_intent::text(target, translation));
+            let shown = if diff.changes.is_empty() { target } else { &diff.plan };
+            document["text"] = json!(writ_intent::text(shown, translation));
+            document["intent_digest"] = json!(target.intent_digest);
             document["digest"] = json!(self.digest());
             let back = rollback(&diff.plan, diff.plan.world);
-            document["rollback"] = json!({"text": writ_intent::tree(&back.plan), "cannot": back.cannot});
+            let line = |step: &writ_core::Step| format!("  {:<18} {}\n", step.verb, step.resource);
+            let text: String = back.plan.steps.iter().map(line).collect();
+            document["rollback"] = json!({"text": text, "cannot": back.cannot});
         }
         if let Some(contracts) = &self.contracts {
             document["contract_verification"] = contracts["contract_verification"].clone();
@@ -337,8 +341,11 @@ impl Pipeline {
             self.manage(&prepared.manifest.intent, &prepared.target).await;
             return Ok(Accepted { prepared, run: None });
         }
-        self.moves(&mut batch, &prepared, &[State::Simulating, State::Ready, State::Executing], State::Translated);
         let (submission, context) = self.submission(&prepared, diff, by, origin);
+        // While people are asked it is ready and no more.
+        let waits = submission.gate.approval.is_some();
+        let states: &[State] = if waits { &[State::Ready] } else { &[State::Ready, State::Executing] };
+        self.moves(&mut batch, &prepared, states, State::Translated);
         let run = self.drive().begin(submission, context, &cause, batch).await?;
         Ok(Accepted { prepared, run: Some(run) })
     }

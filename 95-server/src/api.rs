@@ -8,10 +8,11 @@ mod runs;
 use crate::error::Failure;
 use crate::wire::Processes;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::routing::{get, post};
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use writ_core::Actor;
 use writ_pipeline::{Pipeline, Principal, principal_of};
@@ -64,6 +65,9 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/{view}", get(resources::list))
         .route("/api/v1/{view}/{id}", get(resources::one))
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        .method_not_allowed_fallback(async || {
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", "this resource does not take that method")
+        })
         .fallback(async |uri: axum::http::Uri| Failure::not_found("page", uri.path()))
         .with_state(shared)
 }
@@ -99,6 +103,34 @@ impl FromRequestParts<Arc<Shared>> for Caller {
         let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(refused)?;
         let principal = principal_of(shared.pipeline.journal(), token).await?;
         principal.map(Caller).ok_or_else(refused)
+    }
+}
+
+/// A JSON body; what is wrong with one is a problem like any other.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        match axum::Json::<T>::from_request(request, state).await {
+            Ok(axum::Json(body)) => Ok(Self(body)),
+            Err(rejected) => Err(Failure::unreadable(rejected.status(), &rejected.body_text())),
+        }
+    }
+}
+
+/// A query string, likewise.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(rejected) => Err(Failure::unreadable(rejected.status(), &rejected.body_text())),
+        }
     }
 }
 

@@ -34,8 +34,20 @@ impl Failure {
 
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
         let short: String = id.chars().take(140).collect();
-        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {what} `{short}`"))
-            .hint(format!("list them with `writ {what} list`"))
+        let missing = Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {what} `{short}`"));
+        match what {
+            "intent" | "run" | "incident" | "approval" | "agent" => {
+                missing.hint(format!("list them with `writ {what} list`"))
+            }
+            "recommendation" => missing.hint("list them with `writ recommend list`"),
+            "entry" => missing.hint("find them with `writ audit query`"),
+            _ => missing,
+        }
+    }
+
+    /// A request that cannot be understood, in the reader's words.
+    pub(crate) fn unreadable(status: StatusCode, text: &str) -> Self {
+        Self::new(status, "invalid", text.to_lowercase().trim_end_matches('.').to_owned())
     }
 
     /// A fault of ours: the log says which, the client that there is one.
@@ -49,7 +61,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("problem");
         let mut body = json!({
-            "type": format!("https://writ.dev/problems/{}", self.code), "title": title, "status": self.status.as_u16(),
+            "type": format!("urn:writ:problem:{}", self.code), "title": title, "status": self.status.as_u16(),
             "code": self.code, "detail": self.detail, "hint": self.hint,
         });
         if let (Value::Object(body), Value::Object(more)) = (&mut body, self.more) {

@@ -19,4 +19,4 @@ pub use dev::{DevConfig, DevError, DevServer};
 pub use setup::{Files, read_files};
 pub use state::{ServerAddress, StateDir, StateError};
 pub use system::{SystemClock, SystemEntropy};
-pub use wire::{Installation, WireError, faces, offline};
+pub use wire::{Installation, WireError, bench_pipeline, faces, offline};

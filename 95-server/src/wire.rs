@@ -134,10 +134,19 @@ fn process(running: Running) -> Value {
 /// # Errors
 /// When the setup cannot be recorded in memory, which only a fault makes so.
 pub async fn offline(files: &Files) -> Result<Pipeline, WireError> {
+    over(files, Arc::new(MemoryLedger::new()), fresh_key("gate", &SystemEntropy), Arc::new(Nowhere)).await
+}
+
+async fn over(
+    files: &Files,
+    ledger: Arc<dyn writ_core::Ledger>,
+    gate: Key,
+    provider: Arc<dyn Provider>,
+) -> Result<Pipeline, WireError> {
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let gate: Arc<dyn Signer> = Arc::new(fresh_key("gate", &*entropy));
+    let gate: Arc<dyn Signer> = Arc::new(gate);
     let foundations = Foundations {
-        ledger: Arc::new(MemoryLedger::new()),
+        ledger,
         signer: Arc::new(fresh_key("writ.offline/log", &*entropy)),
         next_signer: None,
         gate_key: gate.public_key(),
@@ -148,7 +157,7 @@ pub async fn offline(files: &Files) -> Result<Pipeline, WireError> {
     };
     let journal = Journal::open(foundations).await?;
     let ports = Ports {
-        provider: Arc::new(Nowhere),
+        provider,
         sense: Arc::new(|_| Arc::new(Nowhere)),
         notifier: Arc::new(ConsoleNotifier::stderr()),
         gate_signer: gate,
@@ -156,6 +165,20 @@ pub async fn offline(files: &Files) -> Result<Pipeline, WireError> {
     let key = |id: &str| Ok(fresh_key(id, &*entropy));
     let setup = setup(files, &key, &journal)?;
     Ok(Pipeline::open(journal, setup, ports).await?)
+}
+
+/// A pipeline over a ledger and a provider of one's own: what benchmarks drive. Keys are new with each call.
+///
+/// # Errors
+/// When the journal or the pipeline does not open.
+pub async fn bench_pipeline<P: Provider + 'static>(
+    files: &Files,
+    ledger: Arc<dyn writ_core::Ledger>,
+    provider: impl FnOnce([u8; 32]) -> Arc<P>,
+) -> Result<Pipeline, WireError> {
+    let gate = fresh_key("gate", &SystemEntropy);
+    let provider = provider(gate.public_key());
+    over(files, ledger, gate, provider).await
 }
 
 fn setup(files: &Files, key: &dyn Fn(&str) -> Result<Key, StateError>, journal: &Journal) -> Result<Setup, WireError> {

@@ -1,10 +1,10 @@
 //! The journal: queries, verification, stories, evidence, and the log in the form that foreign verifiers read.
 
-use super::{Answer, App, Caller};
+use super::{Answer, App, Asked, Caller};
 use crate::error::Failure;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Deserialize;
@@ -31,7 +31,7 @@ pub(crate) struct Wanted {
     limit: Option<usize>,
 }
 
-pub(crate) async fn query(State(shared): App, caller: Caller, Query(wanted): Query<Wanted>) -> Answer {
+pub(crate) async fn query(State(shared): App, caller: Caller, Asked(wanted): Asked<Wanted>) -> Answer {
     caller.must("viewer")?;
     let bad = |detail: String| Failure::new(StatusCode::BAD_REQUEST, "invalid", detail);
     let time = |text: &Option<String>| {
@@ -70,7 +70,7 @@ pub(crate) struct Pin {
     checkpoint: Option<String>,
 }
 
-pub(crate) async fn verify(State(shared): App, caller: Caller, Query(pin): Query<Pin>) -> Answer {
+pub(crate) async fn verify(State(shared): App, caller: Caller, Asked(pin): Asked<Pin>) -> Answer {
     caller.must("viewer")?;
     let journal = shared.pipeline.journal();
     let key = journal.key();

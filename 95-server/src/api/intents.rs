@@ -1,10 +1,10 @@
 //! Submitting intents.
 
 use super::resources::Page;
-use super::{Answer, App, At, Caller, parsed};
+use super::{Answer, App, Asked, At, Body, Caller, parsed};
 use crate::error::Failure;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::json;
 use writ_core::{Digest, IntentId};
@@ -23,7 +23,7 @@ pub(crate) struct Manifest {
     planned: Option<Digest>,
 }
 
-pub(crate) async fn validate(State(shared): App, caller: Caller, Json(manifest): Json<Manifest>) -> Answer {
+pub(crate) async fn validate(State(shared): App, caller: Caller, Body(manifest): Body<Manifest>) -> Answer {
     caller.must("viewer")?;
     let pipeline = &shared.pipeline;
     let prepared = pipeline.prepare(&manifest.name, manifest.text.as_bytes(), &caller.0).await;
@@ -31,11 +31,11 @@ pub(crate) async fn validate(State(shared): App, caller: Caller, Json(manifest):
     Ok(Json(prepared.document(pipeline)))
 }
 
-pub(crate) async fn plan(shared: App, caller: Caller, manifest: Json<Manifest>) -> Answer {
+pub(crate) async fn plan(shared: App, caller: Caller, manifest: Body<Manifest>) -> Answer {
     validate(shared, caller, manifest).await
 }
 
-pub(crate) async fn submit(State(shared): App, caller: Caller, Json(manifest): Json<Manifest>) -> Answer {
+pub(crate) async fn submit(State(shared): App, caller: Caller, Body(manifest): Body<Manifest>) -> Answer {
     caller.must("operator")?;
     let pipeline = &shared.pipeline;
     let text = manifest.text.as_bytes();
@@ -46,7 +46,7 @@ pub(crate) async fn submit(State(shared): App, caller: Caller, Json(manifest): J
     Ok(Json(document))
 }
 
-pub(crate) async fn list(shared: App, caller: Caller, page: Query<Page>) -> Answer {
+pub(crate) async fn list(shared: App, caller: Caller, page: Asked<Page>) -> Answer {
     super::resources::list(shared, caller, Path("intents".to_owned()), page).await
 }
 

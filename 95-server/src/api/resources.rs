@@ -1,9 +1,9 @@
 //! Everything that is listed, and what people say about it.
 
-use super::{Answer, App, Caller, parsed};
+use super::{Answer, App, Asked, Body, Caller, parsed};
 use crate::error::Failure;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ pub(crate) async fn list(
     State(shared): App,
     caller: Caller,
     Path(view): Path<String>,
-    Query(page): Query<Page>,
+    Asked(page): Asked<Page>,
 ) -> Answer {
     caller.must("viewer")?;
     let view = known(&view)?;
@@ -72,7 +72,7 @@ pub(crate) async fn answer(
     State(shared): App,
     caller: Caller,
     Path((id, answer)): Path<(String, String)>,
-    Json(words): Json<Words>,
+    Body(words): Body<Words>,
 ) -> Answer {
     let id: ApprovalId = parsed(&id)?;
     let agrees = match answer.as_str() {
@@ -88,7 +88,7 @@ pub(crate) async fn incident(
     State(shared): App,
     caller: Caller,
     Path((id, command)): Path<(String, String)>,
-    Json(_): Json<Words>,
+    Body(_): Body<Words>,
 ) -> Answer {
     caller.must("operator")?;
     let incident: IncidentId = parsed(&id)?;
@@ -120,7 +120,7 @@ impl Default for Period {
     }
 }
 
-pub(crate) async fn feedback(State(shared): App, caller: Caller, Json(period): Json<Period>) -> Answer {
+pub(crate) async fn feedback(State(shared): App, caller: Caller, Body(period): Body<Period>) -> Answer {
     caller.must("viewer")?;
     let span = std::time::Duration::from_secs(period.seconds.clamp(1, 366 * 86_400));
     let document = shared.pipeline.reflect(span, &caller.0).await;
@@ -131,7 +131,7 @@ pub(crate) async fn recommendation(
     State(shared): App,
     caller: Caller,
     Path((id, command)): Path<(String, String)>,
-    Json(words): Json<Words>,
+    Body(words): Body<Words>,
 ) -> Answer {
     caller.must("approver")?;
     let done = match command.as_str() {
@@ -174,7 +174,7 @@ pub(crate) struct Switch {
     pulled: bool,
 }
 
-pub(crate) async fn kill_switch(State(shared): App, caller: Caller, Json(switch): Json<Switch>) -> Answer {
+pub(crate) async fn kill_switch(State(shared): App, caller: Caller, Body(switch): Body<Switch>) -> Answer {
     caller.must("operator")?;
     let told = switch.scope.to_string();
     shared.pipeline.kill_switch(switch.scope, switch.pulled, &caller.actor()).await?;

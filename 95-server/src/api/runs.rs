@@ -1,6 +1,6 @@
 //! Runs: their state, and what an operator can tell them.
 
-use super::{Answer, App, At, Caller, parsed};
+use super::{Answer, App, At, Body, Caller, parsed};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -20,6 +20,9 @@ pub(crate) async fn execution(State(shared): App, caller: Caller, Path(id): At) 
     document["state"] = json!(run.state().name().replace(' ', "_"));
     document["over"] = json!(run.state().is_over());
     document["context"] = json!(*context);
+    if let writ_pipeline::RunState::AwaitingApproval(asked) = run.state() {
+        document["approval"] = json!(asked.terms.approval);
+    }
     document["waiting"] = json!(run.waiting().map(|waiting| waiting.sentence));
     document["steps"] = run
         .steps()
@@ -48,7 +51,7 @@ pub(crate) async fn command(
     State(shared): App,
     caller: Caller,
     Path((id, command)): Path<(String, String)>,
-    Json(details): Json<Details>,
+    Body(details): Body<Details>,
 ) -> Answer {
     caller.must("operator")?;
     let id: RunId = parsed(&id)?;

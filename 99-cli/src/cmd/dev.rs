@@ -122,6 +122,10 @@ async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -
     let (out, client) = (common.out(), common.client()?);
     let text = String::from_utf8_lossy(text);
     let body = json!({"name": manifest.display().to_string(), "text": text});
+    if let Some(told) = holds_already(&client, &body).await? {
+        out.line(&told);
+        return show_service(common).await;
+    }
     let mut tries = 0;
     let answer = loop {
         match client.post("/api/v1/intents", &body).await {
@@ -160,6 +164,20 @@ async fn go_on(common: &Common, problem: &Value) -> Result<(), Failure> {
         return Err(Failure::Other { exit: Exit::of_run(&state), text, hint: Some(format!("writ why {run}")) });
     }
     Ok(())
+}
+
+/// Whether the manifest is the one in force and nothing differs from it: then there is nothing to submit.
+async fn holds_already(client: &crate::client::Client, body: &Value) -> Result<Option<String>, Failure> {
+    let Ok(plan) = client.post("/api/v1/plan", body).await else { return Ok(None) };
+    let unchanged = plan.pointer("/diff/changes").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    let id = super::text(&plan, "/intent");
+    let Ok(known) = client.get(&format!("/api/v1/intents/{}", crate::client::escaped(&id))).await else {
+        return Ok(None);
+    };
+    let same = known.get("digest").is_some() && known.get("digest") == plan.get("intent_digest");
+    let watched = super::text(&known, "/to") == "monitoring";
+    Ok((unchanged && same && watched)
+        .then(|| format!("intent {id} v{} is in force; nothing has to change", super::text(&known, "/version"))))
 }
 
 /// Where the service answers, and which processes stand behind it.

@@ -137,6 +137,10 @@ impl Plan {
             tell_findings(out, report);
         }
         let changes = document.pointer("/diff/changes").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+        if !changes {
+            out.say("nothing has to change");
+            return Ok(if text(&document, "/decision/decision") == "deny" { exit::DENIED } else { exit::OK });
+        }
         if text(&document, "/decision/decision") == "deny" {
             return Ok(exit::DENIED);
         }
@@ -191,13 +195,26 @@ impl Apply {
             return Ok(exit::OK);
         };
         if !self.wait {
-            out.next(&format!("writ run watch {run}"));
-            return Ok(exit::OK);
+            return begun(common, run).await;
         }
         let state = super::run::watch(common, run).await?;
         out.next(&format!("writ why {run}"));
         Ok(Exit::of_run(&state))
     }
+}
+
+/// A run that was begun and is not waited for; when people are asked first, whom, and what they type.
+async fn begun(common: &Common, run: &str) -> Result<Exit, Failure> {
+    let out = common.out();
+    let path = format!("/api/v1/runs/{}/execution", crate::client::escaped(run));
+    let now = common.client()?.get(&path).await?;
+    if text(&now, "/state") == "awaiting_approval" {
+        out.say(&format!("waits  {}", text(&now, "/waiting")));
+        out.next(&format!("writ approve {} --as reviewer -m REASON", text(&now, "/approval")));
+        return Ok(exit::WAITING);
+    }
+    out.next(&format!("writ run watch {run}"));
+    Ok(exit::OK)
 }
 
 fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Failure> {

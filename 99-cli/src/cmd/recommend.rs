@@ -37,7 +37,12 @@ impl Recommend {
                 let seconds = seconds(&collect.period)?;
                 let document = common.client()?.post("/api/v1/feedback", &json!({"seconds": seconds})).await?;
                 out.document(&document, |_| yaml(&document));
-                out.next("writ recommend approve OPT-… --as reviewer");
+                let first =
+                    document.pointer("/recommendations/0/recommendation_id").and_then(serde_json::Value::as_str);
+                match first {
+                    Some(id) => out.next(&format!("writ recommend approve {id} --as reviewer -m REASON")),
+                    None => out.say("nothing to recommend"),
+                }
                 Ok(exit::OK)
             }
             Recommend::List => {

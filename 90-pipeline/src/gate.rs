@@ -255,7 +255,7 @@ impl Gate {
             Decision::Deny => {
                 return Some(Signal::PermitDenied { findings: decided.judgement.verdict.findings, step });
             }
-            Decision::RequireApproval { count, role } if ask.approval.is_none() => {
+            Decision::RequireApproval { count, role } if ask.approval.is_none() && !agreed(run, context, *count, role) => {
                 let terms = ApprovalTerms {
                     approval: ApprovalId::mint(now.millis(), self.chance()),
                     count: *count,
@@ -483,6 +483,14 @@ impl Gate {
         self.entropy.fill(&mut bytes);
         bytes
     }
+}
+
+/// Whether enough of the right people agreed to a remedy as a whole before it began: they were shown every step of it.
+fn agreed(run: &Run, context: &RunContext, count: u32, role: &str) -> bool {
+    let asked = run.submitted().gate.approval.as_ref();
+    let enough = asked.is_some_and(|terms| terms.role == role && terms.count >= count);
+    // Another plan of the same run was not shown.
+    context.remedy.is_some() && run.revision() == 1 && enough
 }
 
 /// Facts with every fraction as text: what is kept must have canonical bytes.

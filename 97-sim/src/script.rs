@@ -246,15 +246,25 @@ impl Player<'_> {
     }
 
     async fn answer(&self, by: &Principal, agrees: bool) -> Result<String, Senseless> {
-        let wanted = newest("approval.asked/1");
-        let newest = self.site.ledger().query(&wanted, 1).await.map_err(|error| error.to_string())?;
-        let asked = newest.first().map(writ_pipeline::decode).transpose().map_err(|error| error.to_string())?;
-        let id = asked.and_then(|entry| entry.stream.strip_prefix("approval/")?.parse::<ApprovalId>().ok());
-        let id = id.ok_or("nobody was asked")?;
+        let id = self.question().await?;
         Ok(match self.site.pipeline().answer(&id, by, agrees, "").await {
             Ok(_) => String::new(),
             Err(error) => refused(&error),
         })
+    }
+
+    /// The newest question that nobody has answered yet, or else the newest.
+    async fn question(&self) -> Result<ApprovalId, Senseless> {
+        let asked = self.site.ledger().query(&newest("approval.asked/1"), 100).await.map_err(|error| error.to_string())?;
+        let mut all: Vec<(bool, ApprovalId)> = Vec::new();
+        for stored in &asked {
+            let entry = writ_pipeline::decode(stored).map_err(|error| error.to_string())?;
+            let entries = self.site.pipeline().journal().stream(&entry.stream).await.map_err(|error| error.to_string())?;
+            let decided = entries.iter().any(|one| !matches!(one.kind.as_str(), "approval.asked/1" | "approval.voted/1"));
+            all.extend(entry.stream.strip_prefix("approval/").and_then(|id| id.parse().ok()).map(|id| (decided, id)));
+        }
+        let open = all.iter().find(|(decided, _)| !decided).or(all.first());
+        open.map(|(_, id)| id.clone()).ok_or_else(|| "nobody was asked".to_owned())
     }
 
     async fn tell(&self, signal: RunSignal, by: &Principal) -> Result<String, Senseless> {

@@ -498,13 +498,15 @@ impl Task {
     }
 
     async fn run_ended(&mut self, over: &Ended) {
-        let Some(Followed { remedy, told, .. }) = self.runs.remove(over.run.id()) else {
+        let Some(Followed { remedy, instances, told }) = self.runs.remove(over.run.id()) else {
             // A run of somebody else may have changed how many instances there are.
             if over.context.component.as_ref() == Some(&self.parts.config.component) {
                 self.expect_instances().await;
             }
             return;
         };
+        // The work is over: an instance that goes away now does not do so on purpose.
+        self.watch.planned_work(instances.iter().map(String::as_str), self.parts.journal.now());
         self.expect_instances().await;
         let state = over.run.state();
         if matches!(state, RunState::Rejected | RunState::Expired { .. }) {

@@ -11,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -181,7 +182,8 @@ pub fn main(args: Vec<String>) -> ExitCode {
     let summary = runtime.block_on(run(config, async {
         tokio::select! { () = stdin_closes(stdin) => {}, () = crate::http::told_to_stop() => {} }
     }));
-    println!("{}", summary.report());
+    // Nobody is left to tell when whoever reads has gone away.
+    drop(writeln!(std::io::stdout(), "{}", summary.report()));
     if summary.failures() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

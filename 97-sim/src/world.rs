@@ -156,6 +156,11 @@ impl SimWorld {
         self.state().faults.push(Fault { mishap, target: target.to_owned() });
     }
 
+    /// What was planned to go wrong and has not yet will not.
+    pub fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
     /// From now on every order takes up to so much longer.
     pub fn set_jitter(&self, up_to: Duration) {
         self.state().jitter_ms = u64::try_from(up_to.as_millis()).unwrap_or(u64::MAX);

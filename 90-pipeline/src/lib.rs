@@ -7,6 +7,7 @@
 //! This crate holds sequence and no arithmetic: every judgement is a layer's, asked with what the others know. It refuses to
 //! know adapters: ledger, provider, sensor, notifier, clock and chance are ports.
 
+mod agents;
 mod approvals;
 mod commit;
 mod context;
@@ -27,6 +28,7 @@ mod verify;
 mod view;
 mod why;
 
+pub use agents::{AgentError, AgentWish};
 pub use approvals::{AnswerError, Principal};
 pub use commit::{Batch, Cause, Commit, CommitError, Expect, Receipt};
 pub use context::{Origin, RunContext};
@@ -42,7 +44,7 @@ pub use reflect::ReflectError;
 pub use submit::{Accepted, Prepared, SubmitError};
 pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};
-pub use writ_agents::{KillScope, RedeemRefused};
+pub use writ_agents::{AgentMove, KillScope, RedeemRefused};
 pub use writ_automation::{
     Answer as RunAnswer, Budget as StandingBudget, Says as RunSays, RunState, Signal as RunSignal, Standing, execution,
 };

@@ -1,0 +1,61 @@
+//! What an administrator does with an agent: recorded first, and in force at the gate from then on.
+
+use crate::commit::{Batch, CommitError, Expect};
+use crate::pipeline::Pipeline;
+use writ_agents::{AgentEvent, AgentMove, RosterRefused};
+use writ_core::{Actor, AgentId, Event, LedgerError, Permission};
+
+/// What is wanted of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentWish {
+    /// Another state.
+    Move {
+        /// Which.
+        to: AgentMove,
+        /// Why, as a program says it.
+        because: String,
+    },
+    /// Another key: permits for the old one are worth nothing from then on.
+    Key {
+        /// The new public key, hexadecimal.
+        public_key: String,
+    },
+    /// Other permissions.
+    Permissions(Vec<Permission>),
+}
+
+/// Why an agent stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The roster does not allow it.
+    #[error("the agent stays as it is")]
+    Refused(#[from] RosterRefused),
+    /// Nothing could be recorded.
+    #[error("the journal takes nothing")]
+    Commit(#[from] CommitError),
+    /// The journal could not be read.
+    #[error("the journal cannot be read")]
+    Ledger(#[from] LedgerError),
+}
+
+impl Pipeline {
+    /// Changes an agent. What it was permitted before is checked anew when it redeems it.
+    ///
+    /// # Errors
+    /// When the roster does not allow it, or it could not be recorded.
+    pub async fn change_agent(&self, agent: &AgentId, wish: &AgentWish, by: &Actor) -> Result<(), AgentError> {
+        let stream = format!("agent/{agent}");
+        let version = self.journal().ledger().stream_version(&stream).await?;
+        let roster = self.gate().state().roster.clone();
+        let what = match wish {
+            AgentWish::Move { to, because } => roster.change_state(agent, *to, because)?,
+            AgentWish::Key { public_key } => roster.rotate_key(agent, public_key)?,
+            AgentWish::Permissions(permissions) => roster.change_permissions(agent, permissions.clone())?,
+        };
+        let event = AgentEvent { agent: agent.clone(), at: self.journal().now(), what };
+        let batch = Batch { expects: vec![Expect { stream, version }], ..Batch::of(vec![event.draft(by)]) };
+        self.journal().commit(&self.journal().new_cause(), batch).await?;
+        self.gate().state().roster.apply(&event);
+        Ok(())
+    }
+}

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
@@ -64,6 +65,12 @@ impl Place {
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy-web-001");
         copy(&example, &dir.path().join("files"))?;
         Ok(Self { dir, writ: writ.to_owned() })
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn writ_path(&self) -> &Path {
+        &self.writ
     }
 
     /// The directory with `intent.yaml` and its neighbours.
@@ -206,6 +213,23 @@ impl Place {
         Some(SocketAddr::new(host, u16::try_from(setup.get("bound")?.as_u64()?).ok()?))
     }
 
+    /// The instances that the balancer itself holds for healthy, each with its generation.
+    #[must_use]
+    pub fn healthy(&self) -> BTreeMap<String, u64> {
+        let socket = self.state().join("world/components/web-service-001/balancer/admin.sock");
+        let state = || -> io::Result<Value> {
+            let mut stream = UnixStream::connect(&socket)?;
+            stream.set_read_timeout(Some(ANSWER_MAX))?;
+            write!(stream, "GET /state HTTP/1.1\r\nhost: balancer\r\nconnection: close\r\n\r\n")?;
+            Ok(serde_json::from_str(&read_answer(stream)?.1)?)
+        };
+        // A balancer that does not answer holds nobody for anything.
+        let state = state().unwrap_or_default();
+        let instances = state.get("instances").and_then(Value::as_object).into_iter().flatten();
+        let healthy = instances.filter(|(_, one)| one.get("health").and_then(Value::as_str) == Some("healthy"));
+        healthy.filter_map(|(slot, one)| Some((slot.clone(), one.get("generation")?.as_u64()?))).collect()
+    }
+
     /// Asks the running server, as the operator.
     ///
     /// # Errors
@@ -252,6 +276,13 @@ impl Dev {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it said about the scale of time and anything else that the platform file changed for a demonstration.
+    #[must_use]
+    pub fn profile(&self) -> Vec<String> {
+        let said = self.said();
+        said.lines().filter_map(|line| Some(line.split_once("profile: ")?.1.to_owned())).collect()
     }
 
     /// What it has said so far.
@@ -345,12 +376,33 @@ fn ask(address: SocketAddr, path: &str, headers: &str, most: Duration) -> io::Re
     let mut stream = TcpStream::connect_timeout(&address, most)?;
     stream.set_read_timeout(Some(most))?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\n{headers}connection: close\r\n\r\n")?;
+    read_answer(stream)
+}
+
+fn read_answer(mut stream: impl Read) -> io::Result<(u16, String)> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("no whole answer"))?;
     let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
     Ok((status.ok_or_else(|| io::Error::other("no status"))?, body.to_owned()))
+}
+
+/// The `writ` to measure: the first argument, or the one beside this program; and the other arguments.
+///
+/// # Errors
+/// When there is no such file.
+pub fn program() -> io::Result<(PathBuf, Vec<String>)> {
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let given = args.first().is_some_and(|arg| arg.contains('/'));
+    let writ = if given { PathBuf::from(args.remove(0)) } else { std::env::current_exe()?.with_file_name("writ") };
+    if writ.is_file() {
+        return Ok((fs::canonicalize(writ)?, args));
+    }
+    Err(io::Error::other(format!(
+        "there is no `{}`; build it with `cargo build --release -p writ-cli`",
+        writ.display()
+    )))
 }
 
 /// Waits until something holds. How long that took; none when it took too long.

@@ -7,9 +7,11 @@ use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::{Origin, RunContext};
 use crate::gate::{Gate, Issued};
 use crate::journal::{Journal, decode as entry_of};
+use crate::pipeline::switches;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use writ_agents::{AgentChange, AgentEvent, RedeemRefused, Refusal, TicketMove};
 use writ_automation::{
@@ -26,6 +28,12 @@ const INBOX: usize = 256;
 
 /// How often a decision is made anew because something it read had changed, before the caller is told.
 const STALE_MAX: u32 = 8;
+
+/// How long the first wait before that is; each further one is twice as long.
+const STALE_WAIT: Duration = Duration::from_millis(1);
+
+/// When a signal that could not be recorded is taken up again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a run was not told something.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -114,6 +122,23 @@ struct Inner {
     ended: broadcast::Sender<Ended>,
 }
 
+impl Inner {
+    /// What was granted is not used.
+    fn revoke(&self, issued: &[Issued]) {
+        for one in issued {
+            self.gate.finish(&one.ticket, &one.agent, TicketMove::Revoke);
+        }
+    }
+
+    /// Waits a little, for whoever changed what was read may not be done with it yet, and reads it again.
+    async fn catch_up(&self, tries: u32) {
+        self.journal.base().clock.sleep(STALE_WAIT * 2_u32.pow(tries)).await;
+        if let Ok((switches, version)) = switches(&self.journal).await {
+            self.gate.learn_switches(switches, version);
+        }
+    }
+}
+
 /// All live runs.
 #[derive(Clone)]
 pub struct Drive {
@@ -143,6 +168,31 @@ impl Drive {
         submission: Submission,
         context: RunContext,
         cause: &Cause,
+        batch: Batch,
+    ) -> Result<RunId, DriveError> {
+        let mut tries = 0;
+        loop {
+            match self.try_begin(submission.clone(), context.clone(), cause, batch.clone()).await {
+                // The gate's own reading was overtaken: what it granted on it is decided anew.
+                Err(DriveError::Commit { cause, .. }) if self.gate_is_stale(&cause) && tries < STALE_MAX => {
+                    self.inner.catch_up(tries).await;
+                    tries += 1;
+                }
+                begun => return begun,
+            }
+        }
+    }
+
+    fn gate_is_stale(&self, error: &CommitError) -> bool {
+        let read = self.inner.gate.expects();
+        matches!(error, CommitError::Stale { stream, .. } if read.iter().any(|expect| expect.stream == *stream))
+    }
+
+    async fn try_begin(
+        &self,
+        submission: Submission,
+        context: RunContext,
+        cause: &Cause,
         mut batch: Batch,
     ) -> Result<RunId, DriveError> {
         let (id, by) = (submission.run.clone(), submission.requester.clone());
@@ -158,8 +208,13 @@ impl Drive {
         write(&mut batch, &decision, &issued, &by, Some(&context));
         batch.expects.push(Expect { stream: RunEvent::stream(&id), version: 0 });
         batch.expects.extend(gate.expects());
-        let receipt = self.inner.journal.commit(cause, batch).await;
-        let receipt = receipt.map_err(|cause| DriveError::Commit { run: id.clone(), cause: Arc::new(cause) })?;
+        let receipt = match self.inner.journal.commit(cause, batch).await {
+            Ok(receipt) => receipt,
+            Err(cause) => {
+                self.inner.revoke(&issued);
+                return Err(DriveError::Commit { run: id, cause: Arc::new(cause) });
+            }
+        };
         let cause = Cause { trace: cause.trace.clone(), event: receipt.last_event() };
         let version = (receipt.entries.len() - first) as u64;
         let task = self.task(run, context, cause, version);
@@ -400,7 +455,7 @@ impl Task {
     async fn run(&mut self) {
         while !self.run.state().is_over() {
             let told = self.next().await;
-            let outcome = self.turn(told.signal, &told.by).await;
+            let outcome = self.turn(told.signal.clone(), &told.by).await;
             let answer = match outcome {
                 Ok((decision, issued)) => {
                     self.carry_out(decision.commands, issued);
@@ -413,8 +468,10 @@ impl Task {
                 && told.reply.is_none()
             {
                 tracing::warn!(run = %self.run.id(), error = error as &dyn std::error::Error, "a signal was not taken");
-            }
-            if let Some(reply) = told.reply {
+                if !closed && matches!(error, DriveError::Commit { .. }) {
+                    self.again(told.signal, told.by);
+                }
+            } else if let Some(reply) = told.reply {
                 drop(reply.send(answer));
             }
             if closed {
@@ -422,6 +479,16 @@ impl Task {
                 return;
             }
         }
+    }
+
+    /// What nobody waits for the answer of must not get lost: no timer fires twice by itself.
+    fn again(&self, signal: Signal, by: Actor) {
+        let (clock, sender) = (self.inner.journal.base().clock.clone(), self.sender.clone());
+        tokio::spawn(async move {
+            clock.sleep(AGAIN).await;
+            // A run that is gone needs no telling.
+            drop(sender.send(Told { signal, by, reply: None }).await);
+        });
     }
 
     /// The next signal: what was told, or a timer that is due.
@@ -462,7 +529,7 @@ impl Task {
             // What the gate granted and the run did not take is worth nothing.
             let untaken = |one: &Issued| decision.refused.iter().any(|(step, _)| *step == one.step);
             let (lost, issued): (Vec<Issued>, Vec<Issued>) = issued.into_iter().partition(untaken);
-            self.revoke(&lost);
+            self.inner.revoke(&lost);
             if decision.events.is_empty() {
                 return Ok((decision, issued));
             }
@@ -480,26 +547,21 @@ impl Task {
                     return Ok((decision, issued));
                 }
                 Err(CommitError::Stale { .. }) if tries < STALE_MAX => {
+                    self.inner.revoke(&issued);
+                    self.inner.catch_up(tries).await;
                     tries += 1;
-                    self.revoke(&issued);
                     let (run, _, cause, version) = read(&self.inner.journal, &id).await?;
                     (self.run, self.cause, self.version) = (run, cause, version);
                 }
                 Err(cause) => {
                     // What was applied to the run in memory is not recorded: forget it.
-                    self.revoke(&issued);
+                    self.inner.revoke(&issued);
                     if let Ok((run, _, _, _)) = read(&self.inner.journal, &id).await {
                         self.run = run;
                     }
                     return Err(DriveError::Commit { run: id, cause: Arc::new(cause) });
                 }
             }
-        }
-    }
-
-    fn revoke(&self, issued: &[Issued]) {
-        for one in issued {
-            self.inner.gate.finish(&one.ticket, &one.agent, TicketMove::Revoke);
         }
     }
 

@@ -140,6 +140,14 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes in the kill switches as they were read from the journal, unless it knows newer ones.
+    pub(crate) fn learn_switches(&self, switches: KillSwitches, version: u64) {
+        let mut state = self.state();
+        if version >= state.switch_version {
+            (state.switches, state.switch_version) = (switches, version);
+        }
+    }
+
     /// The safety streams that a grant has read: another version of them voids it.
     #[must_use]
     pub fn expects(&self) -> Vec<Expect> {

@@ -191,9 +191,14 @@ impl Pipeline {
         let at = self.journal().now();
         let moved = KillSwitchMoved { at, by: by.clone(), pulled, reason: None, scope };
         self.journal().commit(&self.journal().new_cause(), Batch::of(vec![moved.draft(by)])).await?;
-        let mut state = self.gate().state();
-        state.switches.apply(&moved);
-        state.switch_version += 1;
+        // Read back whole: two people may pull at the same time, and the journal alone knows who came first.
+        match switches(self.journal()).await {
+            Ok((switches, version)) => self.gate().learn_switches(switches, version),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "kill switches cannot be read; they hold in memory");
+                self.gate().state().switches.apply(&moved);
+            }
+        }
         Ok(())
     }
 
@@ -589,20 +594,29 @@ async fn enrol_agents(journal: &Journal, setup: &Setup) -> Result<(), PipelineEr
     Ok(())
 }
 
-/// What the gate knows, folded from the journal.
-async fn gate_state(journal: &Journal, setup: &Setup) -> Result<GateState, PipelineError> {
-    let mut state = GateState::new(setup.bundle.clone(), roster(journal).await?);
-    state.policy_version = journal.ledger().stream_version(POLICY_STREAM).await?;
-    let mut switches = KillSwitches::default();
+/// The kill switches as they were recorded, and the version of their stream.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(crate) async fn switches(journal: &Journal) -> Result<(KillSwitches, u64), PipelineError> {
+    let (mut switches, mut version) = (KillSwitches::default(), 0);
     for entry in journal.stream(KILL_SWITCH_STREAM).await? {
         let recorded = |because: String| PipelineError::Recorded { of: "kill switches", because };
         let decoded = writ_agents::decode(&entry.kind, &entry.body).map_err(|error| recorded(error.to_string()))?;
         if let Decoded::KillSwitch(moved) = decoded {
             switches.apply(&moved);
         }
-        state.switch_version = entry.version;
+        version = entry.version;
     }
-    state.switches = switches;
+    Ok((switches, version))
+}
+
+/// What the gate knows, folded from the journal.
+async fn gate_state(journal: &Journal, setup: &Setup) -> Result<GateState, PipelineError> {
+    let mut state = GateState::new(setup.bundle.clone(), roster(journal).await?);
+    state.policy_version = journal.ledger().stream_version(POLICY_STREAM).await?;
+    let (switches, version) = switches(journal).await?;
+    (state.switches, state.switch_version) = (switches, version);
     let mut after = None::<String>;
     loop {
         let page = journal.ledger().views("epochs", "", after.as_deref(), 1_000).await?;

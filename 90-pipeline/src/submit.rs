@@ -29,6 +29,10 @@ use writ_text::Problem;
 /// How long people have to answer when policy asks for them before a plan may run.
 const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
 
+/// How long a step may be held, by a window, a rate limit or a kill switch, before its run fails: every window of the day
+/// comes round in that time.
+const HELD_MS_MAX: u64 = 25 * 3_600 * 1_000;
+
 /// Why an intent does not get through the door.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
@@ -368,7 +372,7 @@ impl Pipeline {
         let component = prepared.translation.as_ref().map(|translation| translation.component.clone());
         let submission = Submission {
             gate: RunGate { approval, window_opens_at: None },
-            options: Options::new(OnFailure::Compensate, seed),
+            options: Options { start_timeout_ms: HELD_MS_MAX, ..Options::new(OnFailure::Compensate, seed) },
             parent: None,
             plan: Arc::new(diff.plan.clone()),
             requester: Actor::human(&by.id),

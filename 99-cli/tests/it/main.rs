@@ -1,8 +1,11 @@
 //! The whole product as a person uses it: the `writ` command, real processes, and judges outside of both.
 
+#![allow(clippy::disallowed_methods, reason = "tests read the clock")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod bad_input;
 mod crash;
+mod forms;
 mod journey;
 mod rows;
 

@@ -1,0 +1,137 @@
+//! Answers in every form, exit codes of the rest, and readers that go away.
+
+use crate::{journey::up, program};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use writ_bench::Place;
+
+/// Commands that read, each of which answers in every form.
+fn questions(file: &str) -> Vec<Vec<&str>> {
+    vec![
+        vec!["intent", "list"],
+        vec!["intent", "get", "DEPLOY-WEB-001"],
+        vec!["intent", "history", "DEPLOY-WEB-001"],
+        vec!["run", "list"],
+        vec!["approval", "list"],
+        vec!["agent", "list"],
+        vec!["agent", "get", "provisioning-agent-001"],
+        vec!["incident", "list"],
+        vec!["policy", "list"],
+        vec!["contract", "matrix"],
+        vec!["recommend", "list"],
+        vec!["audit", "query", "--limit", "5"],
+        vec!["audit", "verify"],
+        vec!["why", "web-service-001/i-1"],
+        vec!["validate", "-f", file],
+        vec!["plan", "-f", file],
+        vec!["plan", "--local", "-f", file],
+        vec!["recommend", "collect", "--period", "60s"],
+    ]
+}
+
+#[test]
+fn every_answer_is_a_document_in_the_form_that_was_asked_for() {
+    let (place, dev) = up(&[]);
+    let file = place.files().join("intent.yaml").display().to_string();
+    for args in questions(&file) {
+        let asked = |form: &str| {
+            let args: Vec<&str> = args.iter().copied().chain(["-o", form]).collect();
+            let said = place.writ(&args).unwrap();
+            assert_eq!(said.code, Some(0), "{args:?}: {}", said.err);
+            assert!(form == "table" || !said.err.contains("next:"), "{args:?}: scripts read no hints: {}", said.err);
+            said.out
+        };
+        let json: Value = serde_json::from_str(&asked("json")).unwrap_or_else(|error| panic!("{args:?}: {error}"));
+        let yaml = asked("yaml");
+        let read = writ_text::read("answer.yaml", yaml.as_bytes(), &writ_text::Limits::default());
+        let read = read.unwrap_or_else(|problem| panic!("{args:?}: {problem:?}\n{yaml}"));
+        assert_eq!(shape(&read.to_json()), shape(&json), "{args:?}: YAML and JSON differ in their keys");
+        for line in asked("ndjson").lines() {
+            let one: Result<Value, _> = serde_json::from_str(line);
+            assert!(one.is_ok(), "{args:?}: {line}");
+        }
+        let table = asked("table");
+        assert_eq!(table.is_empty(), json == Value::Array(vec![]), "{args:?}: {table}");
+    }
+
+    // Checks have forms of their own.
+    let sarif = place.writ(&["validate", "-f", &file, "-o", "sarif"]).unwrap().json();
+    assert_eq!(sarif["version"], "2.1.0");
+    let junit = place.writ(&["validate", "-f", &file, "-o", "junit"]).unwrap().out;
+    assert!(junit.starts_with("<?xml") && junit.contains("<testsuite"), "{junit}");
+
+    // Graphs, schemas, a run that is followed by a script.
+    for form in ["dot", "mermaid", "svg"] {
+        assert!(!place.writ(&["plan", "-f", &file, "--graph", form]).unwrap().out.is_empty(), "{form}");
+    }
+    for of in ["intent", "platform"] {
+        assert!(place.writ(&["schema", of]).unwrap().json().get("$schema").is_some(), "{of}");
+    }
+    let run = place.list("runs").unwrap()[0]["id"].as_str().unwrap().to_owned();
+    let followed = place.writ(&["run", "watch", &run, "-o", "ndjson"]).unwrap().out;
+    let lines: Vec<Value> = followed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["type"], "version");
+    assert_eq!(lines.last().unwrap()["state"], "succeeded");
+
+    readers_go_away(&place);
+    assert_eq!(dev.end(), Some(0));
+    let gone = place.writ(&["run", "list"]).unwrap();
+    assert_eq!(gone.code, Some(1));
+    assert!(gone.err.contains("start one with `writ dev"), "{}", gone.err);
+}
+
+/// The keys of a document at every depth, without its values: times and counters go on between two answers.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),
+        Value::Array(items) => Value::Array(items.first().map(shape).into_iter().collect()),
+        _ => Value::Null,
+    }
+}
+
+/// `writ … | head -1`: whoever reads may stop, and that is no error.
+fn readers_go_away(place: &Place) {
+    for args in [
+        &["audit", "query", "--limit", "1000", "-o", "json"][..],
+        &["audit", "query", "--limit", "1000", "-o", "ndjson"],
+        &["contract", "matrix"],
+        &["--help"],
+    ] {
+        let mut child = place.command(args).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::with_capacity(16, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {err}");
+        assert!(!err.contains("panicked") && !err.contains("error"), "{args:?}: {err}");
+        assert!(!line.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    for args in [&["--help"][..], &["--version"], &["dev", "--help"], &["audit", "query", "--help"]] {
+        let output = std::process::Command::new(program()).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn checks_need_no_server() {
+    let place = Place::new(program()).unwrap();
+    let dir = place.files();
+    let run = |args: &[&str]| place.writ(args).unwrap().code;
+    let (file, dir) = (dir.join("intent.yaml").display().to_string(), dir.display().to_string());
+    assert_eq!(run(&["validate", "-f", &file]), Some(0));
+    assert_eq!(run(&["plan", "--local", "-f", &file]), Some(0));
+    assert_eq!(run(&["plan", "--local", "-f", &file, "--detailed-exitcode"]), Some(2));
+    assert_eq!(run(&["policy", "test", &dir]), Some(0));
+    assert_eq!(run(&["plan", "-f", &file]), Some(1), "without `--local` it asks a server");
+    let nothing = place.path("nothing");
+    assert_eq!(run(&["audit", "verify", "--file", nothing.to_str().unwrap()]), Some(8));
+    let contract = Path::new(&dir).join("contracts/monitoring.v1.yaml").display().to_string();
+    assert_eq!(run(&["contract", "diff", &contract, &contract]), Some(0));
+    assert!(!place.state().exists(), "none of them leaves anything behind");
+}

@@ -263,7 +263,9 @@ impl Gate {
             Decision::Deny => {
                 return Some(Signal::PermitDenied { findings: decided.judgement.verdict.findings, step });
             }
-            Decision::RequireApproval { count, role } if ask.approval.is_none() && !agreed(run, context, *count, role) => {
+            Decision::RequireApproval { count, role }
+                if ask.approval.is_none() && !agreed(run, context, *count, role) =>
+            {
                 let terms = ApprovalTerms {
                     approval: ApprovalId::mint(now.millis(), self.chance()),
                     count: *count,

@@ -21,6 +21,7 @@ pub mod input;
 mod journal;
 mod pipeline;
 mod principals;
+mod record;
 mod reflect;
 mod resume;
 mod submit;

@@ -143,7 +143,11 @@ async fn runs(site: &Site, entries: &[Entry], starts: &[Start], found: &mut Vec<
             }
         };
         if *live != recorded {
-            found.push(format!("{id} is {} in memory and {} as recorded", live.state().name(), recorded.state().name()));
+            found.push(format!(
+                "{id} is {} in memory and {} as recorded",
+                live.state().name(),
+                recorded.state().name()
+            ));
         }
         for (step, cell) in recorded.steps() {
             let leg = match cell.state.name() {

@@ -38,13 +38,14 @@ pub struct Deathbed {
 pub struct Life {
     over: watch::Sender<bool>,
     deathbed: Arc<Mutex<Option<Deathbed>>>,
+    disk: Arc<Mutex<Duration>>,
 }
 
 impl Life {
     /// A life that has just begun.
     #[must_use]
     pub fn new() -> Self {
-        Self { over: watch::channel(false).0, deathbed: Arc::default() }
+        Self { over: watch::channel(false).0, deathbed: Arc::default(), disk: Arc::default() }
     }
 
     /// Ends it.
@@ -55,6 +56,15 @@ impl Life {
     /// Says where it is to end.
     pub fn end_at(&self, deathbed: Deathbed) {
         *self.deathbed.lock().unwrap_or_else(PoisonError::into_inner) = Some(deathbed);
+    }
+
+    /// From now on the disk takes so long for each commit.
+    pub(crate) fn slow_disk(&self, span: Duration) {
+        *self.disk.lock().unwrap_or_else(PoisonError::into_inner) = span;
+    }
+
+    fn disk(&self) -> Duration {
+        *self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it has ended.
@@ -177,6 +187,10 @@ impl Ledger for Held<Arc<dyn Ledger>> {
         self.life.within(self.port.take_over(empty)).await
     }
     async fn append(&self, group: &Group) -> Append {
+        let disk = self.life.disk();
+        if !disk.is_zero() {
+            self.life.within(tokio::time::sleep(disk)).await;
+        }
         self.life.lasts().await;
         match self.life.dies_at(group) {
             None => self.port.append(group).await,

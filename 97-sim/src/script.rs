@@ -255,12 +255,15 @@ impl Player<'_> {
 
     /// The newest question that nobody has answered yet, or else the newest.
     async fn question(&self) -> Result<ApprovalId, Senseless> {
-        let asked = self.site.ledger().query(&newest("approval.asked/1"), 100).await.map_err(|error| error.to_string())?;
+        let asked =
+            self.site.ledger().query(&newest("approval.asked/1"), 100).await.map_err(|error| error.to_string())?;
         let mut all: Vec<(bool, ApprovalId)> = Vec::new();
         for stored in &asked {
             let entry = writ_pipeline::decode(stored).map_err(|error| error.to_string())?;
-            let entries = self.site.pipeline().journal().stream(&entry.stream).await.map_err(|error| error.to_string())?;
-            let decided = entries.iter().any(|one| !matches!(one.kind.as_str(), "approval.asked/1" | "approval.voted/1"));
+            let entries =
+                self.site.pipeline().journal().stream(&entry.stream).await.map_err(|error| error.to_string())?;
+            let decided =
+                entries.iter().any(|one| !matches!(one.kind.as_str(), "approval.asked/1" | "approval.voted/1"));
             all.extend(entry.stream.strip_prefix("approval/").and_then(|id| id.parse().ok()).map(|id| (decided, id)));
         }
         let open = all.iter().find(|(decided, _)| !decided).or(all.first());
@@ -279,14 +282,16 @@ impl Player<'_> {
         if let Some(live) = live {
             return Ok(live);
         }
-        let stored = self.site.ledger().query(&newest("run.submitted/1"), 1).await.map_err(|error| error.to_string())?;
+        let stored =
+            self.site.ledger().query(&newest("run.submitted/1"), 1).await.map_err(|error| error.to_string())?;
         let entry = stored.first().map(writ_pipeline::decode).transpose().map_err(|error| error.to_string())?;
-        entry.and_then(|entry| entry.stream.strip_prefix("run/")?.parse().ok()).ok_or_else(|| "there is no run".to_owned())
+        entry
+            .and_then(|entry| entry.stream.strip_prefix("run/")?.parse().ok())
+            .ok_or_else(|| "there is no run".to_owned())
     }
 
     async fn step(&self, slot: &str) -> Result<StepKey, Senseless> {
-        let (run, _) =
-            self.site.pipeline().drive().run(&self.run().await?).await.map_err(|error| error.to_string())?;
+        let (run, _) = self.site.pipeline().drive().run(&self.run().await?).await.map_err(|error| error.to_string())?;
         let wanted = format!("{COMPONENT}/{slot}");
         let step = run.steps().find(|(step, _)| step.resource == wanted).map(|(step, _)| step.key.clone());
         step.ok_or_else(|| format!("the run has no step on `{wanted}`"))
@@ -295,7 +300,8 @@ impl Player<'_> {
     async fn reflect(&self, span: Duration, by: &Principal) -> Result<String, Senseless> {
         Ok(match self.site.pipeline().reflect(span, by).await {
             Ok(document) => {
-                let of = |pointer: &str| document.pointer(pointer).map_or(0, |list| list.as_array().map_or(0, Vec::len));
+                let of =
+                    |pointer: &str| document.pointer(pointer).map_or(0, |list| list.as_array().map_or(0, Vec::len));
                 format!("= {} recommendations, {} judged", of("/recommendations"), of("/judged"))
             }
             Err(error) => refused(&error),

@@ -4,9 +4,7 @@ use crate::SimWorld;
 use async_trait::async_trait;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use writ_core::{
-    ComponentId, Health, Histogram, InstanceSample, Observation, Sensor, SensorError, Timestamp, Window,
-};
+use writ_core::{ComponentId, Health, Histogram, InstanceSample, Observation, Sensor, SensorError, Timestamp, Window};
 
 /// The span that one window sums up.
 const WINDOW: Duration = Duration::from_secs(1);

@@ -105,10 +105,8 @@ impl Files {
         let files: Vec<(String, Vec<u8>)> =
             policies.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
         let named: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), &**bytes)).collect();
-        let bundle = Bundle::load(&named).map_err(|problems| SiteError::Files {
-            dir: "given policies".to_owned(),
-            because: rendered(&problems),
-        })?;
+        let bundle = Bundle::load(&named)
+            .map_err(|problems| SiteError::Files { dir: "given policies".to_owned(), because: rendered(&problems) })?;
         Ok(Self { bundle: Arc::new(bundle), policy_files: files, ..self.clone() })
     }
 
@@ -168,6 +166,7 @@ pub struct Site {
     clock: Arc<dyn Clock>,
     life: Life,
     lives: u64,
+    disk: Duration,
     pipeline: Pipeline,
 }
 
@@ -183,7 +182,7 @@ impl Site {
         let life = Life::new();
         let parts = Parts { files: &files, seed, ledger: &ledger, witness: &witness, clock: &clock, world: &world };
         let pipeline = parts.live(&life, 0).await?;
-        Ok(Self { world, files, seed, ledger, witness, clock, life, lives: 0, pipeline })
+        Ok(Self { world, files, seed, ledger, witness, clock, life, lives: 0, disk: Duration::ZERO, pipeline })
     }
 
     /// Ends the control plane where it stands, if it still lives, and starts it again.
@@ -194,10 +193,17 @@ impl Site {
         self.life.end();
         self.lives += 1;
         self.life = Life::new();
+        self.life.slow_disk(self.disk);
         let Self { files, seed, ledger, witness, clock, world, .. } = &*self;
         let parts = Parts { files, seed: *seed, ledger, witness, clock, world };
         self.pipeline = parts.live(&self.life, self.lives).await?;
         Ok(())
+    }
+
+    /// From now on the disk takes so long for each commit, in this life and in later ones.
+    pub fn slow_disk(&mut self, span: Duration) {
+        self.disk = span;
+        self.life.slow_disk(span);
     }
 
     /// Other files from the next start on.

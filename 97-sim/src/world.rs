@@ -294,7 +294,9 @@ impl SimWorld {
     /// Carries an order out: checks it, takes its time, checks it again, and does it.
     async fn work(&self, effect: &Effect) -> Result<Receipt, ProviderError> {
         let takes = VERBS.iter().find(|(verb, _)| *verb == effect.verb).map(|(_, takes)| *takes);
-        let Some(takes) = takes else { return Err(self.refused(effect, "this world does not know the verb".to_owned())) };
+        let Some(takes) = takes else {
+            return Err(self.refused(effect, "this world does not know the verb".to_owned()));
+        };
         let first = self.state().guard.check(effect, self.now());
         first.map_err(|because| self.refused(effect, because))?;
         let jitter = self.state().jitter_ms;
@@ -323,11 +325,7 @@ fn failed(effect: &Effect, because: impl Into<String>) -> ProviderError {
 }
 
 fn unclear(effect: &Effect, because: &str) -> ProviderError {
-    ProviderError::Unclear {
-        verb: effect.verb.clone(),
-        resource: effect.resource.clone(),
-        because: because.to_owned(),
-    }
+    ProviderError::Unclear { verb: effect.verb.clone(), resource: effect.resource.clone(), because: because.to_owned() }
 }
 
 enum Not {

@@ -1,5 +1,6 @@
 //! Every ledger keeps the same promises.
 
+use crate::journeys::told;
 use serde_json::json;
 use std::sync::Arc;
 use writ_core::{Actor, Draft, Filter, Ledger, Outcome, Timestamp};
@@ -37,7 +38,8 @@ async fn keeps_its_promises(ledger: Arc<dyn Ledger>) {
         let ledger = ledger.clone();
         async move { ledger.query(&filter, 1_000).await.unwrap().iter().map(|stored| stored.seq).collect::<Vec<_>>() }
     };
-    let probes = Filter { action: Some("probe".into()), resource: Some("web-service-001/*".into()), ..Filter::default() };
+    let probes =
+        Filter { action: Some("probe".into()), resource: Some("web-service-001/*".into()), ..Filter::default() };
     assert_eq!(found(probes).await.len(), 300);
     let newest = Filter { newest_first: true, from_seq: Some(10), kind: Some("test.".into()), ..Filter::default() };
     assert_eq!(found(newest).await, (1..=10).rev().collect::<Vec<_>>());
@@ -51,8 +53,10 @@ async fn keeps_its_promises(ledger: Arc<dyn Ledger>) {
     assert_eq!(decode(&ledger.by_event(&event).await.unwrap().unwrap()).unwrap(), receipt.entries[5]);
 
     // A stale caller fails alone: its neighbour in the same group goes in.
-    let stale = Batch { expects: vec![Expect { stream: "run/a".into(), version: 599 }], ..Batch::of(vec![draft("run/a", 0)]) };
-    let fresh = Batch { expects: vec![Expect { stream: "run/b".into(), version: 0 }], ..Batch::of(vec![draft("run/b", 0)]) };
+    let stale =
+        Batch { expects: vec![Expect { stream: "run/a".into(), version: 599 }], ..Batch::of(vec![draft("run/a", 0)]) };
+    let fresh =
+        Batch { expects: vec![Expect { stream: "run/b".into(), version: 0 }], ..Batch::of(vec![draft("run/b", 0)]) };
     let (stale, fresh) = tokio::join!(journal.commit(&cause, stale), journal.commit(&cause, fresh));
     assert!(matches!(stale, Err(CommitError::Stale { expected: 599, found: 600, .. })));
     assert_eq!(fresh.unwrap().entries[0].version, 1);
@@ -70,7 +74,10 @@ async fn keeps_its_promises(ledger: Arc<dyn Ledger>) {
 
     // A second writer takes over; the first is refused and stops.
     let second = open_journal(ledger.clone(), 2).await.unwrap();
-    assert!(matches!(journal.commit(&cause, Batch::of(vec![draft("run/a", 1)])).await, Err(CommitError::Closed { .. })));
+    assert!(matches!(
+        journal.commit(&cause, Batch::of(vec![draft("run/a", 1)])).await,
+        Err(CommitError::Closed { .. })
+    ));
     second.commit(&cause, Batch::of(vec![draft("run/a", 2)])).await.unwrap();
     assert_eq!(second.stream("run/a").await.unwrap().len(), 601);
 
@@ -98,8 +105,8 @@ async fn sqlite_keeps_its_promises() {
 /// The server that `WRIT_TEST_POSTGRES` names; without one the test says so, or fails where real parts are required.
 #[tokio::test]
 async fn postgres_keeps_its_promises() {
-    let Ok(url) = std::env::var("WRIT_TEST_POSTGRES") else {
-        assert!(std::env::var("WRIT_REQUIRE_REAL").is_err(), "WRIT_TEST_POSTGRES names no server");
+    let Some(url) = told("WRIT_TEST_POSTGRES") else {
+        assert!(told("WRIT_REQUIRE_REAL").is_none(), "WRIT_TEST_POSTGRES names no server");
         println!("skipped: WRIT_TEST_POSTGRES names no server");
         return;
     };

@@ -10,7 +10,7 @@ use writ_core::{Actor, EffectKey, Filter, Health, Ledger, Provider, Receipt, Run
 use writ_pipeline::{KillScope, Origin, RunAnswer, RunSays, RunSignal};
 use writ_sim::{Deathbed, Files, Mishap, Moment, SeededChance, Site, judge, person};
 
-const SCHEDULES: u64 = 300;
+const SCHEDULES: u64 = 200;
 
 /// Kinds of entries at whose commit the control plane may die.
 const KINDS: [&str; 12] = [
@@ -28,7 +28,8 @@ const KINDS: [&str; 12] = [
     "safety.",
 ];
 
-const TARGETS: [&str; 7] = ["any", "instance.ensure", "instance.remove", "i-1", "i-2", "scaling.configure", "balancer.ensure"];
+const TARGETS: [&str; 7] =
+    ["any", "instance.ensure", "instance.remove", "i-1", "i-2", "scaling.configure", "balancer.ensure"];
 
 /// What was met on the way: an exploration that meets nothing shows nothing.
 #[derive(Debug, Default)]
@@ -158,7 +159,10 @@ impl Explorer {
     async fn late_answer(&self) {
         let started = Filter { kind: Some("run.step_started/1".into()), ..Filter::default() };
         let stored = self.site.ledger().query(&started, 10_000).await.unwrap();
-        let Some(entry) = self.pick(&stored).map(|stored| writ_pipeline::decode(stored).unwrap()) else { return };
+        let live = self.site.pipeline().drive().live_runs();
+        let mut entries: Vec<_> = stored.iter().map(|stored| writ_pipeline::decode(stored).unwrap()).collect();
+        entries.retain(|entry| live.iter().any(|run| entry.stream == format!("run/{run}")));
+        let Some(entry) = self.pick(&entries) else { return };
         let text = |pointer: &str| entry.body.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default();
         let run: RunId = text("/run").parse().unwrap();
         let Ok(recorded) = self.site.pipeline().drive().recorded(&run).await else { return };
@@ -216,7 +220,7 @@ impl Explorer {
         for run in self.site.pipeline().drive().live_runs() {
             drop(self.site.pipeline().drive().tell(&run, RunSignal::Resume, &Actor::system("explorer")).await);
         }
-        self.pass(Duration::from_secs(180)).await;
+        self.pass(Duration::from_secs(120)).await;
     }
 
     /// What should have come to an end by now, and has not.
@@ -238,7 +242,14 @@ impl Explorer {
         };
         let watched = !self.site.pipeline().components().is_empty();
         let asks = count("incident.escalated/1").await + count("run.needs_operator/1").await;
-        let ill: Vec<String> = self.site.world.instances().into_iter().filter(|(_, _, health)| *health != Health::Healthy).map(|(name, _, _)| name).collect();
+        let ill: Vec<String> = self
+            .site
+            .world
+            .instances()
+            .into_iter()
+            .filter(|(_, _, health)| *health != Health::Healthy)
+            .map(|(name, _, _)| name)
+            .collect();
         if watched && asks == 0 && !ill.is_empty() {
             found.push(format!("{} not healed, and nobody was called", ill.join(", ")));
         }
@@ -253,6 +264,10 @@ async fn schedule(seed: u64, files: Arc<Files>, texts: Vec<String>, met: &Met, f
         explorer.site.world.forget_keys();
     }
     explorer.site.world.set_jitter(Duration::from_millis(200));
+    if explorer.chance.below(2) == 0 {
+        let span = explorer.span(40);
+        explorer.site.slow_disk(span);
+    }
     for _ in 0..(8 + explorer.chance.below(16)) {
         explorer.act().await;
         let span = if explorer.chance.below(3) == 0 { explorer.span(20_000) } else { explorer.span(600) };
@@ -325,7 +340,9 @@ fn whatever_happens_each_effect_happens_once_under_a_permit_and_everything_comes
         .map(|(seed, found)| format!("seed {seed} (WRIT_SIM_SEED={seed} plays it alone):\n  {}", found.join("\n  ")))
         .collect();
     assert!(wrong.is_empty(), "{} schedules went wrong\n{}", wrong.len(), shown.join("\n"));
-    for (what, at) in [("deaths", &met.deaths), ("repeated", &met.repeated), ("refused", &met.refused), ("late", &met.late)] {
+    for (what, at) in
+        [("deaths", &met.deaths), ("repeated", &met.repeated), ("refused", &met.refused), ("late", &met.late)]
+    {
         assert!(!many || at.load(Ordering::Relaxed) > 0, "no {what} were met");
     }
 }

@@ -1,7 +1,11 @@
 //! Journeys and properties over the whole pipeline, on simulated and on real ledgers.
 
+#![expect(clippy::unwrap_used, reason = "what tests share may fail as tests do")]
+
+mod attacks;
 mod conformance;
 mod explore;
+mod gate;
 mod journal;
 mod journeys;
 mod mutants;

@@ -1,0 +1,209 @@
+//! The gate within the pipeline: what nothing allows is denied, obligations are kept, and what was decided on facts that have
+//! changed since is decided anew.
+
+use crate::journeys::{example, paused};
+use std::sync::Arc;
+use std::time::Duration;
+use writ_core::{Actor, Draft, Entry, Filter, Ledger, Outcome};
+use writ_pipeline::input::Bundle;
+use writ_pipeline::{Batch, KillScope, Origin, decode};
+use writ_sim::{Files, Site, person};
+
+/// A site with these policies alone, and the example's intent submitted.
+async fn submitted(policies: &str) -> Site {
+    let files = Files::read(&example()).unwrap().with_policies(&[("policies.yaml", policies)]).unwrap();
+    let site = Site::open(Arc::new(files), 5).await.unwrap();
+    submit(&site).await;
+    site
+}
+
+async fn submit(site: &Site) {
+    let text = std::fs::read(example().join("intent.yaml")).unwrap();
+    let by = person("operator").unwrap();
+    site.pipeline().submit("intent.yaml", &text, &by, None, Origin::Intent).await.unwrap();
+}
+
+async fn entries(site: &Site, kind: &str) -> Vec<Entry> {
+    let wanted = Filter { kind: Some(kind.to_owned()), ..Filter::default() };
+    site.ledger().query(&wanted, 10_000).await.unwrap().iter().map(|stored| decode(stored).unwrap()).collect()
+}
+
+/// When steps on instances started, in milliseconds since the first.
+async fn starts(site: &Site) -> Vec<u128> {
+    let all = entries(site, "run.step_started/1").await;
+    let mine: Vec<_> = all.iter().filter(|entry| entry.resource.contains("/i-")).map(|entry| entry.timestamp).collect();
+    mine.iter().map(|at| at.since(mine[0]).as_millis()).collect()
+}
+
+const ALLOW: &str = "description: Everything.\nowner: tests\nrules:\n  - id: ALLOW-001\n    effect: allow\n    actions: ['*']\n    message: Allowed\n";
+
+fn allow_with(obligation: &str) -> String {
+    format!("{ALLOW}    obligations:\n      - {obligation}\n")
+}
+
+#[test]
+fn what_no_rule_allows_is_denied() {
+    paused(async {
+        let nothing = "description: Nothing is allowed.\nowner: tests\nrules:\n  - id: OTHER-001\n    effect: allow\n    actions: [something_else]\n    message: Allowed\n";
+        let site = submitted(nothing).await;
+        site.pass(Duration::from_secs(30)).await;
+        let denied = entries(&site, "run.step_denied/1").await;
+        assert_eq!(denied.len(), 1, "{denied:?}");
+        assert!(denied[0].body.to_string().contains("default-deny"), "{}", denied[0].body);
+        assert_eq!((denied[0].outcome, site.world.deeds().len()), (Outcome::Denied, 0));
+    });
+}
+
+#[test]
+fn what_is_allowed_without_more_ado_starts_at_once() {
+    paused(async {
+        let site = submitted(ALLOW).await;
+        site.pass(Duration::from_secs(5)).await;
+        assert_eq!(starts(&site).await, [0, 0, 0]);
+    });
+}
+
+#[test]
+fn a_rate_limit_lets_so_many_through_in_a_period() {
+    paused(async {
+        let site = submitted(&allow_with("{ obligation: rate_limit, count: 2, period_seconds: 10 }")).await;
+        site.pass(Duration::from_secs(60)).await;
+        assert_eq!(starts(&site).await, [0, 0, 10_000]);
+        assert_eq!(entries(&site, "run.succeeded/1").await.len(), 1);
+    });
+}
+
+#[test]
+fn a_rate_limit_holds_over_a_restart() {
+    paused(async {
+        let mut site = submitted(&allow_with("{ obligation: rate_limit, count: 2, period_seconds: 10 }")).await;
+        site.pass(Duration::from_secs(1)).await;
+        site.restart().await.unwrap();
+        site.pass(Duration::from_secs(60)).await;
+        assert_eq!(starts(&site).await, [0, 0, 10_000]);
+    });
+}
+
+#[test]
+fn a_cool_down_is_of_one_resource() {
+    paused(async {
+        let site = submitted(&allow_with("{ obligation: cool_down, seconds: 120 }")).await;
+        site.pass(Duration::from_secs(10)).await;
+        assert_eq!(starts(&site).await, [0, 0, 0]);
+        for _ in 0..2 {
+            // The second restart of i-2 comes too soon after the first.
+            assert!(site.world.kill("web-service-001/i-2"));
+            site.pass(Duration::from_secs(20)).await;
+        }
+        let waits = starts(&site).await;
+        assert_eq!(waits.len(), 4, "{waits:?}");
+        site.pass(Duration::from_secs(200)).await;
+        let after = starts(&site).await;
+        assert!(after.get(4).is_none_or(|again| again - after[3] >= 120_000), "{after:?}");
+    });
+}
+
+#[test]
+fn outside_its_window_a_step_waits_for_it() {
+    paused(async {
+        // The simulation begins at midnight.
+        let site = submitted(&allow_with("{ obligation: window, from_second: 3600, to_second: 7200 }")).await;
+        site.pass(Duration::from_secs(600)).await;
+        assert_eq!(site.world.deeds().len(), 0);
+        let run = site.pipeline().drive().live_runs().pop().unwrap();
+        let (run, _) = site.pipeline().drive().run(&run).await.unwrap();
+        let (step, _) = run.steps().next().unwrap();
+        let why = run.step_waiting(&step.key).unwrap().sentence;
+        assert!(why.contains("outside the window") && why.contains("T01:00:00"), "{why}");
+        site.pass(Duration::from_secs(3_100)).await;
+        assert_eq!(entries(&site, "run.succeeded/1").await.len(), 1);
+        let first = site.world.deeds()[0].at;
+        assert!(first.to_string().contains("T01:00:0"), "{first}");
+    });
+}
+
+#[test]
+fn an_obligation_that_cannot_be_kept_denies() {
+    for obligation in ["{ obligation: dry_run }", "{ obligation: post_check, condition: 'error_rate < 1%' }"] {
+        paused(async {
+            let site = submitted(&allow_with(obligation)).await;
+            site.pass(Duration::from_secs(5)).await;
+            let denied = entries(&site, "run.step_denied/1").await;
+            assert!(denied[0].body.to_string().contains("cannot be honoured"), "{obligation}: {}", denied[0].body);
+            assert_eq!(site.world.deeds().len(), 0, "{obligation}");
+        });
+    }
+}
+
+#[test]
+fn a_kill_switch_that_is_pulled_while_a_start_is_being_recorded_stops_it() {
+    paused(async {
+        let files = Arc::new(Files::read(&example()).unwrap());
+        let mut site = Site::open(files, 5).await.unwrap();
+        submit(&site).await;
+        // Each commit takes 20 ms from now on; the balancer is there after 50 ms, and the switch is pulled just before.
+        site.slow_disk(Duration::from_millis(20));
+        site.pass(Duration::from_millis(40)).await;
+        let by = Actor::system("test");
+        site.pipeline().kill_switch(KillScope::All, true, &by).await.unwrap();
+        site.pass(Duration::from_millis(500)).await;
+        assert_eq!(entries(&site, "run.step_succeeded/1").await.len(), 1);
+        assert_eq!(starts(&site).await, Vec::<u128>::new());
+        assert_eq!(entries(&site, "run.step_held/1").await.len(), 3);
+        site.pipeline().kill_switch(KillScope::All, false, &by).await.unwrap();
+        site.pass(Duration::from_secs(10)).await;
+        assert_eq!(entries(&site, "run.succeeded/1").await.len(), 1);
+    });
+}
+
+#[test]
+fn a_submission_that_a_kill_switch_overtakes_begins_and_waits() {
+    paused(async {
+        let files = Arc::new(Files::read(&example()).unwrap());
+        let mut site = Site::open(files, 5).await.unwrap();
+        site.slow_disk(Duration::from_millis(20));
+        let by = Actor::system("test");
+        let pull = site.pipeline().kill_switch(KillScope::All, true, &by);
+        let (pulled, ()) = tokio::join!(pull, submit(&site));
+        pulled.unwrap();
+        site.pass(Duration::from_secs(1)).await;
+        assert_eq!(entries(&site, "run.submitted/1").await.len(), 1);
+        assert_eq!(site.world.asked(), []);
+        site.pipeline().kill_switch(KillScope::All, false, &by).await.unwrap();
+        site.pass(Duration::from_secs(10)).await;
+        assert_eq!(entries(&site, "run.succeeded/1").await.len(), 1);
+    });
+}
+
+#[test]
+fn a_start_that_was_decided_under_older_policies_is_decided_anew() {
+    paused(async {
+        let mut site = submitted(ALLOW).await;
+        site.slow_disk(Duration::from_millis(20));
+        site.pass(Duration::from_millis(40)).await;
+        let deny = format!(
+            "{ALLOW}  - id: DENY-001\n    effect: deny\n    actions: [deploy_instances]\n    message: Not today\n"
+        );
+        let bundle = Arc::new(Bundle::load(&[("policies.yaml", deny.as_bytes())]).unwrap());
+        let draft = Draft {
+            action: "set_policies".into(),
+            actor: Actor::system("test"),
+            body: serde_json::json!({"digest": bundle.digest()}),
+            kind: "policy.set/1",
+            outcome: Outcome::Success,
+            resource: "policies".into(),
+            stream: "policy/set".into(),
+        };
+        let journal = site.pipeline().journal();
+        journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await.unwrap();
+        {
+            let mut state = site.pipeline().gate().state();
+            state.bundle = bundle;
+            state.policy_version += 1;
+        }
+        site.pass(Duration::from_secs(5)).await;
+        assert_eq!(starts(&site).await, Vec::<u128>::new());
+        let denied = entries(&site, "run.step_denied/1").await;
+        assert!(denied[0].body.to_string().contains("DENY-001"), "{}", denied[0].body);
+    });
+}

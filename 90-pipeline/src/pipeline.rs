@@ -24,7 +24,9 @@ use writ_core::{
 };
 use writ_intent::{HealMode, Intent, Platform, State, read_manifest, stream, translate};
 use writ_policy::Bundle;
-use writ_self_healing::{BudgetText, Config, Limits, Mode, RecoveryText, Scaling, SelfHealingText, TriggerText};
+use writ_self_healing::{
+    BudgetText, Config, Limits, Mode, RecoveryText, RemedyAction, Scaling, SelfHealingText, TriggerText,
+};
 
 /// What the organisation provides and demands.
 pub struct Setup {
@@ -195,7 +197,10 @@ impl Pipeline {
         match switches(self.journal()).await {
             Ok((switches, version)) => self.gate().learn_switches(switches, version),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "kill switches cannot be read; they hold in memory");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "kill switches cannot be read; they hold in memory"
+                );
                 self.gate().state().switches.apply(&moved);
             }
         }
@@ -320,7 +325,13 @@ impl Pipeline {
         let former = doc.get("applied_plan");
         let mut drafts = Vec::new();
         if doc.get("to") == Some(&json!(State::Ready)) {
-            drafts.push(moved(intent, version, State::Ready, State::Executing, "people agreed, or it ended before that"));
+            drafts.push(moved(
+                intent,
+                version,
+                State::Ready,
+                State::Executing,
+                "people agreed, or it ended before that",
+            ));
         }
         if succeeded {
             let mut active = moved(intent, version, State::Executing, State::Active, "the run succeeded");
@@ -336,7 +347,13 @@ impl Pipeline {
             if former.is_some() {
                 // The version before stays in force, and is watched as it was.
                 drafts.push(moved(intent, version, State::Executing, State::Degraded, &because));
-                drafts.push(moved(intent, version, State::Degraded, State::Monitoring, "the version before stays in force"));
+                drafts.push(moved(
+                    intent,
+                    version,
+                    State::Degraded,
+                    State::Monitoring,
+                    "the version before stays in force",
+                ));
             } else {
                 drafts.push(moved(intent, version, State::Executing, State::Failed, &because));
             }
@@ -423,6 +440,8 @@ fn heal_config(
         action: trigger.action.word().to_owned(),
         for_seconds: None,
     });
+    let cooldown = Duration::from_millis(translation.intervals.scaling_cooldown_ms);
+    let pause = cooldown.as_secs().clamp(1, 3_600);
     let text = SelfHealingText {
         enabled: recovery.is_some(),
         recovery_policy: recovery.map_or_else(RecoveryText::default, |recovery| RecoveryText {
@@ -432,7 +451,7 @@ fn heal_config(
         }),
         triggers: triggers.collect(),
         modes: BTreeMap::new(),
-        cool_down_seconds: BTreeMap::new(),
+        cool_down_seconds: [RemedyAction::ScaleOut, RemedyAction::ScaleIn].map(|action| (action, pause)).into(),
         // What was agreed to beforehand is the most that may be spent; without an agreement the defaults hold.
         budgets: standing
             .map(|standing| BudgetText { count: standing.budget.count, period_seconds: standing.budget.period_seconds })
@@ -448,7 +467,6 @@ fn heal_config(
     let target = target.and_then(|step| step.params.get("target_cpu_percent")?.as_u64()).unwrap_or(70);
     let (min, max) = (u64::from(translation.min_instances), u64::from(translation.max_instances));
     let mut scaling = Scaling::within(min, max, u32::try_from(target).unwrap_or(70));
-    let cooldown = Duration::from_millis(translation.intervals.scaling_cooldown_ms);
     scaling.stabilise = cooldown;
     scaling.sustain = scaling.sustain.min(cooldown);
     let mode = match translation.heal_mode {

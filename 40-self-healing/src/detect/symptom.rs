@@ -189,11 +189,15 @@ pub(crate) fn cpu_burn(
     let theirs = median(peers.iter().map(|peer| peer.cpu_millicores));
     let holds = theirs.map(|theirs| {
         let limit = limits.cpu_millicores.unwrap_or(1_000);
-        let (floor, times) =
-            if firing { (bounds.burn_floor_millicores / 2, 2) } else { (bounds.burn_floor_millicores, 4) };
+        // A burn on a machine that has other work gets no more than its share of a core: two and a half times what the
+        // peers need, for as long as `burn_for`, is no chance.
+        let (floor, times_ten) =
+            if firing { (bounds.burn_floor_millicores / 2, 15) } else { (bounds.burn_floor_millicores, 25) };
         let pegged = own.cpu_millicores.saturating_mul(10) >= limit.saturating_mul(9)
             && own.cpu_millicores >= theirs.saturating_mul(2);
-        pegged || (own.cpu_millicores >= floor && own.cpu_millicores >= theirs.saturating_mul(times))
+        pegged
+            || (own.cpu_millicores >= floor
+                && own.cpu_millicores.saturating_mul(10) >= theirs.saturating_mul(times_ten))
     });
     // Alone, being busy is not an outlier; it is load, and the autoscaler's.
     check(Some(holds.unwrap_or(false)), || {

@@ -86,7 +86,7 @@ fn shape(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),
         Value::Array(items) => Value::Array(items.first().map(shape).into_iter().collect()),
-        _ => Value::Null,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Value::Null,
     }
 }
 

@@ -10,17 +10,22 @@ use crate::local::process::{Identity, LAUNCH_DIR};
 use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 /// The exit code of a launcher that found the lock held.
 pub const HELD: u8 = 75;
 /// The exit code of a launcher whose attempt is no longer wanted.
 pub const STALE: u8 = 76;
+
+/// How often a lock that is held is asked for again, and how far apart.
+const LOCK_TRIES: u32 = 60;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// The exit code of a launcher that could not do its work.
 pub const BROKEN: u8 = 77;
 
@@ -113,7 +118,7 @@ pub fn main(args: Vec<String>) -> ExitCode {
 fn launch(args: &[String]) -> Result<std::convert::Infallible, LaunchError> {
     let [dir, attempt] = args else { return Err(LaunchError::Usage) };
     let (dir, attempt) = (PathBuf::from(dir), attempt.parse::<u64>().map_err(|_| LaunchError::Usage)?);
-    let lock = files::try_lock(&lock_path(&dir))?.ok_or_else(|| LaunchError::Held(dir.clone()))?;
+    let lock = take_lock(&dir)?.ok_or_else(|| LaunchError::Held(dir.clone()))?;
     let order: Order = files::read(&order_path(&dir))?.ok_or_else(|| LaunchError::NoOrder(dir.clone()))?;
     if order.attempt != attempt {
         return Err(LaunchError::Stale { mine: attempt });
@@ -168,4 +173,17 @@ fn choose(host: IpAddr, port: u16) -> std::io::Result<SocketAddr> {
         return Ok(SocketAddr::new(host, port));
     }
     TcpListener::bind(SocketAddr::new(host, 0))?.local_addr()
+}
+
+/// Takes the order's lock. The controller looks whether the lock is free by taking it for a moment, and a process that is
+/// forked in that moment keeps it until it becomes another program: so a lock that is held is asked for again before it counts
+/// as another launcher's.
+fn take_lock(dir: &Path) -> Result<Option<File>, StateError> {
+    for _ in 0..LOCK_TRIES {
+        if let Some(lock) = files::try_lock(&lock_path(dir))? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    Ok(None)
 }

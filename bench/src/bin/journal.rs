@@ -68,7 +68,10 @@ async fn main() -> Result<(), Failure> {
             rates.add(count as f64 / began.elapsed().as_secs_f64());
             entries += count;
         }
-        println!("{writers:>2} writers, entries/s:        {rates}  target {target:.0}  ratio to 1/F {:.2}", rates.median() * f);
+        println!(
+            "{writers:>2} writers, entries/s:        {rates}  target {target:.0}  ratio to 1/F {:.2}",
+            rates.median() * f
+        );
     }
     println!("entries written: {entries}");
 

@@ -13,6 +13,8 @@ type Failure = Box<dyn std::error::Error>;
 const GIVE_UP: Duration = Duration::from_secs(30);
 /// How long the idle control plane is looked at.
 const IDLE: Duration = Duration::from_secs(20);
+/// Clock ticks a second, as `/proc` counts them on Linux.
+const TICKS: f64 = 100.0;
 /// How long it may settle before that.
 const SETTLE: Duration = Duration::from_secs(10);
 
@@ -70,12 +72,7 @@ fn ticks(pid: u32) -> Result<f64, Failure> {
     let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
     let field = |at: usize| -> Result<f64, Failure> { Ok(fields.get(at).ok_or("no such field")?.parse()?) };
     // User and system time are the 14th and 15th field of the line, the 12th and 13th after the name.
-    Ok((field(11)? + field(12)?) / rustix_ticks())
-}
-
-/// Clock ticks a second, as `/proc` counts them.
-fn rustix_ticks() -> f64 {
-    100.0
+    Ok((field(11)? + field(12)?) / TICKS)
 }
 
 fn resident(pid: u32) -> Result<String, Failure> {

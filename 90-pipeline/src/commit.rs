@@ -1,5 +1,6 @@
 //! The only writer of the journal. Callers hand in batches; one task groups, seals and appends them.
 
+use crate::causes::error_chain;
 use crate::view::{self, Docs};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -245,10 +246,7 @@ impl Writer {
     /// waits learns that nothing can be relied upon.
     fn stop(&mut self, stop: Stop, open: Open) {
         tracing::error!(error = &stop as &dyn std::error::Error, "the journal's writer stops");
-        let because = std::iter::successors(Some(&stop as &dyn std::error::Error), |error| error.source())
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ");
+        let because = error_chain(&stop);
         self.requests.close();
         let waiting = std::iter::from_fn(|| self.requests.try_recv().ok()).map(|request| request.reply);
         for reply in open.callers.into_iter().map(|(reply, _)| reply).chain(waiting.collect::<Vec<_>>()) {

@@ -8,7 +8,7 @@ use crate::context::{Origin, RunContext};
 use crate::gate::{Gate, Issued};
 use crate::journal::Journal;
 use crate::pipeline::switches;
-pub(crate) use crate::record::{first_entry, live_in_journal};
+pub(crate) use crate::record::live_in_journal;
 use crate::record::{read, write};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

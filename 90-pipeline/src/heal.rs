@@ -1,6 +1,7 @@
 //! Healing one component: what sensors see is concluded upon, the conclusion is recorded, and what it asks for is begun as
 //! a run like any other.
 
+use crate::causes::error_chain;
 use crate::commit::{Batch, Cause, CommitError};
 use crate::context::{Origin, RunContext};
 use crate::drive::{Drive, DriveError, Ended, has_begun, never_begins};
@@ -556,11 +557,6 @@ fn mode_word(mode: Mode) -> &'static str {
         Mode::Propose => "propose",
         Mode::Auto => "auto",
     }
-}
-
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What a run that did not succeed died of: the last failed or denied step, or its state.

@@ -9,6 +9,7 @@
 
 mod agents;
 mod approvals;
+mod causes;
 mod commit;
 mod context;
 mod drive;
@@ -31,6 +32,7 @@ mod why;
 
 pub use agents::{AgentError, AgentWish};
 pub use approvals::{AnswerError, Principal};
+pub use causes::error_chain;
 pub use commit::{Batch, Cause, Commit, CommitError, Expect, Receipt};
 pub use context::{Origin, RunContext};
 pub use drive::{Drive, DriveError, Ended, RunSubmission};
@@ -39,7 +41,7 @@ pub use export::{ExportError, Exported, check_export, export_paths};
 pub use gate::{Gate, GateState, Issued};
 pub use heal::Healing;
 pub use journal::{Foundations, Journal, OpenError, decode, rebuild_views, tile};
-pub use pipeline::{Pipeline, PipelineError, Ports, Sense, Setup, first_submitted};
+pub use pipeline::{Pipeline, PipelineError, Ports, Sense, Setup};
 pub use principals::{enrol, principal_of};
 pub use reflect::ReflectError;
 pub use submit::{Accepted, Prepared, SubmitError};

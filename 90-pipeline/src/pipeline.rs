@@ -3,7 +3,7 @@
 use crate::approvals::{self, Principal};
 use crate::commit::{Batch, CommitError, Expect};
 use crate::context::Origin;
-use crate::drive::{Drive, Ended, first_entry, live_in_journal};
+use crate::drive::{Drive, Ended, live_in_journal};
 use crate::gate::{Gate, GateState, POLICY_STREAM};
 use crate::heal::{self, Healing};
 use crate::journal::{Journal, decode as entry_of};
@@ -656,15 +656,4 @@ async fn gate_state(journal: &Journal, setup: &Setup) -> Result<GateState, Pipel
         state.remember(entry.timestamp, &entry.action, &entry.resource, epoch);
     }
     Ok(state)
-}
-
-/// When an intent was first submitted.
-///
-/// # Errors
-/// When the journal cannot be read.
-pub async fn first_submitted(
-    journal: &Journal,
-    intent: &IntentId,
-) -> Result<Option<writ_core::Timestamp>, LedgerError> {
-    Ok(first_entry(journal, &stream(intent)).await?.map(|entry| entry.timestamp))
 }

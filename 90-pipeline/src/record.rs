@@ -4,7 +4,7 @@ use crate::commit::{Batch, Cause};
 use crate::context::RunContext;
 use crate::drive::DriveError;
 use crate::gate::Issued;
-use crate::journal::{Journal, decode as entry_of};
+use crate::journal::Journal;
 use serde_json::{Value, json};
 use writ_automation::{Decision, FoldError, Run, RunEvent, What, decode};
 use writ_core::{Actor, Draft, Entry, Event, LedgerError, Plan, RunId};
@@ -117,12 +117,4 @@ pub(crate) async fn live_in_journal(journal: &Journal) -> Result<Vec<RunId>, Led
             _ => return Ok(runs),
         }
     }
-}
-
-/// The entry that a stream begins with.
-///
-/// # Errors
-/// When the journal cannot be read.
-pub(crate) async fn first_entry(journal: &Journal, stream: &str) -> Result<Option<Entry>, LedgerError> {
-    journal.ledger().stream(stream, 0, 1).await?.first().map(entry_of).transpose()
 }

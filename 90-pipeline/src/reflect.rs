@@ -2,9 +2,9 @@
 //! version of its intent, which enters by the front door; later it is judged by what it brought.
 
 use crate::approvals::Principal;
+use crate::causes::error_chain;
 use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::Origin;
-use crate::heal::error_chain;
 use crate::journal::decode as entry_of;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::submit::SubmitError;

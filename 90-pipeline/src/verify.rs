@@ -1,5 +1,6 @@
 //! Verifying a whole journal: entries, columns, attachments, tiles, checkpoints, keys, and what others remember of it.
 
+use crate::causes::error_chain;
 use crate::journal::decode;
 use std::collections::{BTreeSet, VecDeque};
 use writ_audit::{Audit, AuditEvent, Checkpoint, Expected, Fault, Verifier, attachments_of, erasables_of};
@@ -180,7 +181,7 @@ impl<'a> Walk<'a> {
             expected: Expected::Checkpoint { size: kept.size, because },
         };
         let key = self.keys.last().ok_or_else(|| fault("there is no genesis".into()))?;
-        let checkpoint = Checkpoint::open(&kept.note, &key.name, key).map_err(|error| fault(chain(&error)))?;
+        let checkpoint = Checkpoint::open(&kept.note, &key.name, key).map_err(|error| fault(error_chain(&error)))?;
         if checkpoint.size != kept.size {
             return Err(fault(format!("it speaks of {} entries", checkpoint.size)));
         }
@@ -223,11 +224,6 @@ impl Digest64 {
         bytes[32..].copy_from_slice(&Digest::from_hex(right).ok()?.0);
         Some(Self(bytes))
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn same_columns(bytes: &Columns, kept: &Columns) -> Result<(), Expected> {

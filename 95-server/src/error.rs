@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use writ_core::LedgerError;
-use writ_pipeline::{AnswerError, CommitError, DriveError, ReflectError, SubmitError};
+use writ_pipeline::{AnswerError, CommitError, DriveError, ReflectError, SubmitError, error_chain};
 
 /// A problem on its way to a client.
 #[derive(Debug, Clone)]
@@ -71,11 +71,6 @@ impl IntoResponse for Failure {
     }
 }
 
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         Self::internal(&error)
@@ -99,7 +94,7 @@ impl From<DriveError> for Failure {
     fn from(error: DriveError) -> Self {
         match &error {
             DriveError::NotLive { run } => Self::not_found("run", run.as_str()),
-            DriveError::Refused { .. } => Self::new(StatusCode::CONFLICT, "refused", chain(&error)),
+            DriveError::Refused { .. } => Self::new(StatusCode::CONFLICT, "refused", error_chain(&error)),
             DriveError::Commit { cause, .. } => Self::from((**cause).clone()),
             DriveError::Read { .. } => Self::internal(&error),
         }
@@ -121,11 +116,11 @@ impl From<AnswerError> for Failure {
 impl Failure {
     /// Feedback that could not be collected or acted upon.
     pub(crate) fn of_reflect(error: ReflectError, pipeline: &writ_pipeline::Pipeline) -> Self {
-        let refused = |error: &ReflectError| Self::new(StatusCode::CONFLICT, "refused", chain(error));
+        let refused = |error: &ReflectError| Self::new(StatusCode::CONFLICT, "refused", error_chain(error));
         match error {
             ReflectError::Unknown { id } => Self::not_found("recommendation", &id),
             ReflectError::Refused(writ_pipeline::RecommendationRefused::Stale { .. }) => {
-                Self::new(StatusCode::CONFLICT, "stale", chain(&error))
+                Self::new(StatusCode::CONFLICT, "stale", error_chain(&error))
                     .hint("collect feedback again with `writ recommend collect`")
             }
             ReflectError::Nothing | ReflectError::Refused(_) | ReflectError::Illegal(_) | ReflectError::Patch(_) => {
@@ -167,7 +162,7 @@ impl Failure {
             SubmitError::Stale { .. } => {
                 Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("plan again, and apply the new plan")
             }
-            SubmitError::Provider(cause) => Self::new(StatusCode::BAD_GATEWAY, "provider", chain(&cause)),
+            SubmitError::Provider(cause) => Self::new(StatusCode::BAD_GATEWAY, "provider", error_chain(&cause)),
             SubmitError::Ledger(error) => Self::from(error),
             SubmitError::Commit(error) => Self::from(error),
             SubmitError::Drive(error) => Self::from(error),

@@ -14,6 +14,7 @@ use crate::exit::{self, Exit};
 use crate::out::Out;
 use serde_json::Value;
 use std::path::Path;
+use writ_pipeline::error_chain;
 use writ_pipeline::input::{Problem, load, render};
 
 /// Why a command did not do what it should.
@@ -35,9 +36,7 @@ impl From<ClientError> for Failure {
 
 impl Failure {
     pub(crate) fn of(exit: Exit, error: &dyn std::error::Error) -> Self {
-        let causes = std::iter::successors(Some(error), |error| error.source());
-        let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-        Self::Other { exit, text, hint: None }
+        Self::Other { exit, text: error_chain(error), hint: None }
     }
 
     pub(crate) fn exit(&self) -> Exit {
@@ -54,8 +53,7 @@ impl Failure {
                 if let ClientError::Problem { problem, .. } = error {
                     tell_problem(out, problem);
                 }
-                let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-                out.say(&format!("error: {}", causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")));
+                out.say(&format!("error: {}", error_chain(error)));
                 if let Some(hint) = error.hint() {
                     out.say(&format!("  hint: {hint}"));
                 }

@@ -1,7 +1,7 @@
 //! Evidence that travels: some entries with their attachments and proofs under one checkpoint, checked with no server.
 
-use crate::verify::attachments_of;
-use crate::{Checkpoint, CheckpointError, verify_inclusion};
+use crate::verify::{Fault, attachments_of};
+use crate::{Checkpoint, CheckpointError, KeyChain, verify_inclusion};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,9 @@ pub enum BundleError {
         /// The key that is trusted.
         trusted: String,
     },
+    /// One of its entries claims to hand over to another key, and does not.
+    #[error("the bundle's keys do not follow each other")]
+    Rotation(#[source] Fault),
     /// Its key is none.
     #[error("the bundle's key cannot be read")]
     KeyForm(#[source] NoteError),
@@ -102,8 +105,8 @@ impl Bundle {
     /// The format's name.
     pub const FORMAT: &'static str = "writ.evidence/1";
 
-    /// Checks everything that can be checked without the journal. With `trusted`, the bundle must be signed by that key;
-    /// without, by the key it names itself.
+    /// Checks everything that can be checked without the journal. With `trusted`, the bundle must be signed by that key, or by
+    /// one that it handed over to in entries of the bundle; without, by the key it names itself.
     ///
     /// # Errors
     /// The first thing that does not hold.
@@ -113,13 +116,16 @@ impl Bundle {
             return Err(BundleError::Form { because });
         }
         let key: NoteKey = self.key.parse().map_err(BundleError::KeyForm)?;
-        if let Some(trusted) = trusted.filter(|trusted| **trusted != key) {
-            return Err(BundleError::Key { found: key.to_string(), trusted: trusted.to_string() });
-        }
         let checkpoint = Checkpoint::open(&self.checkpoint, &key.name, &key).map_err(BundleError::Checkpoint)?;
         let mut entries = Vec::with_capacity(self.entries.len());
+        let mut chain = KeyChain::from_known(trusted.unwrap_or(&key).clone());
         for (at, bundled) in self.entries.iter().enumerate() {
-            entries.push(check_entry(at, bundled, &checkpoint)?);
+            let entry = check_entry(at, bundled, &checkpoint)?;
+            chain.follow(&entry).map_err(BundleError::Rotation)?;
+            entries.push(entry);
+        }
+        if let Some(trusted) = trusted.filter(|_| chain.keys().all(|trusted| *trusted != key)) {
+            return Err(BundleError::Key { found: key.to_string(), trusted: trusted.to_string() });
         }
         self.check_attachments(&entries)?;
         Ok(Checked { checkpoint, entries, attachments: self.attachments.len() })

@@ -10,6 +10,7 @@
 mod bundle;
 mod checkpoint;
 mod event;
+mod keys;
 mod leaf;
 mod prove;
 mod tree;
@@ -18,6 +19,7 @@ mod verify;
 pub use bundle::{Bundle, BundleError, BundledEntry, Checked, Proof};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use event::AuditEvent;
+pub use keys::{KEY_ROTATED, KeyChain};
 pub use leaf::{Chain, ENTRY_BYTES_MAX, Place, ZERO_LEAF, draft_size};
 pub use prove::{Range, TileAt, consistency_ranges, inclusion_ranges, range_hash, tile_bytes, tiles_of};
 pub use tree::{Frontier, root_from_consistency, root_from_inclusion, verify_consistency, verify_inclusion};

@@ -1,6 +1,7 @@
 //! The only writer of the journal. Callers hand in batches; one task groups, seals and appends them.
 
 use crate::causes::error_chain;
+use crate::rotate::Signers;
 use crate::view::{self, Docs};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -169,8 +170,7 @@ impl Commit {
 /// What the writer needs.
 pub(crate) struct Parts {
     pub(crate) ledger: Arc<dyn Ledger>,
-    /// The journal's key, and the one that takes over while a key is rotated.
-    pub(crate) signers: Vec<Arc<dyn Signer>>,
+    pub(crate) signers: Signers,
     pub(crate) witness: Arc<dyn Witness>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -335,7 +335,8 @@ impl Writer {
         expected.size = before;
         self.parts.chain.close_group();
         let head = self.parts.chain.head().clone();
-        let signers: Vec<&dyn Signer> = self.parts.signers.iter().map(|signer| &**signer).collect();
+        let signers = self.parts.signers.all();
+        let signers: Vec<&dyn Signer> = signers.iter().map(|signer| &**signer).collect();
         let origin = signers.first().map_or_else(String::new, |signer| signer.name().to_owned());
         let checkpoint = Checkpoint { origin, root: head.root, size: head.size }.sign(&signers)?;
         let group = Group {

@@ -1,7 +1,7 @@
 //! The journal as a static directory in the layout of C2SP tlog-tiles, and the check of one with nothing else at hand.
 
 use std::collections::BTreeSet;
-use writ_audit::{Checkpoint, CheckpointError, Fault, Verifier, attachments_of};
+use writ_audit::{Checkpoint, CheckpointError, Fault, KeyChain, Verifier, attachments_of};
 use writ_core::{Digest, Entry};
 use writ_seal::{NoteError, NoteKey, sha256};
 
@@ -55,12 +55,12 @@ pub enum ExportError {
     /// The key cannot be read.
     #[error("the journal's key cannot be read")]
     Key(#[from] NoteError),
-    /// It was signed by another key than the trusted one.
-    #[error("the export's key is `{found}`, the trusted key is `{trusted}`")]
+    /// The key that must have signed is none of the journal's.
+    #[error("the journal's key is `{found}`; `{trusted}` is not, and never was")]
     OtherKey {
-        /// The key in the export.
+        /// The key that the journal came to.
         found: String,
-        /// The trusted key.
+        /// The key that was trusted, or that the export names.
         trusted: String,
     },
     /// The checkpoint does not hold.
@@ -83,7 +83,9 @@ fn index_path(index: u64) -> String {
     parts.join("/")
 }
 
-fn path(prefix: &str, index: u64, width: u64) -> String {
+/// The path of a tile of hashes (`prefix` is its level) or of a bundle of entries (`entries`), full or `width` wide.
+#[must_use]
+pub fn tile_path(prefix: &str, index: u64, width: u64) -> String {
     let partial = if width == TILE { String::new() } else { format!(".p/{width}") };
     format!("tile/{prefix}/{}{partial}", index_path(index))
 }
@@ -98,15 +100,21 @@ pub fn export_paths(size: u64) -> Vec<String> {
     };
     let (mut level, mut count) = (0, size);
     while count > 0 {
-        paths.extend(widths(count).map(|(index, width)| path(&level.to_string(), index, width)));
+        paths.extend(widths(count).map(|(index, width)| tile_path(&level.to_string(), index, width)));
         count /= TILE;
         level += 1;
     }
-    paths.extend(widths(size).map(|(index, width)| path("entries", index, width)));
+    paths.extend(widths(size).map(|(index, width)| tile_path("entries", index, width)));
     paths
 }
 
 impl Exported {
+    /// The bytes of one entry of a bundle.
+    #[must_use]
+    pub fn entry_in(bundle: &[u8], at: usize) -> Option<Vec<u8>> {
+        split(bundle)?.get(at).map(|bytes| bytes.to_vec())
+    }
+
     /// The attachments that a bundle of entries names.
     #[must_use]
     pub fn attachments_in(bundle: &[u8]) -> Vec<Digest> {
@@ -128,8 +136,8 @@ fn split(mut bundle: &[u8]) -> Option<Vec<&[u8]>> {
     Some(entries)
 }
 
-/// Checks an exported directory; `read` gives a file's bytes. With `trusted`, it must be signed by that key; without, by the
-/// key it names itself.
+/// Checks an exported directory; `read` gives a file's bytes. Its own keys are followed from the genesis on. With `trusted`,
+/// that must be one of them; without, what the export says about itself is believed.
 ///
 /// # Errors
 /// The first thing that does not hold.
@@ -140,11 +148,10 @@ pub fn check_export(
     let need = |path: &str| read(path).ok_or_else(|| ExportError::Missing { path: path.to_owned() });
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let key: NoteKey = text(need("key")?).trim().parse()?;
-    if let Some(trusted) = trusted.filter(|trusted| **trusted != key) {
-        return Err(ExportError::OtherKey { found: key.to_string(), trusted: trusted.to_string() });
-    }
-    let checkpoint = Checkpoint::open(&text(need("checkpoint")?), &key.name, &key)?;
+    let note = text(need("checkpoint")?);
+    let checkpoint = Checkpoint::open(&note, &key.name, &key)?;
     let (mut verifier, mut full, mut seen) = (Verifier::new(), Vec::new(), BTreeSet::new());
+    let mut keys = KeyChain::default();
     for path in export_paths(checkpoint.size).iter().filter(|path| path.starts_with("tile/entries/")) {
         let expected = (checkpoint.size - verifier.size()).min(TILE);
         let bundle = need(path)?;
@@ -152,12 +159,22 @@ pub fn check_export(
         let entries = split(&bundle).filter(|entries| entries.len() as u64 == expected).ok_or_else(wrong)?;
         for bytes in entries {
             verifier.feed(bytes, None, &mut full)?;
-            check_attachments(bytes, &mut seen, read)?;
+            let Ok(entry) = serde_json::from_slice::<Entry>(bytes) else { continue };
+            keys.feed(&entry)?;
+            check_attachments(&entry, &mut seen, read)?;
         }
     }
     verifier.expect_root(checkpoint.size, &checkpoint.root)?;
+    let known = |wanted: &NoteKey| keys.keys().any(|key| key == wanted);
+    if let Some(wanted) = [Some(&key), trusted].into_iter().flatten().find(|wanted| !known(wanted)) {
+        let found = keys.newest().map(ToString::to_string).unwrap_or_default();
+        return Err(ExportError::OtherKey { found, trusted: wanted.to_string() });
+    }
+    if let Some(newest) = keys.newest() {
+        Checkpoint::open(&note, &newest.name, newest)?;
+    }
     for tile in full {
-        let path = path(&tile.level.to_string(), tile.index, TILE);
+        let path = tile_path(&tile.level.to_string(), tile.index, TILE);
         if need(&path)? != tile.bytes {
             return Err(ExportError::Tile { path });
         }
@@ -166,12 +183,11 @@ pub fn check_export(
 }
 
 fn check_attachments(
-    bytes: &[u8],
+    entry: &Entry,
     seen: &mut BTreeSet<Digest>,
     read: &dyn Fn(&str) -> Option<Vec<u8>>,
 ) -> Result<(), ExportError> {
-    let Ok(entry) = serde_json::from_slice::<Entry>(bytes) else { return Ok(()) };
-    for digest in attachments_of(&entry) {
+    for digest in attachments_of(entry) {
         if !seen.insert(digest) {
             continue;
         }

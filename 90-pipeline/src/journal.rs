@@ -1,16 +1,17 @@
 //! Opening the journal: genesis, the start-up gate, and reading.
 
 use crate::commit::{self, Batch, Cause, Commit, CommitError, Parts};
+use crate::rotate::{Signers, key_chain};
 use crate::view::{self, Docs};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use writ_audit::{
-    AuditEvent, Chain, Checkpoint, CheckpointError, Frontier, Range, TileAt, ZERO_LEAF, consistency_ranges,
+    AuditEvent, Chain, Checkpoint, CheckpointError, Frontier, KeyChain, Range, TileAt, ZERO_LEAF, consistency_ranges,
     inclusion_ranges, range_hash, tile_bytes, tiles_of, verify_consistency,
 };
 use writ_core::{
-    Actor, Clock, Digest, Entropy, Entry, Event, Head, Ledger, LedgerError, Signer, SignerError, Stored, Timestamp,
-    TraceId, Witness, WitnessError,
+    Actor, Clock, Digest, Entropy, Entry, Event, Head, Ledger, LedgerError, Signer, Stored, Timestamp, TraceId,
+    Witness, WitnessError,
 };
 use writ_seal::{EMPTY_ROOT, NoteKey};
 
@@ -24,8 +25,6 @@ pub struct Foundations {
     pub ledger: Arc<dyn Ledger>,
     /// The key that signs checkpoints; its name is the journal's origin.
     pub signer: Arc<dyn Signer>,
-    /// While a key is being rotated: the key that takes over, which signs every checkpoint too.
-    pub next_signer: Option<Arc<dyn Signer>>,
     /// The public key that permits are signed with.
     pub gate_key: [u8; 32],
     /// What remembers checkpoints apart from the database.
@@ -89,9 +88,6 @@ pub enum OpenError {
     /// The first entry could not be written.
     #[error("the journal cannot begin")]
     Begin(#[from] CommitError),
-    /// The key does not sign.
-    #[error("the journal's key does not sign")]
-    Signer(#[from] SignerError),
 }
 
 /// The open journal: the one way to record, and the ways to read.
@@ -99,6 +95,7 @@ pub enum OpenError {
 pub struct Journal {
     commit: Commit,
     base: Foundations,
+    signers: Signers,
 }
 
 impl std::ops::Deref for Journal {
@@ -119,20 +116,20 @@ impl Journal {
         let head = base.ledger.take_over(empty).await?;
         let frontier = restore(&*base.ledger, head.size).await?;
         let chain = Chain::resume(head.clone(), frontier).ok_or(OpenError::Torn { size: head.size })?;
-        check_witness(&base, &head).await?;
-        if head.size > 0 {
-            check_key(&base).await?;
-        }
+        let keys = key_chain(&*base.ledger).await?;
+        check_witness(&base, &head, &keys).await?;
+        check_key(&base, &keys)?;
+        let signers = Signers::of(base.signer.clone());
         let parts = Parts {
             ledger: base.ledger.clone(),
-            signers: std::iter::once(base.signer.clone()).chain(base.next_signer.clone()).collect(),
+            signers: signers.clone(),
             witness: base.witness.clone(),
             clock: base.clock.clone(),
             entropy: base.entropy.clone(),
             chain,
         };
         let (commit, _writer) = commit::start(parts);
-        let journal = Self { commit, base };
+        let journal = Self { commit, base, signers };
         if head.size == 0 {
             journal.begin().await?;
         }
@@ -149,26 +146,6 @@ impl Journal {
         };
         let draft = genesis.draft(&Actor::system("journal"));
         self.commit(&self.new_cause(), Batch::of(vec![draft])).await?;
-        Ok(())
-    }
-
-    /// Records that the next key takes over, signed by both; from the next start it signs alone.
-    ///
-    /// # Errors
-    /// When there is no next key, a key does not sign, or the journal is closed.
-    pub async fn rotate_key(&self, by: &Actor) -> Result<(), OpenError> {
-        let Some(next) = &self.base.next_signer else {
-            return Err(OpenError::Genesis { because: "no next key was given".into() });
-        };
-        let new = NoteKey::of(&**next).to_string();
-        let said = AuditEvent::rotation_bytes(self.base.signer.name(), &new);
-        let rotated = AuditEvent::KeyRotated {
-            old: self.key().to_string(),
-            signed_by_old: hex_of(&self.base.signer.sign(&said)?),
-            signed_by_new: hex_of(&next.sign(&said)?),
-            new,
-        };
-        self.commit(&self.new_cause(), Batch::of(vec![rotated.draft(by)])).await?;
         Ok(())
     }
 
@@ -206,10 +183,14 @@ impl Journal {
         &*self.base.ledger
     }
 
-    /// The verifier key of the journal.
+    /// The verifier key of the journal: the one that its newest rotation names.
     #[must_use]
     pub fn key(&self) -> NoteKey {
-        NoteKey::of(&*self.base.signer)
+        self.signers.in_force().unwrap_or_else(|| NoteKey::of(&*self.base.signer))
+    }
+
+    pub(crate) fn signers(&self) -> &Signers {
+        &self.signers
     }
 
     /// All entries of a stream, in order.
@@ -361,10 +342,16 @@ pub(crate) async fn proof(ledger: &dyn Ledger, ranges: &[Range], size: u64) -> R
 }
 
 /// A journal that is behind or beside what its witness has seen must not sign.
-async fn check_witness(base: &Foundations, head: &Head) -> Result<(), OpenError> {
+async fn check_witness(base: &Foundations, head: &Head, keys: &KeyChain) -> Result<(), OpenError> {
     let Some(note) = base.witness.latest()? else { return Ok(()) };
     let key = NoteKey::of(&*base.signer);
-    let seen = Checkpoint::open(&note, base.signer.name(), &key).map_err(OpenError::Remembered)?;
+    let seen = Checkpoint::open(&note, base.signer.name(), &key).or_else(|unsigned| {
+        // The last checkpoint that the witness was told may be from before the key was rotated.
+        let (claimed, _) = Checkpoint::parse(&note)?;
+        let former = keys.at(claimed.size).ok_or(unsigned)?;
+        Checkpoint::open(&note, base.signer.name(), former)
+    });
+    let seen = seen.map_err(OpenError::Remembered)?;
     if seen.size > head.size {
         return Err(OpenError::RolledBack { witnessed: seen.size, found: head.size });
     }
@@ -375,28 +362,15 @@ async fn check_witness(base: &Foundations, head: &Head) -> Result<(), OpenError>
     Err(OpenError::Forked { size: seen.size })
 }
 
-fn hex_of(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The key at hand must be the one that the genesis names, or the last rotation.
-async fn check_key(base: &Foundations) -> Result<(), OpenError> {
-    let genesis = |because: &str| OpenError::Genesis { because: because.to_owned() };
-    let first = base.ledger.entries(0, 1).await?;
-    let first = decode(first.first().ok_or_else(|| genesis("there is none"))?)?;
-    if first.kind != "audit.genesis/1" {
-        return Err(genesis(&format!("its kind is `{}`", first.kind)));
+fn check_key(base: &Foundations, keys: &KeyChain) -> Result<(), OpenError> {
+    let found = NoteKey::of(&*base.signer);
+    match keys.newest() {
+        Some(expected) if *expected != found => {
+            Err(OpenError::Key { expected: expected.to_string(), found: found.to_string() })
+        }
+        Some(_) | None => Ok(()),
     }
-    let mut expected =
-        first.body.get("key").and_then(|key| key.as_str()).ok_or_else(|| genesis("it names no key"))?.to_owned();
-    let rotations =
-        writ_core::Filter { kind: Some("audit.key_rotated/1".into()), newest_first: true, ..Default::default() };
-    if let Some(rotation) = base.ledger.query(&rotations, 1).await?.first() {
-        let rotation = decode(rotation)?;
-        expected = rotation.body.get("new").and_then(|key| key.as_str()).unwrap_or_default().to_owned();
-    }
-    let found = NoteKey::of(&*base.signer).to_string();
-    if expected == found { Ok(()) } else { Err(OpenError::Key { expected, found }) }
 }
 
 /// A tile as it is at some width, kept or computed; none when the entries for it are not there.

@@ -3,9 +3,9 @@
 use crate::causes::error_chain;
 use crate::journal::decode;
 use std::collections::{BTreeSet, VecDeque};
-use writ_audit::{Audit, AuditEvent, Checkpoint, Expected, Fault, Verifier, attachments_of, erasables_of};
+use writ_audit::{Audit, Checkpoint, Expected, Fault, KeyChain, Verifier, attachments_of, erasables_of};
 use writ_core::{Columns, Digest, Entry, Ledger, LedgerError, Stored, StoredCheckpoint, Tile};
-use writ_seal::{NoteKey, salted, sha256, verify_signature};
+use writ_seal::{NoteKey, salted, sha256};
 
 /// Entries read at once.
 const PAGE: usize = 1_024;
@@ -68,8 +68,7 @@ struct Walk<'a> {
     trust: &'a Trust,
     verifier: Verifier,
     full: Vec<Tile>,
-    /// Keys in the order in which they took over.
-    keys: Vec<NoteKey>,
+    keys: KeyChain,
     hashed: BTreeSet<Digest>,
     due: VecDeque<StoredCheckpoint>,
     checkpoints: u64,
@@ -82,7 +81,7 @@ impl<'a> Walk<'a> {
             trust,
             verifier: Verifier::new(),
             full: Vec::new(),
-            keys: Vec::new(),
+            keys: KeyChain::default(),
             hashed: BTreeSet::new(),
             due: VecDeque::new(),
             checkpoints: 0,
@@ -97,38 +96,11 @@ impl<'a> Walk<'a> {
         }
         self.verifier.feed(&stored.bytes, Some(&stored.leaf), &mut self.full)?;
         let entry = decode(stored)?;
-        self.key(&entry)?;
+        self.keys.feed(&entry)?;
         for pin in self.trust.pins.iter().filter(|pin| pin.size == seq + 1) {
             self.verifier.expect_root(pin.size, &pin.root)?;
         }
         Ok(entry)
-    }
-
-    /// Follows the keys: the genesis names the first, each rotation is signed by both.
-    fn key(&mut self, entry: &Entry) -> Result<(), Fault> {
-        let text = |field: &str| entry.body.get(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-        let wrong =
-            |expected: String, found: String| Fault { seq: entry.seq, expected: Expected::Key { expected, found } };
-        if entry.seq == 0 {
-            let key: NoteKey = text("key").parse().map_err(|_| wrong("a verifier key".into(), text("key")))?;
-            self.keys.push(key);
-            return Ok(());
-        }
-        if entry.kind != "audit.key_rotated/1" {
-            return Ok(());
-        }
-        let Some(old) = self.keys.last() else { return Ok(()) };
-        let new: NoteKey = text("new").parse().map_err(|_| wrong("a verifier key".into(), text("new")))?;
-        let said = AuditEvent::rotation_bytes(&old.name, &new.to_string());
-        let signed = |key: &NoteKey, field: &str| {
-            Digest64::parse(&text(field))
-                .is_some_and(|signature| verify_signature(&key.public_key, &said, &signature.0))
-        };
-        if !signed(old, "signed_by_old") || !signed(&new, "signed_by_new") {
-            return Err(wrong(format!("one that `{old}` handed over to"), new.to_string()));
-        }
-        self.keys.push(new);
-        Ok(())
     }
 
     async fn attachments(&mut self, ledger: &dyn Ledger, entry: &Entry) -> Result<(), VerifyError> {
@@ -180,7 +152,7 @@ impl<'a> Walk<'a> {
             seq: kept.size.saturating_sub(1),
             expected: Expected::Checkpoint { size: kept.size, because },
         };
-        let key = self.keys.last().ok_or_else(|| fault("there is no genesis".into()))?;
+        let key = self.keys.newest().ok_or_else(|| fault("there is no genesis".into()))?;
         let checkpoint = Checkpoint::open(&kept.note, &key.name, key).map_err(|error| fault(error_chain(&error)))?;
         if checkpoint.size != kept.size {
             return Err(fault(format!("it speaks of {} entries", checkpoint.size)));
@@ -204,25 +176,12 @@ impl<'a> Walk<'a> {
             let expected = self.last_checkpoint.min(head_size);
             return Err(Fault { seq: expected, expected: Expected::Unsigned { expected, found } }.into());
         }
-        if let Some(trusted) = self.trust.key.as_ref().filter(|key| !self.keys.contains(key)) {
-            let found = self.keys.first().map(ToString::to_string).unwrap_or_default();
+        if let Some(trusted) = self.trust.key.as_ref().filter(|key| self.keys.keys().all(|known| known != *key)) {
+            let found = self.keys.keys().next().map(ToString::to_string).unwrap_or_default();
             return Err(Fault { seq: 0, expected: Expected::Key { expected: trusted.to_string(), found } }.into());
         }
         let root = self.verifier.root();
         Ok(Audit { size: found, root, attachments: self.hashed.len() as u64, checkpoints: self.checkpoints })
-    }
-}
-
-/// 64 bytes in hexadecimal.
-struct Digest64([u8; 64]);
-
-impl Digest64 {
-    fn parse(text: &str) -> Option<Self> {
-        let (left, right) = text.split_at_checked(64)?;
-        let mut bytes = [0; 64];
-        bytes[..32].copy_from_slice(&Digest::from_hex(left).ok()?.0);
-        bytes[32..].copy_from_slice(&Digest::from_hex(right).ok()?.0);
-        Some(Self(bytes))
     }
 }
 

@@ -6,7 +6,7 @@ mod resources;
 mod runs;
 
 use crate::error::Failure;
-use crate::wire::Processes;
+use crate::wire::{NextKey, Processes};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
@@ -24,12 +24,13 @@ const BODY_MAX: usize = 2 << 20;
 pub struct Shared {
     pub(crate) pipeline: Pipeline,
     pub(crate) processes: Processes,
+    pub(crate) next_key: NextKey,
 }
 
 impl Shared {
     /// Over an open installation.
-    pub(crate) fn new(pipeline: Pipeline, processes: Processes) -> Self {
-        Self { pipeline, processes }
+    pub(crate) fn new(pipeline: Pipeline, processes: Processes, next_key: NextKey) -> Self {
+        Self { pipeline, processes, next_key }
     }
 }
 
@@ -59,7 +60,9 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/audit/entries", get(audit::query))
         .route("/api/v1/audit/verify", get(audit::verify))
         .route("/api/v1/audit/evidence/{*id}", get(audit::evidence))
+        .route("/api/v1/audit/rotate-key", post(audit::rotate_key))
         .route("/log/checkpoint", get(audit::checkpoint))
+        .route("/log/key", get(audit::key))
         .route("/log/tile/{*path}", get(audit::tile))
         .route("/log/attachment/{digest}", get(audit::attachment))
         .route("/api/v1/{view}", get(resources::list))

@@ -79,7 +79,8 @@ impl DevServer {
         for person in people(&state, &SystemEntropy)? {
             enrol(installation.pipeline.journal(), &person.id, person.name, person.roles, &person.token).await?;
         }
-        let shared = Arc::new(Shared::new(installation.pipeline.clone(), installation.processes()));
+        let next_key = installation.next_key(&state);
+        let shared = Arc::new(Shared::new(installation.pipeline.clone(), installation.processes(), next_key));
         let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router(shared)).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "the server has stopped");

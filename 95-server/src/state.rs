@@ -1,7 +1,7 @@
 //! The state directory: where one installation keeps everything it has.
 //!
 //! ```text
-//! keys/log keys/gate keys/agents/…   seeds, 0600
+//! keys/log keys/gate keys/agents/…   seeds, 0600; keys/log.next while the journal's key is rotated
 //! tokens/operator tokens/reviewer    tokens that `dev` made, 0600
 //! journal.db  witness                the journal and what remembers it
 //! world/                             the local provider's processes
@@ -14,7 +14,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use writ_core::{Entropy, Signer as _};
-use writ_seal::Key;
+use writ_seal::{Key, NoteKey};
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +105,20 @@ impl StateDir {
         Ok(Key::from_seed(name, &seed))
     }
 
+    /// Puts the next key in the journal's key's place, once the journal says that it took over. A start that was cut short
+    /// between the two comes to the same end.
+    ///
+    /// # Errors
+    /// When a file cannot be used.
+    pub fn take_over(&self, in_force: &NoteKey, entropy: &dyn Entropy) -> Result<(), StateError> {
+        let (now, next) = (self.path("keys/log"), self.path("keys/log.next"));
+        if !next.exists() || NoteKey::of(&self.key("log.next", &in_force.name, entropy)?) != *in_force {
+            return Ok(());
+        }
+        let moved = fs::rename(&next, &now).and_then(|()| File::open(self.path("keys"))?.sync_all());
+        moved.map_err(|cause| failed(&now, cause))
+    }
+
     /// Writes a secret, 0600, whole or not at all, on the disk when it returns.
     ///
     /// # Errors
@@ -173,6 +187,19 @@ fn failed(path: &Path, cause: std::io::Error) -> StateError {
 mod tests {
     use super::*;
     use crate::system::SystemEntropy;
+
+    #[test]
+    fn the_next_key_takes_the_place_of_the_one_before_when_the_journal_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&dir.path().join("state")).unwrap();
+        let key = |file| NoteKey::of(&state.key(file, "x", &SystemEntropy).unwrap());
+        let (first, next) = (key("log"), key("log.next"));
+        state.take_over(&first, &SystemEntropy).unwrap();
+        assert_eq!((key("log"), state.path("keys/log.next").exists()), (first, true), "it was not recorded yet");
+        state.take_over(&next, &SystemEntropy).unwrap();
+        state.take_over(&next, &SystemEntropy).unwrap();
+        assert_eq!((key("log"), state.path("keys/log.next").exists()), (next, false));
+    }
 
     #[test]
     fn a_key_is_made_once_and_refused_when_others_can_read_it() {

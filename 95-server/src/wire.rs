@@ -13,7 +13,7 @@ use writ_core::{
     Clock, ComponentId, Effect, EffectClass, EffectKey, Entropy, LedgerError, Observation, Probe, Provider,
     ProviderError, Receipt, Sensor, SensorError, Signer, World,
 };
-use writ_pipeline::{Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Setup};
+use writ_pipeline::{Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Setup, key_chain};
 use writ_providers::notify::ConsoleNotifier;
 use writ_providers::{Faces, LocalConfig, LocalProvider, OpenError as ProviderOpenError, Running, SensorConfig};
 use writ_seal::Key;
@@ -26,6 +26,9 @@ pub mod faces {
 
 /// Tells the processes that the provider has, as documents.
 pub(crate) type Processes = Arc<dyn Fn() -> Vec<Value> + Send + Sync>;
+
+/// Makes the key that takes the journal over, or finds the one that was made and did not take over yet.
+pub(crate) type NextKey = Arc<dyn Fn() -> Result<Arc<dyn Signer>, StateError> + Send + Sync>;
 
 /// Why an installation does not open.
 #[derive(Debug, thiserror::Error)]
@@ -65,14 +68,20 @@ impl Installation {
     /// When one of them does not open; nothing has been changed in the world then.
     pub async fn open(state: &StateDir, files: &Files) -> Result<Self, WireError> {
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let origin = StateDir::origin(&state.key("log", "", &*entropy)?);
-        let log: Arc<dyn Signer> = Arc::new(state.key("log", &origin, &*entropy)?);
         let gate: Arc<dyn Signer> = Arc::new(state.key("gate", "gate", &*entropy)?);
         let ledger = Arc::new(SqliteLedger::open(&state.path("journal.db")).await?);
+        let keys = key_chain(&*ledger).await?;
+        let origin = match keys.newest() {
+            Some(in_force) => {
+                state.take_over(in_force, &*entropy)?;
+                in_force.name.clone()
+            }
+            None => StateDir::origin(&state.key("log", "", &*entropy)?),
+        };
+        let log: Arc<dyn Signer> = Arc::new(state.key("log", &origin, &*entropy)?);
         let foundations = Foundations {
             ledger: ledger.clone(),
             signer: log,
-            next_signer: None,
             gate_key: gate.public_key(),
             witness: Arc::new(WitnessFile::at(&state.path("witness"))),
             clock: clock.clone(),
@@ -102,6 +111,12 @@ impl Installation {
         let setup = setup(files, &key, &journal)?;
         let pipeline = Pipeline::open(journal, setup, ports).await?;
         Ok(Self { pipeline, provider, ledger })
+    }
+
+    /// What makes the key that takes the journal over when its key is rotated. It is on the disk when it is answered.
+    pub(crate) fn next_key(&self, state: &StateDir) -> NextKey {
+        let (state, origin) = (state.clone(), self.pipeline.journal().base().signer.name().to_owned());
+        Arc::new(move || Ok(Arc::new(state.key("log.next", &origin, &SystemEntropy)?) as Arc<dyn Signer>))
     }
 
     /// What tells the processes that writ started.
@@ -148,7 +163,6 @@ async fn over(
     let foundations = Foundations {
         ledger,
         signer: Arc::new(fresh_key("writ.offline/log", &*entropy)),
-        next_signer: None,
         gate_key: gate.public_key(),
         witness: Arc::new(Unwitnessed),
         clock,

@@ -12,7 +12,6 @@ pub fn foundations(ledger: Arc<dyn Ledger>, seed: u64) -> Foundations {
     Foundations {
         ledger,
         signer: Arc::new(Key::from_seed("writ.test/log", &[7; 32])),
-        next_signer: None,
         gate_key: Key::from_seed("gate", &[8; 32]).public_key(),
         witness: Arc::new(MemoryWitness::default()),
         clock: Arc::new(SimClock::new()),

@@ -283,7 +283,6 @@ impl Parts<'_> {
         let foundations = Foundations {
             ledger: Arc::new(Held { life: life.clone(), port: ledger }),
             signer: Arc::new(Key::from_seed("writ.test/log", &[7; 32])),
-            next_signer: None,
             gate_key: gate.public_key(),
             witness: self.witness.clone(),
             clock: Arc::new(Held { life: life.clone(), port: self.clock.clone() }),

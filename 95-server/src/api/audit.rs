@@ -11,7 +11,10 @@ use serde::Deserialize;
 use serde_json::json;
 use writ_audit::{Checkpoint, TileAt};
 use writ_core::{Filter, Outcome};
-use writ_pipeline::{Trust, VerifyError, decode, evidence as evidence_of, tile as tile_of, why as why_of};
+use writ_pipeline::{
+    Journal, RotateError, Trust, VerifyError, decode, error_chain, evidence as evidence_of, key_chain, tile as tile_of,
+    why as why_of,
+};
 
 /// Filters as a query string has them.
 #[derive(Debug, Default, Deserialize)]
@@ -63,25 +66,15 @@ pub(crate) async fn query(State(shared): App, caller: Caller, Asked(wanted): Ask
     Ok(Json(json!({"items": entries, "next": next})))
 }
 
-/// A checkpoint that a client has pinned.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Pin {
-    checkpoint: Option<String>,
-}
-
-pub(crate) async fn verify(State(shared): App, caller: Caller, Asked(pin): Asked<Pin>) -> Answer {
+pub(crate) async fn verify(State(shared): App, caller: Caller) -> Answer {
     caller.must("viewer")?;
     let journal = shared.pipeline.journal();
     let key = journal.key();
-    let mut pins = Vec::new();
     let witnessed = journal.base().witness.latest().map_err(|error| Failure::internal(&error))?;
-    for note in witnessed.iter().chain(&pin.checkpoint) {
-        let checkpoint = Checkpoint::open(note, &key.name, &key);
-        pins.push(checkpoint.map_err(|error| {
-            Failure::new(StatusCode::CONFLICT, "unverified", format!("a remembered checkpoint does not hold: {error}"))
-        })?);
-    }
+    let pins = match &witnessed {
+        Some(note) => vec![remembered(journal, note).await?],
+        None => Vec::new(),
+    };
     let trust = Trust { key: Some(key.clone()), pins };
     match writ_pipeline::verify(journal.ledger(), &trust).await {
         Ok(audit) => Ok(Json(json!({
@@ -94,6 +87,33 @@ pub(crate) async fn verify(State(shared): App, caller: Caller, Asked(pin): Asked
         }
         Err(VerifyError::Ledger(error)) => Err(error.into()),
     }
+}
+
+/// A checkpoint that the witness kept, under the key that was in force when it was made.
+async fn remembered(journal: &Journal, note: &str) -> Result<Checkpoint, Failure> {
+    let unverified = |error: &dyn std::error::Error| {
+        let detail = format!("the checkpoint that the witness remembers does not hold: {}", error_chain(error));
+        Failure::new(StatusCode::CONFLICT, "unverified", detail)
+    };
+    let keys = key_chain(journal.ledger()).await.map_err(|error| unverified(&error))?;
+    let (claimed, _) = Checkpoint::parse(note).map_err(|error| unverified(&error))?;
+    let key = keys.at(claimed.size).cloned().unwrap_or_else(|| journal.key());
+    Checkpoint::open(note, &key.name, &key).map_err(|error| unverified(&error))
+}
+
+pub(crate) async fn rotate_key(State(shared): App, caller: Caller) -> Answer {
+    caller.must("admin")?;
+    let journal = shared.pipeline.journal();
+    let old = journal.key();
+    let next = (shared.next_key)().map_err(|error| Failure::internal(&error))?;
+    let new = journal.rotate_key(next, &caller.actor()).await.map_err(|error| match error {
+        RotateError::Commit(error) => Failure::from(error),
+        RotateError::UnderWay | RotateError::Unfit { .. } => {
+            Failure::new(StatusCode::CONFLICT, "refused", error_chain(&error)).hint("restart writ, then rotate again")
+        }
+        RotateError::Signer(_) => Failure::internal(&error),
+    })?;
+    Ok(Json(json!({"old": old.to_string(), "new": new.to_string()})))
 }
 
 pub(crate) async fn why(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer {
@@ -111,6 +131,11 @@ pub(crate) async fn evidence(State(shared): App, caller: Caller, Path(id): Path<
 pub(crate) async fn checkpoint(State(shared): App) -> Result<String, Failure> {
     let kept = shared.pipeline.journal().ledger().checkpoint(None).await?;
     kept.map(|kept| kept.note).ok_or_else(|| Failure::not_found("checkpoint", "newest"))
+}
+
+/// The verifier key, for whoever has none yet.
+pub(crate) async fn key(State(shared): App) -> String {
+    format!("{}\n", shared.pipeline.journal().key())
 }
 
 /// `/log/tile/L/N[.p/W]` and `/log/tile/entries/N[.p/W]`, with N in groups of three digits (C2SP tlog-tiles).

@@ -2,8 +2,9 @@
 
 use crate::conformance::draft;
 use std::sync::Arc;
-use writ_core::Actor;
-use writ_pipeline::{Batch, CommitError, Foundations, Journal, Trust, verify};
+use writ_audit::Checkpoint;
+use writ_core::{Actor, Ledger as _, Witness as _};
+use writ_pipeline::{Batch, CommitError, Foundations, Journal, RotateError, Trust, verify};
 use writ_seal::{Key, NoteKey};
 use writ_sim::{foundations, open_journal};
 use writ_store::MemoryLedger;
@@ -50,14 +51,29 @@ async fn a_rotated_key_takes_over_and_the_old_one_is_refused() {
     let next: Arc<dyn writ_core::Signer> = Arc::new(Key::from_seed(base.signer.name(), &[9; 32]));
     let first = Journal::open(base.clone()).await.unwrap();
     first.commit(&first.new_cause(), Batch::of(vec![draft("run/a", 1)])).await.unwrap();
+    let by = Actor::system("operator");
+    first.rotate_key(next.clone(), &by).await.unwrap();
+    let third = Arc::new(Key::from_seed(base.signer.name(), &[10; 32]));
+    assert!(matches!(first.rotate_key(third, &by).await, Err(RotateError::UnderWay)));
+    first.commit(&first.new_cause(), Batch::of(vec![draft("run/a", 3)])).await.unwrap();
+    // While it goes over, both sign: who knows one of the keys alone believes every checkpoint.
+    for size in [3, 4] {
+        let note = ledger.checkpoint(Some(size)).await.unwrap().unwrap().note;
+        for key in [NoteKey::of(&*base.signer), NoteKey::of(&*next)] {
+            Checkpoint::open(&note, base.signer.name(), &key).unwrap();
+        }
+    }
     drop(first);
-    let rotating = Journal::open(Foundations { next_signer: Some(next.clone()), ..base.clone() }).await.unwrap();
-    rotating.rotate_key(&Actor::system("operator")).await.unwrap();
-    drop(rotating);
     let error = Journal::open(base.clone()).await.err().unwrap().to_string();
     assert!(error.starts_with("the journal was begun with the key"), "{error}");
     let rotated = Journal::open(Foundations { signer: next.clone(), ..base.clone() }).await.unwrap();
     rotated.commit(&rotated.new_cause(), Batch::of(vec![draft("run/a", 2)])).await.unwrap();
+    // A witness that was told nothing since before the rotation, and one that was told everything.
+    for size in [2, 5] {
+        let witness = Arc::new(writ_sim::MemoryWitness::default());
+        witness.remember(&ledger.checkpoint(Some(size)).await.unwrap().unwrap().note).unwrap();
+        Journal::open(Foundations { signer: next.clone(), witness, ..base.clone() }).await.unwrap();
+    }
     for key in [NoteKey::of(&*base.signer), NoteKey::of(&*next)] {
         verify(&*ledger, &Trust { key: Some(key), pins: vec![] }).await.unwrap();
     }

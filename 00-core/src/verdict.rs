@@ -2,6 +2,7 @@
 
 use crate::{Place, RuleId, Severity};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The moment at which policy is asked. Each stage has a facts schema of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -119,5 +120,20 @@ impl Verdict {
     #[must_use]
     pub fn allows(&self) -> bool {
         self.decision == Decision::Allow
+    }
+
+    /// Everybody who must agree when people are asked: for each role the most that any rule asks for. The decision names
+    /// one of them only.
+    #[must_use]
+    pub fn quorums(&self) -> BTreeMap<String, u32> {
+        let findings = self.findings.iter().filter(|finding| finding.waived_by.is_none()).map(|finding| &finding.asks);
+        let mut quorums = BTreeMap::new();
+        for asks in findings.chain([&self.decision]) {
+            if let Decision::RequireApproval { count, role } = asks {
+                let most = quorums.entry(role.clone()).or_default();
+                *most = (*count).max(*most);
+            }
+        }
+        quorums
     }
 }

@@ -31,6 +31,9 @@ pub struct Ballot {
     pub by: PrincipalId,
     /// Commitment to their words, which stand beside the journal and can be erased.
     pub reason: Option<Digest>,
+    /// The roles they hold of those that are asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// Digest of what they were shown.
     pub shown: Digest,
 }
@@ -81,8 +84,8 @@ pub enum ApprovalChange {
     Expired,
     /// What it was for has changed.
     Void {
-        /// Digest of what would be done now.
-        now_shown: Digest,
+        /// Digest of what would be done now; none when nothing would be.
+        now_shown: Option<Digest>,
     },
     /// It was used.
     Used,
@@ -171,7 +174,7 @@ pub enum NotUsable {
 /// An approval: the fold of its changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
-    ballots: BTreeMap<PrincipalId, bool>,
+    ballots: BTreeMap<PrincipalId, Ballot>,
     question: Question,
     state: ApprovalState,
 }
@@ -198,7 +201,7 @@ impl Approval {
         self.state = match change {
             ApprovalChange::Asked(_) => return,
             ApprovalChange::Voted(ballot) => {
-                self.ballots.insert(ballot.by.clone(), ballot.agrees);
+                self.ballots.insert(ballot.by.clone(), ballot.clone());
                 return;
             }
             ApprovalChange::Granted => ApprovalState::Granted,
@@ -224,7 +227,22 @@ impl Approval {
     /// How many people agreed so far.
     #[must_use]
     pub fn agreed(&self) -> usize {
-        self.ballots.values().filter(|agrees| **agrees).count()
+        self.ballots.values().filter(|ballot| ballot.agrees).count()
+    }
+
+    /// Whether enough people of each role agree, this one among them.
+    fn is_enough(&self, with: &Ballot) -> bool {
+        let terms = &self.question.terms;
+        // A ballot that names no role was cast for the one that was asked for.
+        let holds = |ballot: &Ballot, role: &str| match ballot.roles.as_slice() {
+            [] => role == terms.role,
+            roles => roles.iter().any(|held| held == role),
+        };
+        let agreeing = |role: &str| {
+            let ballots = self.ballots.values().chain([with]);
+            ballots.filter(|ballot| ballot.agrees && holds(ballot, role)).count()
+        };
+        terms.quorums().all(|(role, count)| agreeing(role) >= count.max(1) as usize)
     }
 
     /// Counts one person's answer. `roles` are those the person holds now.
@@ -248,14 +266,18 @@ impl Approval {
         if self.ballots.contains_key(&by) {
             return Err(BallotRefused::Twice { by });
         }
-        if !roles.contains(&terms.role.as_str()) {
-            return Err(BallotRefused::Role { by, role: terms.role.clone() });
+        let held: Vec<String> =
+            terms.quorums().filter(|(role, _)| roles.contains(role)).map(|(role, _)| role.to_owned()).collect();
+        if held.is_empty() {
+            let asked: Vec<&str> = terms.quorums().map(|(role, _)| role).collect();
+            return Err(BallotRefused::Role { by, role: asked.join("` or `") });
         }
         if ballot.shown != self.question.shown {
             return Err(BallotRefused::OtherShown { shown: ballot.shown, waiting: self.question.shown });
         }
+        let ballot = Ballot { roles: held, ..ballot.clone() };
+        let enough = self.is_enough(&ballot);
         let voted = ApprovalChange::Voted(ballot.clone());
-        let enough = self.agreed() + 1 >= terms.count.max(1) as usize;
         Ok(match (ballot.agrees, enough) {
             (false, _) => vec![voted, ApprovalChange::Refused],
             (true, true) => vec![voted, ApprovalChange::Granted],
@@ -268,7 +290,7 @@ impl Approval {
     pub fn lapse(&self, shown: Digest, now: Timestamp) -> Option<ApprovalChange> {
         let pending = matches!(self.state, ApprovalState::Open | ApprovalState::Granted);
         if pending && shown != self.question.shown {
-            return Some(ApprovalChange::Void { now_shown: shown });
+            return Some(ApprovalChange::Void { now_shown: Some(shown) });
         }
         (self.state == ApprovalState::Open && now >= self.question.terms.expires_at).then_some(ApprovalChange::Expired)
     }
@@ -310,6 +332,7 @@ mod tests {
 
     fn asked(count: u32) -> Approval {
         let terms = ApprovalTerms {
+            also: BTreeMap::new(),
             approval: ApprovalId::mint(1, [1; 10]),
             count,
             decision: shown(9),
@@ -322,7 +345,7 @@ mod tests {
     }
 
     fn ballot(by: &str, agrees: bool) -> Ballot {
-        Ballot { agrees, by: person(by), reason: None, shown: shown(1) }
+        Ballot { agrees, by: person(by), reason: None, roles: vec!["release-manager".into()], shown: shown(1) }
     }
 
     const ROLES: &[&str] = &["release-manager"];
@@ -351,6 +374,21 @@ mod tests {
         assert!(matches!(approval.vote(&ballot("bob", true), ROLES, at(100)), Err(BallotRefused::Expired { .. })));
         let other = Ballot { shown: shown(2), ..ballot("bob", true) };
         assert!(matches!(approval.vote(&other, ROLES, at(1)), Err(BallotRefused::OtherShown { .. })));
+    }
+
+    #[test]
+    fn every_role_that_is_asked_for_must_agree() {
+        let mut approval = asked(1);
+        approval.question.terms.also = BTreeMap::from([("security".into(), 1)]);
+        let first = approval.vote(&ballot("bob", true), ROLES, at(1)).unwrap();
+        assert_eq!(first.len(), 1, "the release manager alone is not enough");
+        first.iter().for_each(|change| approval.apply(change));
+        let second = approval.vote(&ballot("cid", true), &["security"], at(2)).unwrap();
+        assert_eq!(second.last(), Some(&ApprovalChange::Granted));
+        let both = asked(1).vote(&ballot("dan", true), &["release-manager", "security"], at(1)).unwrap();
+        assert_eq!(both.last(), Some(&ApprovalChange::Granted));
+        let neither = approval.vote(&ballot("eva", true), &["viewer"], at(3)).unwrap_err();
+        assert_eq!(neither.to_string(), "`eva` does not hold the role `release-manager` or `security`");
     }
 
     #[test]

@@ -66,7 +66,8 @@ pub struct GlassReviewed {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Void {
-    now_shown: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    now_shown: Option<Digest>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use crate::attached::Attached;
 use crate::cell::{Hold, Leg, Next};
 use crate::options::Options;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use writ_core::{
     Actor, AgentId, ApprovalId, Digest, EffectKey, Finding, IntentId, PermitId, Plan, Receipt, RunId, StepKey,
     TicketId, Timestamp,
@@ -27,6 +28,9 @@ pub struct StepRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalTerms {
+    /// People of other roles who must agree as well: how many of each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub also: BTreeMap<String, u32>,
     /// The approval's id.
     pub approval: ApprovalId,
     /// How many distinct people must agree.
@@ -37,6 +41,33 @@ pub struct ApprovalTerms {
     pub expires_at: Timestamp,
     /// The role each of them must hold.
     pub role: String,
+}
+
+impl ApprovalTerms {
+    /// Terms under which so many people of each role must agree; none when nobody must.
+    #[must_use]
+    pub fn of(
+        mut quorums: BTreeMap<String, u32>,
+        approval: ApprovalId,
+        decision: Digest,
+        expires_at: Timestamp,
+    ) -> Option<Self> {
+        let (role, count) = quorums.pop_first()?;
+        Some(Self { also: quorums, approval, count, decision, expires_at, role })
+    }
+
+    /// How many people of each role must agree.
+    pub fn quorums(&self) -> impl Iterator<Item = (&str, u32)> {
+        let also = self.also.iter().map(|(role, count)| (role.as_str(), *count));
+        std::iter::once((self.role.as_str(), self.count)).chain(also)
+    }
+
+    /// Whether whoever agreed to these has agreed to what is asked for now.
+    #[must_use]
+    pub fn cover(&self, quorums: &BTreeMap<String, u32>) -> bool {
+        let held: BTreeMap<&str, u32> = self.quorums().collect();
+        quorums.iter().all(|(role, count)| held.get(role.as_str()).is_some_and(|held| held >= count))
+    }
 }
 
 /// What stands before the first step.

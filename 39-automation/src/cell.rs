@@ -5,7 +5,7 @@ use crate::event::What;
 use crate::ticket::Ticket;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use writ_core::{ApprovalId, Digest, Receipt, Timestamp};
+use writ_core::{Digest, Receipt, Timestamp};
 
 /// Whether a step is being done or taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -239,8 +239,8 @@ impl std::fmt::Display for Denial {
 /// A step with everything the run knows about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
-    /// The approval that its effect rests on: good for this one effect, void when the plan changes.
-    pub approval: Option<ApprovalId>,
+    /// What people agreed to for its effect: good for this one effect, void when the plan changes.
+    pub approval: Option<ApprovalTerms>,
     /// Attempts of this leg so far, counted anew when an operator retries.
     pub attempts: u32,
     /// The step below it on the pile of those that succeeded.

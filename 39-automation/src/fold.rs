@@ -162,8 +162,11 @@ fn note(cell: &mut Cell, event: &RunEvent) {
         cell.ticket = Some(Ticket::of(body, event.at));
         cell.started_at = cell.started_at.or(Some(event.at));
         cell.ready_at = None;
-    } else if let What::StepApproved(body) = &event.what {
-        cell.approval = Some(body.approval.clone());
+    } else if let What::StepApproved(_) = &event.what {
+        // The state is still the one before: what it waited for is what people agreed to.
+        if let StepState::AwaitingApproval { terms, .. } = &cell.state {
+            cell.approval = Some(terms.clone());
+        }
     } else if let What::StepSucceeded(body) | What::StepUndone(body) = &event.what {
         cell.receipt = Some(Arc::new(body.receipt.clone()));
         cell.finished_at = Some(event.at);

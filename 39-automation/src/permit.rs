@@ -34,7 +34,7 @@ pub(crate) fn granted(to: &mut Sketch<'_>, grant: Grant) -> Result<(), Refused> 
     let leg = cell.leg;
     let started = StepStarted {
         agent: grant.agent,
-        approval: cell.approval.clone(),
+        approval: cell.approval.as_ref().map(|terms| terms.approval.clone()),
         attempt: cell.attempts + 1,
         due_at: to.now.plus(Duration::from_millis(to.graph().step(at).timeout_ms)),
         effect_key: effect_key(&head.id, &grant.step, cell.revision, leg),

@@ -291,8 +291,8 @@ pub struct Order {
 /// A step that may start if the gate permits it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
-    /// The approval it rests on, when it has one.
-    pub approval: Option<ApprovalId>,
+    /// What people agreed to for it, when they did.
+    pub approval: Option<ApprovalTerms>,
     /// The attempt, from 1.
     pub attempt: u32,
     /// The idempotency key.

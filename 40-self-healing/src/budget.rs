@@ -72,9 +72,21 @@ impl Spent {
         self.0.push(Spend { at, action, instance: instance.unwrap_or_default().to_owned(), recovery });
     }
 
+    /// Takes back what was counted last for an action that was never tried.
+    pub(crate) fn give_back(&mut self, action: RemedyAction, instance: Option<&str>) {
+        let instance = instance.unwrap_or_default();
+        let last = self.0.iter().rposition(|one| one.action == action && one.instance == instance);
+        last.map(|place| self.0.remove(place));
+    }
+
     /// Recoveries spent within a span.
     pub(crate) fn recoveries(&self, span: Duration, now: Timestamp) -> u64 {
         self.0.iter().filter(|one| one.recovery && now.since(one.at) <= span).count() as u64
+    }
+
+    /// When recoveries were spent.
+    pub(crate) fn times(&self) -> impl Iterator<Item = Timestamp> {
+        self.0.iter().filter(|one| one.recovery).map(|one| one.at)
     }
 
     fn last(&self, action: RemedyAction, instance: Option<&str>) -> Option<Timestamp> {

@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::correlate::{Fingerprint, home, related};
 use crate::detect::{Symptom, Watch};
 use crate::event::{
-    Acknowledged, Closed, Denied, Ended, Escalated, EscalationReason, HealEvent, Held, HoldReason, Joined, ModeSet,
-    Opened, Resolved, Started, Verified, Waiting,
+    Acknowledged, Closed, Denied, DeniedBy, Ended, Escalated, EscalationReason, HealEvent, Held, HoldReason, Joined,
+    ModeSet, Opened, Released, Resolved, Started, Verified, Waiting,
 };
 use crate::incident::{Heal, Incident, IncidentState, Resolution, Try};
 use crate::remedy::RemedyKey;
@@ -88,11 +88,28 @@ impl Work<'_> {
                 let incident = self.asked(&remedy)?.remedy.incident.clone();
                 self.emit(HealEvent::Started(Started { at, component, incident, remedy, run }))
             }
-            Signal::RemedyDenied { remedy, because } => {
+            Signal::RemedyDenied { remedy, because, by } => {
                 let tried = self.asked(&remedy)?.clone();
                 let incident = tried.remedy.incident.clone();
-                self.emit(HealEvent::Denied(Denied { at, because, component, incident, remedy }))?;
-                self.after_undo(&tried)
+                self.emit(HealEvent::Denied(Denied { at, because, by, component, incident, remedy }))?;
+                self.after_denial(&tried, by)
+            }
+            Signal::RemedyHeld { remedy, because } => {
+                let incident = self.asked(&remedy)?.remedy.incident.clone();
+                match incident.and_then(|id| self.heal.incident(&id)).cloned() {
+                    Some(incident) => self.hold(&incident, because, None),
+                    None => Ok(()),
+                }
+            }
+            Signal::RemedyReleased { remedy } => {
+                let tried = self.asked(&remedy)?.clone();
+                if tried.remedy.undo {
+                    // What made it worse is still to be taken back, whatever the component does now.
+                    self.decision.asks.push(Ask::ProposeRemedy { remedy: tried.remedy, mode: tried.mode });
+                    return Ok(());
+                }
+                let incident = tried.remedy.incident;
+                self.emit(HealEvent::Released(Released { at, component, incident, remedy }))
             }
             Signal::RemedyNeedsApproval { remedy, approval } => {
                 let tried = self.asked(&remedy)?.clone();
@@ -256,6 +273,19 @@ impl Work<'_> {
         incident.signs.iter().all(|sign| gone(sign) || away(sign)).then_some(Resolution::Cleared)
     }
 
+    /// People who said no, or nothing, are not asked the same again.
+    fn after_denial(&mut self, tried: &Try, by: DeniedBy) -> Step {
+        let because = match by {
+            DeniedBy::Gate => return self.after_undo(tried),
+            DeniedBy::Person => EscalationReason::Rejected,
+            DeniedBy::Nobody => EscalationReason::Unanswered,
+        };
+        match tried.remedy.incident.as_ref().and_then(|id| self.heal.incident(id)).cloned() {
+            Some(incident) => self.escalate(&incident, because),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn hold(&mut self, incident: &Incident, because: HoldReason, until: Option<Timestamp>) -> Step {
         if incident.held.contains(&because) {
             return Ok(());
@@ -275,6 +305,9 @@ impl Work<'_> {
             EscalationReason::Budget => "the budget for recoveries is used up".to_owned(),
             EscalationReason::Worse => "a remedy made it worse".to_owned(),
             EscalationReason::AtMost => "more instances are needed than there may be".to_owned(),
+            EscalationReason::Denied => format!("{} attempts, the last of them not allowed", incident.attempts),
+            EscalationReason::Rejected => "a person rejected the remedy".to_owned(),
+            EscalationReason::Unanswered => "nobody answered whether the remedy may be tried".to_owned(),
         };
         let component = self.config.component.clone();
         self.decision.asks.push(Ask::Notify {

@@ -98,6 +98,10 @@ pub enum HoldReason {
     Busy,
     /// There are as few instances as there may be.
     AtLeast,
+    /// Somebody has pulled a kill switch.
+    KillSwitch,
+    /// Every agent that could do it is away or busy.
+    NoAgent,
 }
 
 /// A remedy has to wait; said once for each reason.
@@ -132,6 +136,39 @@ pub struct Waiting {
     pub remedy: RemedyKey,
 }
 
+/// A remedy that the gate held back may be thought of anew: nothing was tried, and nothing is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    /// When.
+    pub at: Timestamp,
+    /// The component.
+    pub component: ComponentId,
+    /// The incident; none for the autoscaler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
+    /// The remedy.
+    pub remedy: RemedyKey,
+}
+
+/// Who did not let a remedy through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeniedBy {
+    /// Policy, or that no agent can do it.
+    #[default]
+    Gate,
+    /// A person said no.
+    Person,
+    /// People were asked, and too few answered in time.
+    Nobody,
+}
+
+impl DeniedBy {
+    fn is_gate(&self) -> bool {
+        *self == DeniedBy::Gate
+    }
+}
+
 /// A remedy was not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denied {
@@ -139,6 +176,9 @@ pub struct Denied {
     pub at: Timestamp,
     /// Why, in the gate's words.
     pub because: String,
+    /// Who said so.
+    #[serde(default, skip_serializing_if = "DeniedBy::is_gate")]
+    pub by: DeniedBy,
     /// The component.
     pub component: ComponentId,
     /// The incident; none for the autoscaler.
@@ -231,6 +271,12 @@ pub enum EscalationReason {
     Worse,
     /// More instances are needed than there may be.
     AtMost,
+    /// Every attempt was used, and the last one was not allowed.
+    Denied,
+    /// A person said no to a remedy.
+    Rejected,
+    /// Nobody answered whether a remedy may be tried.
+    Unanswered,
 }
 
 /// An incident was handed to a person; nothing more is tried on it. Said once.
@@ -302,6 +348,8 @@ pub enum HealEvent {
     Held(Held),
     /// See [`Waiting`].
     Waiting(Waiting),
+    /// See [`Released`].
+    Released(Released),
     /// See [`Denied`].
     Denied(Denied),
     /// See [`Started`].
@@ -358,6 +406,7 @@ pub fn decode(kind: &str, body: &Value) -> Result<HealEvent, DecodeError> {
         "incident.remedy_shadowed/1" | "component.remedy_shadowed/1" => HealEvent::Shadowed(read(kind, body)?),
         "incident.remedy_held/1" => HealEvent::Held(read(kind, body)?),
         "incident.remedy_waiting/1" | "component.remedy_waiting/1" => HealEvent::Waiting(read(kind, body)?),
+        "incident.remedy_released/1" | "component.remedy_released/1" => HealEvent::Released(read(kind, body)?),
         "incident.remedy_denied/1" | "component.remedy_denied/1" => HealEvent::Denied(read(kind, body)?),
         "incident.remedy_started/1" | "component.remedy_started/1" => HealEvent::Started(read(kind, body)?),
         "incident.remedy_ended/1" | "component.remedy_ended/1" => HealEvent::Ended(read(kind, body)?),
@@ -382,6 +431,7 @@ impl HealEvent {
             HealEvent::Shadowed(event) => event.at,
             HealEvent::Held(event) => event.at,
             HealEvent::Waiting(event) => event.at,
+            HealEvent::Released(event) => event.at,
             HealEvent::Denied(event) => event.at,
             HealEvent::Started(event) => event.at,
             HealEvent::Ended(event) => event.at,
@@ -404,6 +454,7 @@ impl HealEvent {
             HealEvent::Shadowed(event) => event.remedy.incident.as_ref(),
             HealEvent::Held(event) => Some(&event.incident),
             HealEvent::Waiting(event) => event.incident.as_ref(),
+            HealEvent::Released(event) => event.incident.as_ref(),
             HealEvent::Denied(event) => event.incident.as_ref(),
             HealEvent::Started(event) => event.incident.as_ref(),
             HealEvent::Ended(event) => event.incident.as_ref(),
@@ -424,6 +475,7 @@ impl HealEvent {
             HealEvent::Shadowed(event) => &event.remedy.component,
             HealEvent::Held(event) => &event.component,
             HealEvent::Waiting(event) => &event.component,
+            HealEvent::Released(event) => &event.component,
             HealEvent::Denied(event) => &event.component,
             HealEvent::Started(event) => &event.component,
             HealEvent::Ended(event) => &event.component,
@@ -463,6 +515,11 @@ impl HealEvent {
             HealEvent::Waiting(_) => {
                 (of(own, "incident.remedy_waiting/1", "component.remedy_waiting/1"), "await_approval", Outcome::Started)
             }
+            HealEvent::Released(_) => (
+                of(own, "incident.remedy_released/1", "component.remedy_released/1"),
+                "release_remedy",
+                Outcome::Skipped,
+            ),
             HealEvent::Denied(_) => {
                 (of(own, "incident.remedy_denied/1", "component.remedy_denied/1"), "deny_remedy", Outcome::Denied)
             }
@@ -503,6 +560,7 @@ impl HealEvent {
             HealEvent::Shadowed(event) => write(event),
             HealEvent::Held(event) => write(event),
             HealEvent::Waiting(event) => write(event),
+            HealEvent::Released(event) => write(event),
             HealEvent::Denied(event) => write(event),
             HealEvent::Started(event) => write(event),
             HealEvent::Ended(event) => write(event),

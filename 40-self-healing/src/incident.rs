@@ -4,7 +4,7 @@ use crate::budget::Spent;
 use crate::config::{Config, Mode};
 use crate::correlate::{Fingerprint, Subject};
 use crate::detect::Symptom;
-use crate::event::{HealEvent, HoldReason, Opened, Proposed};
+use crate::event::{DeniedBy, HealEvent, HoldReason, Opened, Proposed};
 use crate::remedy::{Remedy, RemedyAction, RemedyKey};
 use crate::verify::{Behaviour, delay};
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,8 @@ pub struct Incident {
     pub not_before: Timestamp,
     /// Why a remedy had to wait, as said since the last one.
     pub held: BTreeSet<HoldReason>,
+    /// Whether the last remedy was not allowed.
+    pub denied: bool,
 }
 
 impl Incident {
@@ -147,6 +149,7 @@ impl Incident {
             acknowledged_at: None,
             not_before: event.at,
             held: BTreeSet::new(),
+            denied: false,
         }
     }
 
@@ -210,6 +213,8 @@ pub struct Heal {
     pub(crate) rescalings: u64,
     /// The count that the autoscaler would have gone to, as said last.
     pub(crate) shadowed: Option<u64>,
+    /// When people last did not let the autoscaler through.
+    pub(crate) declined_at: Option<Timestamp>,
 }
 
 impl Heal {
@@ -225,6 +230,7 @@ impl Heal {
             rescaling: None,
             rescalings: 0,
             shadowed: None,
+            declined_at: None,
         }
     }
 
@@ -264,6 +270,11 @@ impl Heal {
         self.spent.recoveries(span, now)
     }
 
+    /// When attempts were spent on incidents, in the last hour.
+    pub fn recoveries(&self) -> impl Iterator<Item = Timestamp> {
+        self.spent.times()
+    }
+
     /// Remedies that hold a reservation: proposed, waiting or running.
     pub(crate) fn live(&self) -> impl Iterator<Item = &Try> {
         let rescaling = self.rescaling.as_ref().map(|rescaling| &rescaling.tried);
@@ -290,6 +301,7 @@ impl Heal {
     /// # Errors
     /// When it does not fit the state; nothing has changed then.
     pub fn apply(&mut self, event: &HealEvent) -> Result<(), Illegal> {
+        let held = self.held(event).cloned();
         if let HealEvent::Opened(opened) = event {
             if self.incidents.contains_key(&opened.incident) {
                 return Err(illegal(event, &opened.incident, "open"));
@@ -306,7 +318,16 @@ impl Heal {
         if let HealEvent::Proposed(proposed) = event {
             self.reserve(proposed);
         }
+        if let (HealEvent::Released(_), Some(tried)) = (event, held) {
+            self.spent.give_back(tried.remedy.action, single(&tried.remedy));
+        }
         Ok(())
+    }
+
+    /// The remedy that an event releases.
+    fn held(&self, event: &HealEvent) -> Option<&Try> {
+        let HealEvent::Released(event) = event else { return None };
+        self.live().find(|tried| tried.remedy.key == event.remedy)
     }
 
     /// What happens to the component as a whole: modes, and the autoscaler's remedies.
@@ -329,6 +350,10 @@ impl Heal {
                 one.run = Some(event.run.clone());
             }
             (Some(one), HealEvent::Denied(event)) if own(one, &event.remedy) && one.run.is_none() => {
+                self.declined_at = (event.by != DeniedBy::Gate).then_some(event.at).or(self.declined_at);
+                self.rescaling = None;
+            }
+            (Some(one), HealEvent::Released(event)) if own(one, &event.remedy) && one.run.is_none() => {
                 self.rescaling = None;
             }
             (Some(one), HealEvent::Ended(event)) if own(one, &event.remedy) && one.run.is_some() => {
@@ -345,17 +370,21 @@ impl Heal {
     /// Counts a proposal against every budget, whatever comes of it.
     fn reserve(&mut self, event: &Proposed) {
         let remedy = &event.remedy;
-        let single = match remedy.action {
-            RemedyAction::RestartInstance => remedy.targets.first().map(|target| target.instance.as_str()),
-            RemedyAction::RestartService | RemedyAction::ScaleOut | RemedyAction::ScaleIn => None,
-        };
-        self.spent.note(event.at, remedy.action, single, remedy.incident.is_some());
+        self.spent.note(event.at, remedy.action, single(remedy), remedy.incident.is_some());
         if !remedy.action.scales() {
             for target in &remedy.targets {
                 let highest = self.demanded.entry(target.instance.clone()).or_default();
                 *highest = target.generation.max(*highest);
             }
         }
+    }
+}
+
+/// The one instance that a remedy is about, if it is about one.
+fn single(remedy: &Remedy) -> Option<&str> {
+    match remedy.action {
+        RemedyAction::RestartInstance => remedy.targets.first().map(|target| target.instance.as_str()),
+        RemedyAction::RestartService | RemedyAction::ScaleOut | RemedyAction::ScaleIn => None,
     }
 }
 
@@ -384,13 +413,20 @@ impl Incident {
             (Open | Shadowed, HealEvent::Proposed(event)) => {
                 self.attempts += u32::from(!event.remedy.undo);
                 self.held.clear();
+                self.denied = false;
                 self.state = Asked { tried: Try::of(event) };
             }
             (Asked { tried }, HealEvent::Waiting(event)) if tried.remedy.key == event.remedy => {
                 self.state = Waiting { tried: tried.clone(), approval: event.approval.clone() };
             }
             (Asked { tried } | Waiting { tried, .. }, HealEvent::Denied(event)) if tried.remedy.key == event.remedy => {
+                self.denied = true;
                 self.back_off(event.at);
+            }
+            (Asked { tried }, HealEvent::Released(event)) if tried.remedy.key == event.remedy => {
+                self.attempts = self.attempts.saturating_sub(u32::from(!tried.remedy.undo));
+                self.not_before = event.at;
+                self.state = Open;
             }
             (Asked { tried } | Waiting { tried, .. }, HealEvent::Started(event))
                 if tried.remedy.key == event.remedy =>

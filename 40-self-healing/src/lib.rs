@@ -40,8 +40,9 @@ pub use config::{
 pub use correlate::{Fingerprint, Subject};
 pub use detect::{Alert, Phase, Symptom, Timing, Watch};
 pub use event::{
-    Acknowledged, Closed, DecodeError, Denied, Ended, Escalated, EscalationReason, HealEvent, Held, HoldReason, Joined,
-    ModeSet, Opened, Proposed, Resolved, Shadowed, Started, Verified, Waiting, decode, window_draft,
+    Acknowledged, Closed, DecodeError, Denied, DeniedBy, Ended, Escalated, EscalationReason, HealEvent, Held,
+    HoldReason, Joined, ModeSet, Opened, Proposed, Released, Resolved, Shadowed, Started, Verified, Waiting, decode,
+    window_draft,
 };
 pub use incident::{Heal, Illegal, Incident, IncidentState, Resolution, Try};
 pub use metric::{Amount, Limits, Metric, Reading};

@@ -33,6 +33,7 @@ pub fn post_mortem(incident: &IncidentId, events: &[(EventId, HealEvent)]) -> Op
         | HealEvent::Shadowed(_)
         | HealEvent::Held(_)
         | HealEvent::Waiting(_)
+        | HealEvent::Released(_)
         | HealEvent::Denied(_)
         | HealEvent::Started(_)
         | HealEvent::Ended(_)
@@ -64,6 +65,7 @@ fn tell(event: &HealEvent) -> String {
         HealEvent::Shadowed(event) => format!("would have done: {}", event.remedy.action),
         HealEvent::Held(event) => format!("waits: {:?}", event.because).to_lowercase(),
         HealEvent::Waiting(event) => format!("waits for approval `{}`", event.approval),
+        HealEvent::Released(_) => "is thought of anew: nothing stands before it any more".to_owned(),
         HealEvent::Denied(event) => format!("denied: {}", event.because),
         HealEvent::Started(event) => format!("runs as `{}`", event.run),
         HealEvent::Ended(event) if event.ok => "run ended".to_owned(),

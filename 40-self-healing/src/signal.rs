@@ -1,7 +1,7 @@
 //! What is said to a component's healing, and what it answers.
 
 use crate::config::Mode;
-use crate::event::HealEvent;
+use crate::event::{DeniedBy, HealEvent, HoldReason};
 use crate::incident::Illegal;
 use crate::remedy::{Remedy, RemedyAction, RemedyKey};
 use writ_core::{ApprovalId, IncidentId, PrincipalId, RunId, Severity, Timestamp};
@@ -24,6 +24,20 @@ pub enum Signal {
         remedy: RemedyKey,
         /// Why.
         because: String,
+        /// Who said so.
+        by: DeniedBy,
+    },
+    /// The gate lets nobody do it for now. It stays proposed, and spends nothing, until it is released.
+    RemedyHeld {
+        /// The remedy.
+        remedy: RemedyKey,
+        /// What stands before it.
+        because: HoldReason,
+    },
+    /// What stood before it is gone: whether it is still needed is decided anew.
+    RemedyReleased {
+        /// The remedy.
+        remedy: RemedyKey,
     },
     /// It waits for a person.
     RemedyNeedsApproval {

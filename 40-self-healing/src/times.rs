@@ -74,6 +74,7 @@ impl Times {
             | HealEvent::Shadowed(_)
             | HealEvent::Held(_)
             | HealEvent::Waiting(_)
+            | HealEvent::Released(_)
             | HealEvent::Denied(_)
             | HealEvent::Ended(_)
             | HealEvent::ModeSet(_) => {}

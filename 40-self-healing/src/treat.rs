@@ -8,6 +8,9 @@ use crate::incident::{Incident, IncidentState, Try};
 use crate::remedy::{Blast, Remedy, RemedyAction, RemedyKey, Target, dispensable};
 use crate::scale::Advice;
 
+/// How long the autoscaler asks for nothing after people did not agree.
+const DECLINED: std::time::Duration = std::time::Duration::from_secs(3_600);
+
 impl Work<'_> {
     /// Proposes a remedy for an open incident if one is due and every budget has room.
     pub(crate) fn treat(&mut self, incident: &Incident) -> Step {
@@ -21,7 +24,8 @@ impl Work<'_> {
             return Ok(());
         }
         if incident.attempts >= self.config.recovery.max_attempts {
-            return self.escalate(incident, EscalationReason::Attempts);
+            let denied = if incident.denied { EscalationReason::Denied } else { EscalationReason::Attempts };
+            return self.escalate(incident, denied);
         }
         if incident.not_before > self.now {
             self.wake(incident.not_before);
@@ -212,6 +216,10 @@ impl Work<'_> {
             Advice::In { to, because } => (RemedyAction::ScaleIn, to, because, self.dispensable()),
         };
         if action == RemedyAction::ScaleIn && targets.is_empty() {
+            return Ok(());
+        }
+        if let Some(until) = self.heal.declined_at.map(|at| at.plus(DECLINED)).filter(|until| *until > self.now) {
+            self.wake(until);
             return Ok(());
         }
         let mode = self.heal.mode(self.config, action);

@@ -5,25 +5,12 @@ use crate::drive::{Drive, DriveError};
 use crate::journal::Journal;
 use serde_json::{Value, json};
 use writ_automation::{
-    Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, ApprovalTerms, Ballot, BallotRefused, Signal,
+    Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, Ballot, BallotRefused, Run, Settled, Signal,
 };
 use writ_core::{
-    Actor, ApprovalId, Digest, Draft, Entry, Erasable, Event, LedgerError, PrincipalId, Provider, RunId, StepKey,
+    Actor, ApprovalId, Draft, Entry, Erasable, Event, LedgerError, PrincipalId, Provider, RunId, Timestamp,
 };
 use writ_seal::salted;
-
-/// What a run asks people.
-#[derive(Debug, Clone)]
-pub(crate) struct Question {
-    /// The run that waits.
-    pub run: RunId,
-    /// Digest of what they must be shown.
-    pub shown: Digest,
-    /// The step, or none for the plan as a whole.
-    pub step: Option<StepKey>,
-    /// Who, and by when.
-    pub terms: ApprovalTerms,
-}
 
 /// A person, as a token names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,26 +48,20 @@ fn stream(approval: &ApprovalId) -> String {
     format!("approval/{approval}")
 }
 
-/// Asks people. Asking twice under one id is asking once.
-pub(crate) async fn ask(journal: &Journal, cause: &Cause, question: Question, requester: &Actor) {
-    let Question { run, shown, step, terms } = question;
-    let approval = terms.approval.clone();
-    let subject = step.as_ref().map_or_else(|| run.to_string(), |step| format!("{run} {step}"));
-    let asked = writ_automation::Question { excluded: Vec::new(), requester: requester.clone(), shown, subject, terms };
-    let (_, change) = Approval::ask(asked);
-    let mut draft = draft_of(journal, &approval, &change, requester);
-    if let Value::Object(body) = &mut draft.body {
-        body.insert("run".into(), json!(run));
-        body.insert("step".into(), json!(step));
-    }
-    let expects = vec![Expect { stream: stream(&approval), version: 0 }];
-    let committed = journal.commit(cause, Batch { expects, ..Batch::of(vec![draft]) }).await;
-    match committed {
-        Ok(_) | Err(CommitError::Stale { .. }) => {}
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, approval = %approval, "nobody could be asked");
+/// What a run's decision means for the approvals it waits for, to be recorded along with it.
+pub(crate) fn drafts(run: &Run, settled: Vec<Settled>, at: Timestamp) -> Vec<Draft> {
+    let draft = |one: Settled| {
+        let asked = matches!(one.change, ApprovalChange::Asked(_));
+        let by = if asked { run.submitted().requester.clone() } else { Actor::system("pipeline") };
+        let event = ApprovalEvent { approval: one.approval, at, what: ApprovalFact::Asked(one.change) };
+        let mut draft = event.draft(&by);
+        if let (true, Value::Object(body)) = (asked, &mut draft.body) {
+            body.insert("run".into(), json!(run.id()));
+            body.insert("step".into(), json!(one.step));
         }
-    }
+        draft
+    };
+    settled.into_iter().map(draft).collect()
 }
 
 fn draft_of(journal: &Journal, approval: &ApprovalId, change: &ApprovalChange, by: &Actor) -> Draft {
@@ -134,7 +115,8 @@ pub(crate) async fn answer(
         bytes: reason.as_bytes().to_vec(),
     });
     let shown = approval.question().shown;
-    let ballot = Ballot { agrees, by: by.id.clone(), reason: words.as_ref().map(|words| words.commitment), shown };
+    let reason = words.as_ref().map(|words| words.commitment);
+    let ballot = Ballot { agrees, by: by.id.clone(), reason, roles: Vec::new(), shown };
     let roles: Vec<&str> = by.roles.iter().map(String::as_str).collect();
     let changes = approval.vote(&ballot, &roles, journal.now())?;
     let mut drafts: Vec<Draft> =
@@ -151,13 +133,12 @@ pub(crate) async fn answer(
     );
     journal.commit(&cause, batch).await?;
     changes.iter().for_each(|change| approval.apply(change));
-    hand_over(journal, drive, provider, id, &approval, &run, &Actor::human(&by.id)).await?;
+    hand_over(drive, provider, id, &approval, &run, &Actor::human(&by.id)).await?;
     Ok(approval.state())
 }
 
-/// Tells the run what people decided; an approval that was used is used up.
+/// Tells the run what people decided.
 async fn hand_over(
-    journal: &Journal,
     drive: &Drive,
     provider: &dyn Provider,
     id: &ApprovalId,
@@ -178,11 +159,8 @@ async fn hand_over(
         ApprovalState::Refused => Signal::Rejected { approval: id.clone() },
         ApprovalState::Open | ApprovalState::Expired | ApprovalState::Void | ApprovalState::Used => return Ok(()),
     };
+    // The run records that it was used, or that it came too late.
     drive.tell(run, signal, by).await?;
-    if let Ok(used) = approval.spend(approval.question().shown, journal.now()) {
-        let draft = draft_of(journal, id, &used, &Actor::system("pipeline"));
-        journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await?;
-    }
     Ok(())
 }
 
@@ -197,8 +175,7 @@ pub(crate) async fn take_up(journal: &Journal, drive: &Drive, provider: &dyn Pro
         if !drive.live_runs().contains(&run) {
             continue;
         }
-        if let Err(error) = hand_over(journal, drive, provider, &id, &approval, &run, &Actor::system("pipeline")).await
-        {
+        if let Err(error) = hand_over(drive, provider, &id, &approval, &run, &Actor::system("pipeline")).await {
             tracing::warn!(error = &error as &dyn std::error::Error, approval = key, "an approval was not handed over");
         }
     }

@@ -3,6 +3,7 @@
 //! Each live run is a task that owns the run and its timers; everybody else has a handle. The gate is asked in memory while
 //! the decision is made, so that a step's outcome and the start of the steps that waited for it share one commit.
 
+use crate::approvals;
 use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::{Origin, RunContext};
 use crate::gate::{Gate, Issued};
@@ -17,7 +18,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use writ_agents::{AgentChange, AgentEvent, RedeemRefused, Refusal, TicketMove};
 use writ_automation::{
     Answer, Command, Decision, Order, Refused, Run, RunEvent, RunState, Says, Signal, Submission, TimerKey, ask_all,
-    submit, turn,
+    settle, submit, turn,
 };
 use writ_core::{
     Actor, AgentId, Effect, Event, IntentId, Permit, Plan, Provider, ProviderError, RunId, TicketId, Timestamp,
@@ -204,8 +205,10 @@ impl Drive {
         let gate = &self.inner.gate;
         let mut ask = |run: &Run, ask: &writ_automation::Ask| gate.answer(run, ask, &context, now, &mut issued);
         ask_all(&mut run, &mut decision, now, &mut ask).map_err(refused)?;
-        let first = batch.drafts.len();
+        let begins = batch.drafts.len();
         write(&mut batch, &decision, &issued, &by, Some(&context));
+        let version = (batch.drafts.len() - begins) as u64;
+        batch.drafts.extend(approvals::drafts(&run, settle(&[], &run, &decision.events, now), now));
         batch.expects.push(Expect { stream: RunEvent::stream(&id), version: 0 });
         batch.expects.extend(gate.expects());
         let receipt = match self.inner.journal.commit(cause, batch).await {
@@ -216,7 +219,6 @@ impl Drive {
             }
         };
         let cause = Cause { trace: cause.trace.clone(), event: receipt.last_event() };
-        let version = (receipt.entries.len() - first) as u64;
         let task = self.task(run, context, cause, version);
         self.start(task, decision, issued);
         Ok(id)
@@ -435,6 +437,7 @@ impl Task {
             let now = self.inner.journal.now();
             let (gate, context) = (&self.inner.gate, &self.context);
             let mut issued = Vec::new();
+            let before = self.run.pending();
             let mut ask = |run: &Run, ask: &writ_automation::Ask| gate.answer(run, ask, context, now, &mut issued);
             let decided = turn(&mut self.run, signal.clone(), now, &mut ask);
             let decision = decided.map_err(|cause| DriveError::Refused { run: id.clone(), cause: Arc::new(cause) })?;
@@ -447,13 +450,16 @@ impl Task {
             }
             let mut batch = Batch::default();
             write(&mut batch, &decision, &issued, by, None);
+            let version = self.version + batch.drafts.len() as u64;
+            let settled = settle(&before, &self.run, &decision.events, now);
+            batch.drafts.extend(approvals::drafts(&self.run, settled, now));
             batch.expects.push(Expect { stream: RunEvent::stream(&id), version: self.version });
             if !issued.is_empty() {
                 batch.expects.extend(gate.expects());
             }
             match self.inner.journal.commit(&self.cause, batch).await {
                 Ok(receipt) => {
-                    self.version += receipt.entries.len() as u64;
+                    self.version = version;
                     self.cause.event = receipt.last_event();
                     self.shown.send_replace(Arc::new(self.run.clone()));
                     return Ok((decision, issued));
@@ -489,12 +495,8 @@ impl Task {
                 }
                 Command::Probe(order) => self.probe(order),
                 Command::SetTimer { at, key } => drop(self.timers.insert(key, at)),
-                Command::AskApproval { shown, step, terms } => {
-                    let question = crate::approvals::Question { run: self.run.id().clone(), shown, step, terms };
-                    let (journal, cause, requester) =
-                        (self.inner.journal.clone(), self.cause.clone(), self.run.submitted().requester.clone());
-                    tokio::spawn(async move { crate::approvals::ask(&journal, &cause, question, &requester).await });
-                }
+                // It was asked in the same commit; who is to answer finds it among the approvals.
+                Command::AskApproval { .. } => {}
                 Command::Observe => self.observe(),
                 Command::Notify { text } => tracing::warn!(run = %self.run.id(), text, "a run needs somebody"),
                 Command::RunEnded { .. } => {}

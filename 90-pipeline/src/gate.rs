@@ -26,7 +26,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
 
 /// When a step that nobody may do right now is asked for again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How far back the gate remembers what it granted, for rate limits and cool-downs.
 const REMEMBERED: Duration = Duration::from_secs(3_600);
@@ -186,7 +186,7 @@ impl Gate {
     /// Judges a step before its run begins, as it will be judged again when it asks for its permit.
     ///
     /// # Errors
-    /// When no agent may do it, in words.
+    /// When no agent may do it, now or ever.
     pub(crate) fn judge_step(
         &self,
         step: &writ_core::Step,
@@ -194,13 +194,13 @@ impl Gate {
         requester: &writ_core::Actor,
         context: &RunContext,
         now: Timestamp,
-    ) -> Result<(Decided, Decision), String> {
+    ) -> Result<Decided, Nobody> {
         let need = Need { action: &step.action_name, permission: &step.permission, resource: &step.resource };
         let (agent, maintenance) = {
             let state = self.state();
-            let found =
-                assign(&need, &state.roster, &state.usage, &state.switches, now).map_err(|none| none.to_string())?;
-            (state.roster.get(&found.agent).cloned().ok_or("the agent is gone")?, state.maintenance)
+            let found = assign(&need, &state.roster, &state.usage, &state.switches, now).map_err(Nobody::from)?;
+            let gone = || Nobody::Never(format!("agent `{}` is gone", found.agent));
+            (state.roster.get(&found.agent).cloned().ok_or_else(gone)?, state.maintenance)
         };
         let about = About {
             action: &step.action_name,
@@ -213,9 +213,17 @@ impl Gate {
             run: None,
         };
         let facts = action_facts(&about, &agent, context, maintenance, now);
-        let decided = self.judge(Stage::Action, &step.action_name, &step.resource, facts, &BTreeMap::new(), now);
-        let decision = decided.judgement.verdict.decision.clone();
-        Ok((decided, decision))
+        Ok(self.judge(Stage::Action, &step.action_name, &step.resource, facts, &BTreeMap::new(), now))
+    }
+
+    /// What keeps everybody from a step for now; none when somebody may do it, or nobody ever.
+    pub(crate) fn stands_before(&self, step: &writ_core::Step, now: Timestamp) -> Option<Hold> {
+        let need = Need { action: &step.action_name, permission: &step.permission, resource: &step.resource };
+        let state = self.state();
+        match assign(&need, &state.roster, &state.usage, &state.switches, now).map_err(Nobody::from) {
+            Err(Nobody::Held(hold)) => Some(hold),
+            Ok(_) | Err(Nobody::Never(_)) => None,
+        }
     }
 
     /// Answers a run that wants to start a step. What is granted is added to `issued`.
@@ -244,7 +252,7 @@ impl Gate {
         let agent = match found {
             Ok(Some(agent)) => agent,
             Ok(None) => return None,
-            Err(none) => return Some(nobody(&none, step, now)),
+            Err(none) => return Some(refused(none.into(), step, now)),
         };
         let submitted = run.submitted();
         let about = About {
@@ -259,23 +267,19 @@ impl Gate {
         };
         let facts = action_facts(&about, &agent, context, self.state().maintenance, now);
         let decided = self.judge(Stage::Action, deed.action, deed.resource, facts, &BTreeMap::new(), now);
-        match &decided.judgement.verdict.decision {
-            Decision::Deny => {
-                return Some(Signal::PermitDenied { findings: decided.judgement.verdict.findings, step });
-            }
-            Decision::RequireApproval { count, role }
-                if ask.approval.is_none() && !agreed(run, context, *count, role) =>
-            {
-                let terms = ApprovalTerms {
-                    approval: ApprovalId::mint(now.millis(), self.chance()),
-                    count: *count,
-                    decision: decided.digest,
-                    expires_at: now.plus(APPROVAL_SPAN),
-                    role: role.clone(),
-                };
+        let verdict = &decided.judgement.verdict;
+        if verdict.decision == Decision::Deny {
+            return Some(Signal::PermitDenied { findings: decided.judgement.verdict.findings, step });
+        }
+        let quorums = verdict.quorums();
+        let agreed = ask.approval.as_ref().or_else(|| agreed_before(run, context));
+        if !agreed.is_some_and(|terms| terms.cover(&quorums)) {
+            // What people agreed to before policy asked for more does not count.
+            let approval = ApprovalId::mint(now.millis(), self.chance());
+            let terms = ApprovalTerms::of(quorums, approval, decided.digest, now.plus(APPROVAL_SPAN));
+            if let Some(terms) = terms {
                 return Some(Signal::PermitNeedsApproval { step, terms });
             }
-            Decision::Allow | Decision::RequireApproval { .. } => {}
         }
         if let Err(signal) = self.honour(&decided.judgement.verdict.obligations, &deed, &step, now) {
             return Some(*signal);
@@ -495,12 +499,11 @@ impl Gate {
     }
 }
 
-/// Whether enough of the right people agreed to a remedy as a whole before it began: they were shown every step of it.
-fn agreed(run: &Run, context: &RunContext, count: u32, role: &str) -> bool {
-    let asked = run.submitted().gate.approval.as_ref();
-    let enough = asked.is_some_and(|terms| terms.role == role && terms.count >= count);
+/// What people agreed to for a remedy as a whole before it began: they were shown every step of it.
+fn agreed_before<'a>(run: &'a Run, context: &RunContext) -> Option<&'a ApprovalTerms> {
     // Another plan of the same run was not shown.
-    context.remedy.is_some() && run.revision() == 1 && enough
+    let shown = context.remedy.is_some() && run.revision() == 1;
+    run.submitted().gate.approval.as_ref().filter(|_| shown)
 }
 
 /// Facts with every fraction as text: what is kept must have canonical bytes.
@@ -529,14 +532,29 @@ fn finding(rule: &str, message: String) -> Finding {
     }
 }
 
-/// Nobody may do it: held while that may pass, denied when it cannot.
-fn nobody(none: &NoAgent, step: writ_core::StepKey, now: Timestamp) -> Signal {
-    let stopped = none.why.iter().any(|(_, unfit)| matches!(unfit, Unfit::Stopped(_)));
-    let by = if stopped { HeldBy::KillSwitch } else { HeldBy::NoAgent };
-    if stopped || none.passes() {
-        return Signal::PermitHeld { hold: Hold { because: none.to_string(), by }, step, until: now.plus(ASK_AGAIN) };
+/// Why nobody may do a step.
+pub(crate) enum Nobody {
+    /// It passes: a kill switch is released, a quota runs out.
+    Held(Hold),
+    /// Not until somebody changes the roster.
+    Never(String),
+}
+
+impl From<NoAgent> for Nobody {
+    fn from(none: NoAgent) -> Self {
+        let stopped = none.why.iter().any(|(_, unfit)| matches!(unfit, Unfit::Stopped(_)));
+        let by = if stopped { HeldBy::KillSwitch } else { HeldBy::NoAgent };
+        let because = none.to_string();
+        if stopped || none.passes() { Self::Held(Hold { because, by }) } else { Self::Never(because) }
     }
-    Signal::PermitDenied { findings: vec![finding("no-agent", none.to_string())], step }
+}
+
+/// Nobody may do it: held while that may pass, denied when it cannot.
+fn refused(nobody: Nobody, step: writ_core::StepKey, now: Timestamp) -> Signal {
+    match nobody {
+        Nobody::Held(hold) => Signal::PermitHeld { hold, step, until: now.plus(ASK_AGAIN) },
+        Nobody::Never(because) => Signal::PermitDenied { findings: vec![finding("no-agent", because)], step },
+    }
 }
 
 /// What policy is asked about at the stage `action`.

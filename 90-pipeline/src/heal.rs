@@ -1,30 +1,26 @@
 //! Healing one component: what sensors see is concluded upon, the conclusion is recorded, and what it asks for is begun as
 //! a run like any other.
 
-use crate::causes::error_chain;
+use crate::agreement::Agreement;
 use crate::commit::{Batch, Cause, CommitError};
-use crate::context::{Origin, RunContext};
-use crate::drive::{Drive, DriveError, Ended, has_begun, never_begins};
-use crate::gate::Gate;
+use crate::drive::{Drive, Ended, has_begun, never_begins};
+use crate::gate::{ASK_AGAIN, Gate};
 use crate::journal::Journal;
-use crate::resume::{Stage, Unfinished, cited, recorded};
-use serde_json::{Value, json};
+use crate::remedy::{Attempts, Begun};
+use crate::resume::{Stage, Unfinished, recorded};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use writ_automation::{
-    ApprovalEvent, ApprovalFact, ApprovalTerms, Cited, Gate as RunGate, OnFailure, Options, RunState, Standing,
-    StepState, Submission,
-};
+use writ_automation::{HeldBy, Run, RunState, StepState};
 use writ_core::{
-    Actor, ApprovalId, ComponentId, Decision, Event, IncidentId, LedgerError, Notifier, Observation, Plan, Provider,
-    RunId, Sensor, SensorError, Step, Timestamp, Window, World,
+    Actor, Event, IncidentId, LedgerError, Notifier, Observation, Plan, Provider, RunId, Sensor, SensorError, Step,
+    Timestamp, Window,
 };
-use writ_intent::world_digest;
 use writ_self_healing::{
-    Ask, ComponentView, Config, Heal, HealEvent, Mode, PlanHead, Remedy, RemedyKey, Signal, Slot, Summary, Watch,
-    monitoring, window_draft,
+    Ask, Config, DeniedBy, Heal, HealEvent, HoldReason, Mode, Remedy, RemedyKey, Signal, Summary, Watch, monitoring,
+    window_draft,
 };
 
 /// Windows that are kept in memory for the `monitoring:` document.
@@ -32,9 +28,6 @@ const WINDOWS_KEPT: usize = 600;
 
 /// How long planned work on an instance may take before its absence counts as a symptom again.
 const PLANNED_WORK: Duration = Duration::from_secs(60);
-
-/// How long people have to answer when a remedy needs them.
-const APPROVAL_SPAN: Duration = Duration::from_secs(3_600);
 
 /// How long after a failed look the sensor is asked again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -54,7 +47,9 @@ pub(crate) struct Parts {
     pub(crate) zones: Vec<String>,
     pub(crate) environment: String,
     /// The standing approval that automatic remedies cite.
-    pub(crate) standing: Option<Standing>,
+    pub(crate) standing: Option<Arc<Agreement>>,
+    /// What all components together tried.
+    pub(crate) attempts: Attempts,
     /// The role that is asked when a remedy needs a person.
     pub(crate) approvers: String,
     /// The span that one journalled window sums up.
@@ -107,7 +102,6 @@ impl Healing {
 /// When the journal cannot be read.
 pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
     let recorded = recorded(&parts.journal, &parts.config.component).await?;
-    let cited = cited(&parts.journal, parts.standing.as_ref()).await?;
     let (sender, inbox) = mpsc::channel(64);
     let (tell_begun, begun) = mpsc::channel(64);
     let shown = Arc::new(Mutex::new(Value::Null));
@@ -120,11 +114,11 @@ pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
         watch,
         summary,
         causes: recorded.causes,
+        held: BTreeMap::new(),
         due: None,
         windows: VecDeque::new(),
         runs: HashMap::new(),
         tell_begun,
-        cited,
         shown: shown.clone(),
     };
     tokio::spawn(async move {
@@ -148,19 +142,19 @@ struct Followed {
     told: bool,
 }
 
-struct Task {
-    parts: Parts,
-    heal: Heal,
+pub(crate) struct Task {
+    pub(crate) parts: Parts,
+    pub(crate) heal: Heal,
     watch: Watch,
     summary: Summary,
     causes: BTreeMap<IncidentId, Cause>,
+    /// Remedies that nobody may do for now, each by its first step.
+    held: BTreeMap<RemedyKey, Step>,
     due: Option<Timestamp>,
     windows: VecDeque<Window>,
     /// Remedies whose runs are not over.
     runs: HashMap<RunId, Followed>,
     tell_begun: mpsc::Sender<RunId>,
-    /// When the standing approval was cited, within its period.
-    cited: VecDeque<Timestamp>,
     shown: Arc<Mutex<Value>>,
 }
 
@@ -237,9 +231,28 @@ impl Task {
     }
 
     async fn look(&mut self) {
+        self.look_at_held().await;
         if let Err(because) = self.decide(Signal::Look).await {
             tracing::warn!(because, "healing could not decide");
         }
+    }
+
+    /// Asks in memory whether what stands before a remedy is gone; only when it is, something is recorded.
+    async fn look_at_held(&mut self) {
+        let now = self.parts.journal.now();
+        let free = |(_, first): &(&RemedyKey, &Step)| self.parts.gate.stands_before(first, now).is_none();
+        let released: Vec<RemedyKey> = self.held.iter().filter(free).map(|(remedy, _)| remedy.clone()).collect();
+        for remedy in released {
+            self.held.remove(&remedy);
+            self.answer(Signal::RemedyReleased { remedy }).await;
+        }
+        if !self.held.is_empty() {
+            self.wake(now.plus(ASK_AGAIN));
+        }
+    }
+
+    fn wake(&mut self, at: Timestamp) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
     /// Decides, records, and only then asks.
@@ -252,8 +265,19 @@ impl Task {
             self.record(event).await.map_err(|error| error.to_string())?;
             self.heal.apply(event).map_err(|error| error.to_string())?;
         }
+        self.note_attempts();
         Box::pin(self.ask(decision.asks)).await;
         Ok(())
+    }
+
+    fn note_attempts(&self) {
+        self.parts.attempts.note(&self.parts.config.component, self.heal.recoveries().collect());
+    }
+
+    /// The entry that led to a remedy.
+    pub(crate) fn cause_of(&self, remedy: &Remedy) -> Cause {
+        let cause = remedy.incident.as_ref().and_then(|incident| self.causes.get(incident).cloned());
+        cause.unwrap_or_else(|| self.parts.journal.new_cause())
     }
 
     /// Each incident is a trace of its own, and each of its entries is caused by the one before.
@@ -275,7 +299,7 @@ impl Task {
             match ask {
                 Ask::ProposeRemedy { remedy, mode } => self.propose(remedy, mode).await,
                 Ask::Withdraw { remedy } => self.withdraw(&remedy).await,
-                Ask::SetTimer { at } => self.due = Some(self.due.map_or(at, |due| due.min(at))),
+                Ask::SetTimer { at } => self.wake(at),
                 Ask::Notify { key, severity, subject, text } => {
                     let text = format!("{severity}: {text}");
                     let delivery = writ_core::Delivery { channel: "console".into(), key, subject, text };
@@ -314,6 +338,18 @@ impl Task {
             }
         }
         self.look_for_ended().await;
+        self.cancel_unneeded().await;
+    }
+
+    /// Remedies that were withdrawn just before the process ended, and whose runs still wait.
+    async fn cancel_unneeded(&self) {
+        for id in self.parts.drive.live_runs() {
+            let Ok((run, context)) = self.parts.drive.run(&id).await else { continue };
+            let own = context.component.as_ref() == Some(&self.parts.config.component);
+            if own && context.remedy_key.is_some() && !self.runs.contains_key(&id) && !has_begun(run.state()) {
+                self.cancel(&id).await;
+            }
+        }
     }
 
     /// Puts a remedy before policy, and begins its run.
@@ -328,7 +364,13 @@ impl Task {
                 self.follow(&remedy, &run, false);
                 self.answer(Signal::RemedyNeedsApproval { remedy: key, approval }).await;
             }
-            Err(because) => self.answer(Signal::RemedyDenied { remedy: key, because }).await,
+            Ok(Begun::Held(first, by)) => {
+                self.held.insert(key.clone(), *first);
+                self.wake(self.parts.journal.now().plus(ASK_AGAIN));
+                let because = if by == HeldBy::KillSwitch { HoldReason::KillSwitch } else { HoldReason::NoAgent };
+                self.answer(Signal::RemedyHeld { remedy: key, because }).await;
+            }
+            Err(because) => self.answer(Signal::RemedyDenied { remedy: key, because, by: DeniedBy::Gate }).await,
         }
     }
 
@@ -363,138 +405,18 @@ impl Task {
         }
     }
 
-    async fn begin(&mut self, remedy: &Remedy, mode: Mode) -> Result<Begun, String> {
-        let (world, plan) = self.plan(remedy).await?;
-        let standing = self.standing_for(remedy);
-        let facts = self.remedy_facts(remedy, mode, standing.is_some());
-        let now = self.parts.journal.now();
-        let requester = Actor::system("self-healing");
-        let resource = plan.steps.first().map_or_else(|| remedy.component.to_string(), |step| step.resource.clone());
-        let mut context = RunContext {
-            component: Some(remedy.component.clone()),
-            environment: self.parts.environment.clone(),
-            incident: remedy.incident.clone(),
-            origin: if remedy.incident.is_some() { Origin::Remedy } else { Origin::Scaling },
-            remedy: Some(facts),
-            remedy_key: Some(remedy.key.to_string()),
-            roles: Vec::new(),
-            standing: None,
-        };
-        let first = plan.steps.first().ok_or("the remedy would do nothing")?;
-        let decided = self.parts.gate.judge_step(first, &plan.intent, &requester, &context, now);
-        let (decided, asks) = decided?;
-        let needs = match (asks, mode) {
-            (Decision::Deny, _) => {
-                let finding = decided.judgement.verdict.findings.first();
-                let because = finding.map(|finding| format!("{}: {}", finding.rule, finding.message));
-                return Err(because.unwrap_or_else(|| format!("policy denies it on `{resource}`")));
-            }
-            (Decision::RequireApproval { count, role }, _) => Some((count, role)),
-            (Decision::Allow, Mode::Auto) if standing.is_some() => None,
-            // Nobody agreed to it beforehand, or it is only to be proposed: a person is asked.
-            (Decision::Allow, _) => Some((1, self.parts.approvers.clone())),
-        };
-        // Where a person is asked, nothing rests on what was agreed to beforehand.
-        context.standing = standing.filter(|_| needs.is_none());
-        let chance = self.parts.journal.chance();
-        let terms = needs.map(|(count, role)| ApprovalTerms {
-            approval: ApprovalId::mint(now.millis(), self.parts.journal.chance()),
-            count,
-            decision: decided.digest,
-            expires_at: now.plus(APPROVAL_SPAN),
-            role,
-        });
-        let approval = terms.as_ref().map(|terms| terms.approval.clone());
-        let submission = Submission {
-            gate: RunGate { approval: terms, window_opens_at: None },
-            options: Options::new(OnFailure::Stop, chance.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte))),
-            parent: None,
-            plan: Arc::new(plan),
-            requester,
-            run: RunId::mint(now.millis(), chance),
-            world: world_digest(&world),
-        };
-        let cause = remedy.incident.as_ref().and_then(|incident| self.causes.get(incident).cloned());
-        let cause = cause.unwrap_or_else(|| self.parts.journal.new_cause());
-        let batch = self.citation(remedy, context.standing.as_ref(), &resource);
-        if context.standing.is_some() {
-            self.cited.push_back(now);
-        }
-        let begun = self.parts.drive.begin(submission, context, &cause, batch).await;
-        let run = begun.map_err(|error: DriveError| error_chain(&error))?;
-        Ok(match approval {
-            Some(approval) => Begun::Waits(run, approval),
-            None => Begun::Run(run),
-        })
-    }
-
-    /// The remedy's steps on the world as it is.
-    async fn plan(&self, remedy: &Remedy) -> Result<(World, Plan), String> {
-        let world = self.parts.provider.observe(&remedy.component).await.map_err(|error| error_chain(&error))?;
-        let view = component_view(&remedy.component, &self.parts.plan, &self.parts.zones, &world);
-        let head = PlanHead {
-            intent: self.parts.plan.intent.clone(),
-            intent_digest: self.parts.plan.intent_digest,
-            intent_version: self.parts.plan.intent_version,
-            world: world_digest(&world),
-        };
-        let plan = remedy.plan(&view, head).map_err(|error| error_chain(&error))?;
-        Ok((world, plan))
-    }
-
-    /// The standing approval that covers a remedy's every target, when one does.
-    fn standing_for(&mut self, remedy: &Remedy) -> Option<ApprovalId> {
-        let now = self.parts.journal.now();
-        let standing = self.parts.standing.as_ref()?;
-        let period = Duration::from_secs(standing.budget.period_seconds);
-        while self.cited.front().is_some_and(|at| now.since(*at) > period) {
-            self.cited.pop_front();
-        }
-        let used: Vec<Timestamp> = self.cited.iter().copied().collect();
-        let covers = |target: &str| match standing.covers(remedy.action.name(), target, &used, now) {
-            Ok(()) => true,
-            Err(not) => {
-                tracing::warn!(because = not.to_string(), "a remedy is not covered by the standing approval");
-                false
-            }
-        };
-        let covered = remedy.targets.iter().all(|target| covers(&format!("{}/{}", remedy.component, target.instance)));
-        let covered = covered && (!remedy.targets.is_empty() || covers(remedy.component.as_str()));
-        covered.then(|| standing.id.clone())
-    }
-
-    /// The entry by which a remedy cites the standing approval; it reserves one of its budget.
-    fn citation(&self, remedy: &Remedy, standing: Option<&ApprovalId>, target: &str) -> Batch {
-        let cite = |approval: &ApprovalId| {
-            let cited = Cited { action: remedy.action.name().to_owned(), target: target.to_owned() };
-            let at = self.parts.journal.now();
-            ApprovalEvent { approval: approval.clone(), at, what: ApprovalFact::Cited(cited) }
-        };
-        Batch::of(standing.map(|approval| cite(approval).draft(&Actor::system("self-healing"))).into_iter().collect())
-    }
-
-    fn remedy_facts(&self, remedy: &Remedy, mode: Mode, standing: bool) -> Value {
-        let recent = self.heal.attempts_within(Duration::from_secs(3_600), self.parts.journal.now());
-        json!({
-            "incident": remedy.incident.as_ref().map_or("none", |incident| incident.as_str()),
-            "attempt": remedy.attempt,
-            "attempts_last_hour": recent,
-            "component_attempts_last_hour": recent,
-            "healthy_instances": remedy.blast.healthy,
-            "total_instances": remedy.blast.total,
-            "affected_instances": remedy.blast.affected,
-            "standing_approval": standing,
-            "mode": mode_word(mode),
-        })
-    }
-
     async fn withdraw(&mut self, remedy: &RemedyKey) {
+        self.held.remove(remedy);
         let run = self.runs.iter().find(|(_, followed)| followed.remedy == *remedy).map(|(run, _)| run.clone());
         if let Some(run) = run {
-            let signal = writ_automation::Signal::Cancel { compensate: false };
-            if let Err(error) = self.parts.drive.tell(&run, signal, &Actor::system("self-healing")).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a remedy was not withdrawn");
-            }
+            self.cancel(&run).await;
+        }
+    }
+
+    async fn cancel(&self, run: &RunId) {
+        let signal = writ_automation::Signal::Cancel { compensate: false };
+        if let Err(error) = self.parts.drive.tell(run, signal, &Actor::system("self-healing")).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a remedy was not withdrawn");
         }
     }
 
@@ -510,8 +432,9 @@ impl Task {
         self.watch.planned_work(instances.iter().map(String::as_str), self.parts.journal.now());
         self.expect_instances().await;
         let state = over.run.state();
-        if matches!(state, RunState::Rejected | RunState::Expired { .. }) {
-            return self.answer(Signal::RemedyDenied { remedy, because: state.name().to_owned() }).await;
+        if never_begins(state) {
+            let (because, by) = (state.name().to_owned(), denied_by(&over.run, self.parts.journal.now()));
+            return self.answer(Signal::RemedyDenied { remedy, because, by }).await;
         }
         let run = over.run.id().clone();
         if !told {
@@ -546,17 +469,13 @@ impl Task {
     }
 }
 
-enum Begun {
-    Run(RunId),
-    Waits(RunId, ApprovalId),
-}
-
-fn mode_word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Shadow => "shadow",
-        Mode::Propose => "propose",
-        Mode::Auto => "auto",
+/// Who kept a run from beginning.
+fn denied_by(run: &Run, now: Timestamp) -> DeniedBy {
+    let late = run.submitted().gate.approval.as_ref().is_some_and(|terms| now >= terms.expires_at);
+    if *run.state() == RunState::Rejected {
+        return DeniedBy::Person;
     }
+    if late { DeniedBy::Nobody } else { DeniedBy::Gate }
 }
 
 /// What a run that did not succeed died of: the last failed or denied step, or its state.
@@ -566,42 +485,4 @@ fn failure_of(over: &Ended) -> String {
         Some(format!("{}: {because}", step.resource))
     });
     failed.unwrap_or_else(|| over.run.state().name().to_owned())
-}
-
-/// Slots of a component with the parameters that made them; and those that would be used next, up to a hundred.
-fn component_view(component: &ComponentId, plan: &Plan, zones: &[String], world: &World) -> ComponentView {
-    let template = plan.steps.iter().find(|step| step.verb == "instance.ensure");
-    let prefix = format!("{component}/");
-    let there: BTreeMap<&str, &Value> = world
-        .resources
-        .iter()
-        .filter_map(|(name, document)| Some((name.strip_prefix(&prefix)?, document)))
-        .filter(|(slot, _)| slot.starts_with("i-"))
-        .collect();
-    let slot = |name: &str, seen: Option<&Value>| template.map(|template| slot_of(template, zones, name, seen));
-    let slots = there.iter().filter_map(|(name, document)| slot(name, Some(document))).collect();
-    let free = (1..=100).map(|number| format!("i-{number}")).filter(|name| !there.contains_key(name.as_str()));
-    let spare = free.filter_map(|name| slot(&name, None)).collect();
-    ComponentView { component: component.clone(), slots, spare }
-}
-
-fn slot_of(template: &Step, zones: &[String], name: &str, seen: Option<&Value>) -> Slot {
-    let mut params = template.params.clone();
-    let number: usize = name.trim_start_matches("i-").parse().unwrap_or(1);
-    if let Value::Object(fields) = &mut params {
-        if let Some(zone) = zones.get(number.saturating_sub(1) % zones.len().max(1)) {
-            fields.insert("zone".into(), json!(zone));
-        }
-        for (key, value) in fields.iter_mut() {
-            // The provider chose the port, and keeps what the environment holds to itself.
-            if let Some(found) = seen.and_then(|seen| seen.get(key)).filter(|_| key != "port" && key != "env") {
-                *value = found.clone();
-            }
-        }
-        fields.insert("slot".into(), json!(name));
-    }
-    let generation = seen.and_then(|seen| seen.get("generation")?.as_u64()).unwrap_or(0);
-    let drain = params.get("drain_ms").cloned().unwrap_or(json!(5_000));
-    let removal = json!({"component": params.get("component"), "slot": name, "drain_ms": drain});
-    Slot { generation, instance: name.to_owned(), params, removal }
 }

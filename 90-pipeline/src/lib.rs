@@ -8,6 +8,7 @@
 //! know adapters: ledger, provider, sensor, notifier, clock and chance are ports.
 
 mod agents;
+mod agreement;
 mod approvals;
 mod causes;
 mod commit;
@@ -24,6 +25,7 @@ mod pipeline;
 mod principals;
 mod record;
 mod reflect;
+mod remedy;
 mod resume;
 mod rotate;
 mod submit;

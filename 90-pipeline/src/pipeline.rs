@@ -1,5 +1,6 @@
 //! Everything together: what is set up, what is taken up after a restart, and what follows when a run ends.
 
+use crate::agreement::{Agreement, stand};
 use crate::approvals::{self, Principal};
 use crate::commit::{Batch, CommitError, Expect};
 use crate::context::Origin;
@@ -7,6 +8,7 @@ use crate::drive::{Drive, Ended, live_in_journal};
 use crate::gate::{Gate, GateState, POLICY_STREAM};
 use crate::heal::{self, Healing};
 use crate::journal::{Journal, decode as entry_of};
+use crate::remedy::Attempts;
 use crate::submit::moved;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +18,7 @@ use tokio::sync::broadcast;
 use writ_agents::{
     AgentEvent, AgentMove, AgentSpec, Decoded, KILL_SWITCH_STREAM, KillScope, KillSwitchMoved, KillSwitches, Roster,
 };
-use writ_automation::{ApprovalEvent, ApprovalFact, RunState, Standing};
+use writ_automation::{RunState, Standing};
 use writ_contracts::{Needs, Registry};
 use writ_core::{
     Actor, AgentId, ComponentId, Digest, Draft, Event, Filter, IntentId, LedgerError, Notifier, Outcome, Plan,
@@ -92,6 +94,8 @@ struct Inner {
     ports: Ports,
     setup: Setup,
     healing: Mutex<BTreeMap<ComponentId, Healing>>,
+    agreement: Option<Arc<Agreement>>,
+    attempts: Attempts,
 }
 
 /// The product: everything a face needs.
@@ -106,7 +110,7 @@ impl Pipeline {
     /// # Errors
     /// When the journal cannot be read or written.
     pub async fn open(journal: Journal, mut setup: Setup, ports: Ports) -> Result<Self, PipelineError> {
-        setup.standing = stand(&journal, setup.standing.take()).await?;
+        let agreement = stand(&journal, setup.standing.take()).await?.map(Arc::new);
         set_policies(&journal, &setup).await?;
         publish_contracts(&journal, &setup).await?;
         enrol_agents(&journal, &setup).await?;
@@ -117,7 +121,9 @@ impl Pipeline {
         let gate = Arc::new(Gate::new(ports.gate_signer.clone(), entropy, keys, state));
         let drive = Drive::new(journal.clone(), gate.clone(), ports.provider.clone());
         let ended = drive.ended();
-        let inner = Inner { journal, drive, gate, ports, setup, healing: Mutex::new(BTreeMap::new()) };
+        let healing = Mutex::new(BTreeMap::new());
+        let attempts = Attempts::default();
+        let inner = Inner { journal, drive, gate, ports, setup, healing, agreement, attempts };
         let pipeline = Self { inner: Arc::new(inner) };
         pipeline.take_up().await?;
         let follower = pipeline.clone();
@@ -392,7 +398,12 @@ impl Pipeline {
         let (Some(plan), platform) = (plan, self.platform()) else { return };
         let Ok(translation) = translate(intent, &platform) else { return };
         let component = translation.component.clone();
-        let config = match heal_config(&translation, &component, plan, self.setup().standing.as_ref()) {
+        let config = match heal_config(
+            &translation,
+            &component,
+            plan,
+            self.inner.agreement.as_ref().map(|agreed| agreed.standing()),
+        ) {
             Ok(config) => config,
             Err(because) => {
                 tracing::error!(%component, because, "a component is not healed");
@@ -414,7 +425,8 @@ impl Pipeline {
             plan: Arc::new(plan.clone()),
             zones: translation.layout.rotation.clone(),
             environment: intent.target.environment.clone(),
-            standing: self.setup().standing.clone(),
+            standing: self.inner.agreement.clone(),
+            attempts: self.inner.attempts.clone(),
             approvers: self.setup().approvers.clone(),
             summary: self.setup().summary,
         };
@@ -478,32 +490,6 @@ fn heal_config(
         .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     config.recovery.timeout = Duration::from_millis(translation.intervals.healing_timeout_ms);
     Ok(config)
-}
-
-/// The standing approval in force: the newest in the journal, or else the one offered, which is recorded.
-async fn stand(journal: &Journal, offered: Option<Standing>) -> Result<Option<Standing>, PipelineError> {
-    let now = journal.now();
-    let known = journal.ledger().views("standing", "", None, 1_000).await?;
-    let read = |doc: &Vec<u8>| {
-        let body = serde_json::from_slice(doc).ok()?;
-        let event = ApprovalEvent::decode("approval.standing/1", &body).ok()?;
-        if let ApprovalFact::Standing(standing) = event.what { Some(standing) } else { None }
-    };
-    let mut known: Vec<Standing> = known.iter().filter_map(|(_, doc)| read(doc)).collect();
-    known.retain(|standing| standing.expires_at > now);
-    known.sort_by_key(|standing| standing.granted_at);
-    if let Some(newest) = known.pop() {
-        return Ok(Some(newest));
-    }
-    let Some(offered) = offered else { return Ok(None) };
-    if let Err(refused) = offered.check() {
-        let because = refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        return Err(PipelineError::Recorded { of: "the standing approval", because });
-    }
-    let what = ApprovalFact::Standing(offered.clone());
-    let draft = ApprovalEvent { approval: offered.id.clone(), at: now, what }.draft(&Actor::system("genesis"));
-    journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await?;
-    Ok(Some(offered))
 }
 
 /// Records the policy set when it is another one than the journal knows.

@@ -3,9 +3,8 @@
 use crate::commit::Cause;
 use crate::journal::{Journal, decode as entry_of};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use writ_automation::Standing;
-use writ_core::{ComponentId, Entry, Filter, IncidentId, LedgerError, RunId, Timestamp};
+use std::collections::{BTreeMap, HashMap};
+use writ_core::{ComponentId, Entry, Filter, IncidentId, LedgerError, RunId};
 use writ_self_healing::{Heal, HealEvent, Mode, Remedy, RemedyKey, decode};
 
 /// Runs that are looked through for a remedy's own.
@@ -104,6 +103,7 @@ fn note(unfinished: &mut BTreeMap<RemedyKey, Unfinished>, event: &HealEvent) {
         }
         HealEvent::Waiting(event) => reached(&event.remedy, Stage::Waits),
         HealEvent::Started(event) => reached(&event.remedy, Stage::Runs),
+        HealEvent::Released(event) => drop(unfinished.remove(&event.remedy)),
         HealEvent::Denied(event) => drop(unfinished.remove(&event.remedy)),
         HealEvent::Ended(event) => drop(unfinished.remove(&event.remedy)),
         HealEvent::Resolved(event) => unfinished.retain(|_, one| one.remedy.incident.as_ref() != Some(&event.incident)),
@@ -128,14 +128,4 @@ async fn runs(journal: &Journal, component: &ComponentId) -> Result<HashMap<Reme
         }
     }
     Ok(runs)
-}
-
-/// When a standing approval was cited so far.
-///
-/// # Errors
-/// When the journal cannot be read.
-pub(crate) async fn cited(journal: &Journal, standing: Option<&Standing>) -> Result<VecDeque<Timestamp>, LedgerError> {
-    let Some(standing) = standing else { return Ok(VecDeque::new()) };
-    let entries = journal.stream(&format!("approval/{}", standing.id)).await?;
-    Ok(entries.iter().filter(|entry| entry.kind == "approval.cited/1").map(|entry| entry.timestamp).collect())
 }

@@ -9,6 +9,7 @@ use crate::facts;
 use crate::gate::{Decided, POLICY_STREAM};
 use crate::pipeline::Pipeline;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use writ_automation::{ApprovalTerms, Gate as RunGate, OnFailure, Options, Submission};
@@ -133,6 +134,16 @@ impl Prepared {
 
     fn judgements(&self) -> impl Iterator<Item = &Judgement> {
         self.judged.iter().map(|(_, decided)| &decided.judgement)
+    }
+
+    /// Everybody who must agree before it may begin: for each role the most that any stage asks for.
+    fn quorums(&self) -> BTreeMap<String, u32> {
+        let mut all: BTreeMap<String, u32> = BTreeMap::new();
+        for (role, count) in self.judgements().flat_map(|judgement| judgement.verdict.quorums()) {
+            let most = all.entry(role).or_default();
+            *most = count.max(*most);
+        }
+        all
     }
 
     /// What policy says, as tables.
@@ -356,16 +367,10 @@ impl Pipeline {
 
     fn submission(&self, prepared: &Prepared, diff: &Diff, by: &Principal, origin: Origin) -> (Submission, RunContext) {
         let now = self.journal().now();
-        let approval = match (&prepared.decision, prepared.judged.last()) {
-            (Decision::RequireApproval { count, role }, Some((_, decided))) => Some(ApprovalTerms {
-                approval: ApprovalId::mint(now.millis(), self.journal().chance()),
-                count: *count,
-                decision: decided.digest,
-                expires_at: now.plus(APPROVAL_SPAN),
-                role: role.clone(),
-            }),
-            _ => None,
-        };
+        let approval = prepared.judged.last().and_then(|(_, decided)| {
+            let id = ApprovalId::mint(now.millis(), self.journal().chance());
+            ApprovalTerms::of(prepared.quorums(), id, decided.digest, now.plus(APPROVAL_SPAN))
+        });
         let chance = self.journal().chance();
         let seed = chance.iter().fold(0_u64, |seed, byte| seed << 8 | u64::from(*byte));
         let intent = &prepared.manifest.intent;

@@ -500,6 +500,7 @@ fn judge(ask: &Ask, luck: u8, serial: u64, now: Timestamp) -> Option<Signal> {
         9..=11 if ask.approval.is_none() => Signal::PermitNeedsApproval {
             step,
             terms: ApprovalTerms {
+                also: std::collections::BTreeMap::new(),
                 approval: ApprovalId::mint(serial, [0; 10]),
                 count: 1,
                 decision: Digest([3; 32]),

@@ -4,7 +4,7 @@
 //! what its refusal must say. `state`, `step`, `wait`, `asks`, `do` look at what there is, `+ 500ms` lets time pass.
 
 use crate::build::{plan, start, submission, world};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use writ_automation::*;
 use writ_core::{
@@ -126,6 +126,7 @@ impl Stage {
     fn terms(&self, name: &str) -> ApprovalTerms {
         let expires_at = self.now.plus(Duration::from_secs(600));
         ApprovalTerms {
+            also: BTreeMap::new(),
             approval: approval(name),
             count: 1,
             decision: Digest([3; 32]),

@@ -6,7 +6,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use writ_core::{Actor, Event, Health, Observation, RunId, Timestamp};
-use writ_self_healing::{Allowance, Ask, Heal, HealEvent, Mode, Remedy, RemedyAction, RemedyKey, Signal, decode};
+use writ_self_healing::{
+    Allowance, Ask, DeniedBy, Heal, HealEvent, HoldReason, Mode, Remedy, RemedyAction, RemedyKey, Signal, decode,
+};
 
 #[derive(Debug, Clone)]
 enum Deed {
@@ -24,6 +26,9 @@ enum Deed {
 enum Answer {
     Allow,
     Deny,
+    Decline,
+    Hold,
+    Release,
     Ask,
     End { ok: bool, healthy: bool },
 }
@@ -69,6 +74,9 @@ fn deed() -> impl Strategy<Value = Deed> {
     let answer = prop_oneof![
         4 => Just(Answer::Allow),
         1 => Just(Answer::Deny),
+        1 => Just(Answer::Decline),
+        1 => Just(Answer::Hold),
+        1 => Just(Answer::Release),
         1 => Just(Answer::Ask),
         3 => (any::<bool>(), any::<bool>()).prop_map(|(ok, healthy)| Answer::End { ok, healthy }),
     ];
@@ -156,7 +164,19 @@ impl Trial {
                 }
             }
             Answer::Deny => {
-                let _ = self.script.signal(Signal::RemedyDenied { remedy: key, because: "no".to_owned() });
+                let because = "no".to_owned();
+                let _ = self.script.signal(Signal::RemedyDenied { remedy: key, because, by: DeniedBy::Gate });
+            }
+            Answer::Decline => {
+                let because = "no".to_owned();
+                let _ = self.script.signal(Signal::RemedyDenied { remedy: key, because, by: DeniedBy::Person });
+            }
+            Answer::Hold => {
+                let because = HoldReason::KillSwitch;
+                let _ = self.script.signal(Signal::RemedyHeld { remedy: key, because });
+            }
+            Answer::Release => {
+                let _ = self.script.signal(Signal::RemedyReleased { remedy: key });
             }
             Answer::Ask => {
                 let approval = writ_core::ApprovalId::mint(1, [1; 10]);
@@ -268,6 +288,8 @@ fn hold_whole(trial: &Trial) {
     let mut recoveries: Vec<Timestamp> = vec![];
     let mut last: BTreeMap<(RemedyAction, String), Timestamp> = BTreeMap::new();
     let mut running: BTreeMap<String, u64> = BTreeMap::new();
+    // What a release takes back: the last proposal under a key, and what came before it for the same target.
+    let mut counted = BTreeMap::new();
     let mut heal = Heal::new(component());
     for event in &trial.script.journal {
         heal.apply(event).expect("every prefix of the journal folds");
@@ -292,7 +314,10 @@ fn hold_whole(trial: &Trial) {
                 let target = remedy.targets.first().map_or_else(String::new, |target| target.instance.clone());
                 let single = if remedy.action == RemedyAction::RestartInstance { target } else { String::new() };
                 let cool = config.budgets.cool_downs[&remedy.action];
-                if let Some(before) = last.insert((remedy.action, single), proposed.at) {
+                let about = (remedy.action, single);
+                let before = last.insert(about.clone(), proposed.at);
+                counted.insert(remedy.key.to_string(), (about, before));
+                if let Some(before) = before {
                     assert!(proposed.at.since(before) >= cool, "never again before it has cooled down");
                 }
             }
@@ -306,6 +331,15 @@ fn hold_whole(trial: &Trial) {
             }
             HealEvent::Denied(event) => {
                 running.remove(&event.remedy.to_string());
+            }
+            HealEvent::Released(event) => {
+                running.remove(&event.remedy.to_string());
+                if let Some((about, before)) = counted.remove(&event.remedy.to_string()) {
+                    *attempts.get_mut(&id.unwrap()).unwrap() -= 1;
+                    let given_back = last.remove(&about);
+                    recoveries.retain(|at| Some(*at) != given_back);
+                    before.map(|at| last.insert(about, at));
+                }
             }
             HealEvent::Resolved(_) | HealEvent::Closed(_) => {
                 let prefix = format!("{}/", id.unwrap());

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use writ_core::{ComponentId, Health, Histogram, InstanceSample, Observation, RunId, Timestamp, Window};
 use writ_self_healing::{
-    Ask, Config, Decision, Heal, HealEvent, Limits, Mode, Refused, RemedyAction, Scaling, SelfHealingText, Signal,
-    Watch,
+    Ask, Config, Decision, DeniedBy, Heal, HealEvent, Limits, Mode, Refused, RemedyAction, Scaling, SelfHealingText,
+    Signal, Watch,
 };
 
 /// The component that every test heals.
@@ -251,7 +251,16 @@ impl Script {
             self.end(how != "not ok", how == "ok");
         } else if let Some(because) = text("deny") {
             let remedy = self.proposal().0.key;
-            self.signal(Signal::RemedyDenied { remedy, because }).unwrap();
+            self.signal(Signal::RemedyDenied { remedy, because, by: DeniedBy::Gate }).unwrap();
+        } else if let Some(by) = step.get("decline") {
+            let (remedy, by) = (self.proposal().0.key, serde_json::from_value(by.clone()).unwrap());
+            self.signal(Signal::RemedyDenied { remedy, because: "no".to_owned(), by }).unwrap();
+        } else if let Some(because) = step.get("hold") {
+            let (remedy, because) = (self.proposal().0.key, serde_json::from_value(because.clone()).unwrap());
+            self.signal(Signal::RemedyHeld { remedy, because }).unwrap();
+        } else if step.get("release").is_some() {
+            let remedy = self.proposal().0.key;
+            self.signal(Signal::RemedyReleased { remedy }).unwrap();
         } else if step.get("allow").is_some() {
             self.allow();
         } else if step.get("ask").is_some() {
@@ -283,6 +292,7 @@ pub(crate) fn tell(event: &HealEvent) -> String {
         HealEvent::Shadowed(event) => format!("shadowed {}", remedy(&event.remedy)),
         HealEvent::Held(event) => format!("held {:?}", event.because),
         HealEvent::Waiting(_) => "waiting".to_owned(),
+        HealEvent::Released(_) => "released".to_owned(),
         HealEvent::Denied(event) => format!("denied: {}", event.because),
         HealEvent::Started(_) => "started".to_owned(),
         HealEvent::Ended(event) => format!("ended {}", if event.ok { "ok" } else { "not ok" }),

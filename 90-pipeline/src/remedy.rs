@@ -1,0 +1,241 @@
+//! From a remedy that healing proposes to a run: planned on the world as it is, put before policy, and begun under a standing
+//! approval or after people were asked.
+
+use crate::agreement::Draw;
+use crate::causes::error_chain;
+use crate::commit::Batch;
+use crate::context::{Origin, RunContext};
+use crate::drive::DriveError;
+use crate::gate::{Decided, Nobody};
+use crate::heal::{Parts, Task};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use writ_automation::{ApprovalTerms, Gate as RunGate, HeldBy, OnFailure, Options, Submission};
+use writ_core::{Actor, ApprovalId, ComponentId, Decision, Plan, RunId, Step, Timestamp, World};
+use writ_intent::world_digest;
+use writ_self_healing::{ComponentView, Mode, PlanHead, Remedy, Slot};
+
+/// How long people have to answer when a remedy needs them.
+const APPROVAL_SPAN: Duration = Duration::from_secs(3_600);
+
+/// The span in which attempts are counted for policy.
+const COUNTED: Duration = Duration::from_secs(3_600);
+
+/// When remedies were tried, by component: what policies may limit across all of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Attempts(Arc<Mutex<BTreeMap<ComponentId, Vec<Timestamp>>>>);
+
+impl Attempts {
+    /// What one component has tried.
+    pub(crate) fn note(&self, component: &ComponentId, tried: Vec<Timestamp>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(component.clone(), tried);
+    }
+
+    fn within(&self, span: Duration, now: Timestamp) -> usize {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().flatten().filter(|at| now.since(**at) <= span).count()
+    }
+}
+
+/// What came of putting a remedy before the gate.
+pub(crate) enum Begun {
+    /// It is carried out.
+    Run(RunId),
+    /// People are asked.
+    Waits(RunId, ApprovalId),
+    /// Nobody may do its first step for now.
+    Held(Box<Step>, HeldBy),
+}
+
+impl Task {
+    /// Puts a remedy before policy, and begins its run.
+    ///
+    /// # Errors
+    /// Why it is not allowed, in words.
+    pub(crate) async fn begin(&self, remedy: &Remedy, mode: Mode) -> Result<Begun, String> {
+        let agreement = self.parts.standing.clone();
+        let mut draw = match &agreement {
+            Some(agreement) => Some(agreement.draw().await),
+            None => None,
+        };
+        loop {
+            match self.try_begin(remedy, mode, draw.as_mut()).await {
+                Err(NotBegun::Overtaken) => {
+                    if let Some(draw) = &mut draw {
+                        draw.read_again(&self.parts.journal).await.map_err(|error| error_chain(&error))?;
+                    }
+                }
+                Err(NotBegun::Denied(because)) => return Err(because),
+                Ok(begun) => return Ok(begun),
+            }
+        }
+    }
+
+    async fn try_begin(&self, remedy: &Remedy, mode: Mode, mut draw: Option<&mut Draw<'_>>) -> Result<Begun, NotBegun> {
+        let (world, plan) = self.plan(remedy).await?;
+        let now = self.parts.journal.now();
+        let covered = draw.as_mut().is_some_and(|draw| draw.covers(remedy, now));
+        let first = plan.steps.first().ok_or_else(|| "the remedy would do nothing".to_owned())?.clone();
+        let mut context = RunContext {
+            component: Some(remedy.component.clone()),
+            environment: self.parts.environment.clone(),
+            incident: remedy.incident.clone(),
+            origin: if remedy.incident.is_some() { Origin::Remedy } else { Origin::Scaling },
+            remedy: Some(self.remedy_facts(remedy, mode, covered, now)),
+            remedy_key: Some(remedy.key.to_string()),
+            roles: Vec::new(),
+            standing: None,
+        };
+        let requester = Actor::system("self-healing");
+        let decided = match self.parts.gate.judge_step(&first, &plan.intent, &requester, &context, now) {
+            Ok(decided) => decided,
+            Err(Nobody::Held(hold)) => return Ok(Begun::Held(Box::new(first), hold.by)),
+            Err(Nobody::Never(because)) => return Err(because.into()),
+        };
+        let terms = self.terms(&decided, &first, covered && mode == Mode::Auto, now)?;
+        let approval = terms.as_ref().map(|terms| terms.approval.clone());
+        // Where people are asked, nothing rests on what was agreed to beforehand.
+        let draw = draw.filter(|_| approval.is_none());
+        let mut batch = Batch::default();
+        let mut drawn = None;
+        if let Some(draw) = draw {
+            batch = draw.cite(remedy, &first.resource, now);
+            context.standing = Some(draw.id());
+            drawn = Some(draw);
+        }
+        let chance = self.parts.journal.chance();
+        let submission = Submission {
+            gate: RunGate { approval: terms, window_opens_at: None },
+            options: Options::new(OnFailure::Stop, chance.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte))),
+            parent: None,
+            plan: Arc::new(plan),
+            requester,
+            run: RunId::mint(now.millis(), chance),
+            world: world_digest(&world),
+        };
+        let run = match self.parts.drive.begin(submission, context, &self.cause_of(remedy), batch).await {
+            Ok(run) => run,
+            Err(DriveError::Commit { cause, .. }) if drawn.as_ref().is_some_and(|draw| draw.overtaken(&cause)) => {
+                return Err(NotBegun::Overtaken);
+            }
+            Err(error) => return Err(error_chain(&error).into()),
+        };
+        if let Some(draw) = drawn {
+            draw.drawn(now);
+        }
+        Ok(approval.map_or_else(|| Begun::Run(run.clone()), |approval| Begun::Waits(run.clone(), approval)))
+    }
+
+    /// Whom to ask before it may begin; none when policy allows it and it was agreed to.
+    fn terms(
+        &self,
+        decided: &Decided,
+        first: &Step,
+        agreed: bool,
+        now: Timestamp,
+    ) -> Result<Option<ApprovalTerms>, NotBegun> {
+        let verdict = &decided.judgement.verdict;
+        if verdict.decision == Decision::Deny {
+            let because = verdict.findings.first().map(|finding| format!("{}: {}", finding.rule, finding.message));
+            return Err(because.unwrap_or_else(|| format!("policy denies it on `{}`", first.resource)).into());
+        }
+        let mut needs = verdict.quorums();
+        if needs.is_empty() && !agreed {
+            // Nobody agreed to it beforehand, or it is only to be proposed: a person is asked.
+            needs.insert(self.parts.approvers.clone(), 1);
+        }
+        let approval = ApprovalId::mint(now.millis(), self.parts.journal.chance());
+        Ok(ApprovalTerms::of(needs, approval, decided.digest, now.plus(APPROVAL_SPAN)))
+    }
+
+    /// The remedy's steps on the world as it is.
+    async fn plan(&self, remedy: &Remedy) -> Result<(World, Plan), String> {
+        let Parts { provider, plan, zones, .. } = &self.parts;
+        let world = provider.observe(&remedy.component).await.map_err(|error| error_chain(&error))?;
+        let view = component_view(&remedy.component, plan, zones, &world);
+        let head = PlanHead {
+            intent: plan.intent.clone(),
+            intent_digest: plan.intent_digest,
+            intent_version: plan.intent_version,
+            world: world_digest(&world),
+        };
+        let plan = remedy.plan(&view, head).map_err(|error| error_chain(&error))?;
+        Ok((world, plan))
+    }
+
+    fn remedy_facts(&self, remedy: &Remedy, mode: Mode, standing: bool, now: Timestamp) -> Value {
+        json!({
+            "incident": remedy.incident.as_ref().map_or("none", |incident| incident.as_str()),
+            "attempt": remedy.attempt,
+            "attempts_last_hour": self.parts.attempts.within(COUNTED, now),
+            "component_attempts_last_hour": self.heal.attempts_within(COUNTED, now),
+            "healthy_instances": remedy.blast.healthy,
+            "total_instances": remedy.blast.total,
+            "affected_instances": remedy.blast.affected,
+            "standing_approval": standing,
+            "mode": mode_word(mode),
+        })
+    }
+}
+
+/// Why a remedy did not begin.
+enum NotBegun {
+    /// Somebody drew on the standing approval meanwhile, or took it back: it is looked at again.
+    Overtaken,
+    /// It is not allowed.
+    Denied(String),
+}
+
+impl From<String> for NotBegun {
+    fn from(because: String) -> Self {
+        Self::Denied(because)
+    }
+}
+
+fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Shadow => "shadow",
+        Mode::Propose => "propose",
+        Mode::Auto => "auto",
+    }
+}
+
+/// Slots of a component with the parameters that made them; and those that would be used next, up to a hundred.
+fn component_view(component: &ComponentId, plan: &Plan, zones: &[String], world: &World) -> ComponentView {
+    let template = plan.steps.iter().find(|step| step.verb == "instance.ensure");
+    let prefix = format!("{component}/");
+    let there: BTreeMap<&str, &Value> = world
+        .resources
+        .iter()
+        .filter_map(|(name, document)| Some((name.strip_prefix(&prefix)?, document)))
+        .filter(|(slot, _)| slot.starts_with("i-"))
+        .collect();
+    let slot = |name: &str, seen: Option<&Value>| template.map(|template| slot_of(template, zones, name, seen));
+    let slots = there.iter().filter_map(|(name, document)| slot(name, Some(document))).collect();
+    let free = (1..=100).map(|number| format!("i-{number}")).filter(|name| !there.contains_key(name.as_str()));
+    let spare = free.filter_map(|name| slot(&name, None)).collect();
+    ComponentView { component: component.clone(), slots, spare }
+}
+
+fn slot_of(template: &Step, zones: &[String], name: &str, seen: Option<&Value>) -> Slot {
+    let mut params = template.params.clone();
+    let number: usize = name.trim_start_matches("i-").parse().unwrap_or(1);
+    if let Value::Object(fields) = &mut params {
+        if let Some(zone) = zones.get(number.saturating_sub(1) % zones.len().max(1)) {
+            fields.insert("zone".into(), json!(zone));
+        }
+        for (key, value) in fields.iter_mut() {
+            // The provider chose the port, and keeps what the environment holds to itself.
+            if let Some(found) = seen.and_then(|seen| seen.get(key)).filter(|_| key != "port" && key != "env") {
+                *value = found.clone();
+            }
+        }
+        fields.insert("slot".into(), json!(name));
+    }
+    let generation = seen.and_then(|seen| seen.get("generation")?.as_u64()).unwrap_or(0);
+    let drain = params.get("drain_ms").cloned().unwrap_or(json!(5_000));
+    let removal = json!({"component": params.get("component"), "slot": name, "drain_ms": drain});
+    Slot { generation, instance: name.to_owned(), params, removal }
+}

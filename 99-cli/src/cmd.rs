@@ -11,6 +11,7 @@ pub(crate) mod run;
 
 use crate::client::ClientError;
 use crate::exit::{self, Exit};
+use crate::follow::FollowError;
 use crate::out::Out;
 use serde_json::Value;
 use std::path::Path;
@@ -31,6 +32,15 @@ pub(crate) enum Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         Self::Client(error)
+    }
+}
+
+impl From<FollowError> for Failure {
+    fn from(error: FollowError) -> Self {
+        if let FollowError::Client(error) = error {
+            return Self::Client(error);
+        }
+        Self::Other { exit: error.exit(), text: error_chain(&error), hint: error.hint() }
     }
 }
 

@@ -6,11 +6,14 @@
 mod client;
 mod cmd;
 mod exit;
+mod follow;
 mod out;
+mod pin;
 
 use crate::client::{Client, ClientError};
 use crate::exit::Exit;
 use crate::out::{Form, Out};
+use crate::pin::Pins;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,9 +52,22 @@ pub(crate) struct Common {
     /// The state directory
     #[arg(long, global = true, env = "WRIT_STATE", default_value = ".writ", value_name = "DIR")]
     state: PathBuf,
+    /// Where this client keeps what it has seen of journals
+    #[arg(long, global = true, env = "WRIT_PINS", value_name = "DIR", hide = true)]
+    pins: Option<PathBuf>,
 }
 
 impl Common {
+    pub(crate) fn pins(&self) -> Result<Pins, cmd::Failure> {
+        Pins::of(self.pins.as_deref()).map_err(|error| cmd::Failure::of(exit::FAILED, &error))
+    }
+
+    /// Where this client looks for a journal: the server that was named, or the state directory.
+    pub(crate) fn place(&self) -> String {
+        let state = || self.state.canonicalize().unwrap_or_else(|_| self.state.clone()).display().to_string();
+        self.server.as_ref().map_or_else(state, |url| url.trim_end_matches('/').to_owned())
+    }
+
     pub(crate) fn out(&self) -> Out {
         Out { form: self.output, quiet: self.quiet }
     }

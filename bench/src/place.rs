@@ -109,6 +109,7 @@ impl Place {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.writ);
         command.args(args).arg("--state").arg(self.state()).current_dir(self.dir.path());
+        command.env("WRIT_PINS", self.path("pins"));
         for name in ["WRIT_STATE", "WRIT_SERVER", "WRIT_TOKEN", "WRIT_OUTPUT"] {
             command.env_remove(name);
         }

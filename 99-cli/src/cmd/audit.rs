@@ -4,9 +4,10 @@ use super::{Failure, clock, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
+use crate::follow::{look, shown_key};
 use crate::out::columns;
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use writ_audit::{Bundle, Checkpoint};
 use writ_pipeline::input::load;
@@ -18,8 +19,12 @@ use writ_seal::NoteKey;
 pub(crate) enum Audit {
     /// Find entries
     Query(Query),
-    /// Verify the whole journal, and that it continues what this client saw last; or an exported directory
+    /// Verify the whole journal, and that it goes on from what this client saw last; or an exported directory
     Verify(Verify),
+    /// Forget what this client has seen of the journal; the next `verify` is then a first look
+    Unpin,
+    /// Hand the journal over to a new key; needs the role `admin`
+    RotateKey,
     /// Print the newest signed checkpoint
     Checkpoint,
     /// Write the journal as a static directory that any tlog-tiles reader understands
@@ -66,7 +71,12 @@ pub(crate) struct Query {
     limit: usize,
 }
 
-/// Verify the whole journal
+/// Verify the whole journal, and that it goes on from what this client saw last; or an exported directory
+///
+/// The server walks the whole journal. This client believes it nothing about the past: it keeps the journal's key and the
+/// newest checkpoint it has seen, and checks signature and consistency itself, from the tiles that the server shows. At the
+/// first look the key is believed as it is shown, unless `--key` gives one. What is kept stands in `$WRIT_PINS`, else in
+/// `$XDG_STATE_HOME/writ/pins` or `~/.local/state/writ/pins`.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// An exported directory, instead of asking a server
@@ -92,6 +102,8 @@ impl Audit {
         match self {
             Audit::Query(query) => query.run(common).await,
             Audit::Verify(verify) => verify.run(common).await,
+            Audit::Unpin => unpin(common),
+            Audit::RotateKey => rotate_key(common).await,
             Audit::Checkpoint => {
                 let note = common.client()?.bytes("/log/checkpoint").await?.unwrap_or_default();
                 common.out().text(&String::from_utf8_lossy(&note));
@@ -164,53 +176,90 @@ impl Verify {
             out.line("holds  hash chain, Merkle root, checkpoint signature, attachments");
             return Ok(exit::OK);
         }
-        let pin = common.state.join("pinned-checkpoint");
-        let pinned = std::fs::read_to_string(&pin).ok();
-        let asked = pinned.as_ref().map(|note| format!("?checkpoint={}", escaped(note))).unwrap_or_default();
-        let client = common.client()?;
-        let audit = client.get(&format!("/api/v1/audit/verify{asked}")).await?;
-        let note = client.bytes("/log/checkpoint").await?.unwrap_or_default();
-        let note = String::from_utf8_lossy(&note).into_owned();
-        check_pin(&note, &audit, trusted.as_ref())?;
-        std::fs::write(&pin, &note).map_err(|error| Failure::of(exit::FAILED, &error))?;
-        out.document(&audit, |_| {
+        let (client, pins) = (common.client()?, common.pins()?);
+        let look = look(&client, &common.place(), trusted.as_ref(), &pins).await?;
+        let audit = client.get("/api/v1/audit/verify").await?;
+        pins.keep(&look.pin).map_err(|error| Failure::of(exit::FAILED, &error))?;
+        let shown = &look.checkpoint;
+        let seen = match &look.before {
+            Some(before) => {
+                format!(", this client's last checkpoint (consistency {} \u{2192} {})", before.size, shown.size)
+            }
+            None => String::new(),
+        };
+        let mut document = audit.clone();
+        if let Value::Object(fields) = &mut document {
+            let before = look.before.as_ref().map(|before| before.size);
+            let pinned = json!({"size": shown.size, "root": shown.root, "key": look.key.to_string(), "before": before});
+            fields.insert("pinned".into(), pinned);
+        }
+        out.document(&document, |_| {
             format!(
-                "log    {}  size {}  root {}\nholds  hash chain, Merkle root, {} checkpoints, columns, tiles, {} attachments{}{}\n",
+                "log    {}  size {}  root {}\nholds  hash chain, Merkle root, {} checkpoints, columns, tiles, {} attachments{}{seen}\n",
                 text(&audit, "/log"),
                 text(&audit, "/size"),
                 text(&audit, "/root"),
                 text(&audit, "/checkpoints"),
                 text(&audit, "/attachments"),
                 if audit.get("witness") == Some(&Value::Bool(true)) { ", witness file" } else { "" },
-                if pinned.is_some() { ", this client's last checkpoint" } else { "" },
             )
         });
+        if look.first_use && !common.quiet {
+            out.say(&format!(
+                "note: a first look at this journal: its key is believed as it was shown, and kept in {}; compare it with \
+                 the key that you know: {}",
+                pins.path(&shown.origin).display(),
+                look.key
+            ));
+        }
         out.next("writ audit export DIR, and `writ audit verify --file DIR` anywhere");
         Ok(exit::OK)
     }
 }
 
-/// What the server says must be what it signed.
-fn check_pin(note: &str, audit: &Value, trusted: Option<&NoteKey>) -> Result<(), Failure> {
-    let unverified = |error: &dyn std::error::Error| Failure::of(exit::UNVERIFIED, error);
-    let said: NoteKey = text(audit, "/key").parse().map_err(|error: writ_seal::NoteError| unverified(&error))?;
-    let key = trusted.unwrap_or(&said);
-    Checkpoint::open(note, &key.name, key).map_err(|error| unverified(&error))?;
-    Ok(())
+fn unpin(common: &Common) -> Result<Exit, Failure> {
+    let (out, pins, place) = (common.out(), common.pins()?, common.place());
+    let failed = |error: crate::pin::PinError| Failure::of(exit::FAILED, &error);
+    let Some(pin) = pins.seen_at(&place).map_err(failed)? else {
+        return Err(Failure::Other {
+            exit: exit::NOT_FOUND,
+            text: format!("this client has not seen a journal at `{place}`"),
+            hint: None,
+        });
+    };
+    pins.forget(&pin.origin).map_err(failed)?;
+    out.say(&format!("forgotten: `{}`. The newest checkpoint that was seen of it:", pin.origin));
+    out.text(pin.note());
+    out.next("writ audit verify, which is a first look");
+    Ok(exit::OK)
+}
+
+async fn rotate_key(common: &Common) -> Result<Exit, Failure> {
+    let out = common.out();
+    let answer = common.client()?.post("/api/v1/audit/rotate-key", &json!({})).await?;
+    out.document(&answer, |_| {
+        format!(
+            "old    {}\nnew    {}\nboth sign until writ is started again; then the new key signs alone\n",
+            text(&answer, "/old"),
+            text(&answer, "/new"),
+        )
+    });
+    out.next("writ audit verify, and tell the new key to everybody who gives one with --key");
+    Ok(exit::OK)
 }
 
 async fn export(common: &Common, dir: &Path) -> Result<Exit, Failure> {
     let (out, client) = (common.out(), common.client()?);
     let failed = |error: std::io::Error| Failure::of(exit::FAILED, &error);
     let note = client.bytes("/log/checkpoint").await?.unwrap_or_default();
-    let audit = client.get("/api/v1/audit/verify").await?;
+    let key = shown_key(&client).await?;
     let write = |path: &str, bytes: &[u8]| {
         let path = dir.join(path);
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::write(path, bytes)
     };
     write("checkpoint", &note).map_err(failed)?;
-    write("key", text(&audit, "/key").as_bytes()).map_err(failed)?;
+    write("key", key.to_string().as_bytes()).map_err(failed)?;
     let note = String::from_utf8_lossy(&note).into_owned();
     let (checkpoint, _) = Checkpoint::parse(&note).map_err(|error| Failure::of(exit::UNVERIFIED, &error))?;
     let mut files = 2;

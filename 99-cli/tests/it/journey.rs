@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Duration;
 use writ_bench::{Dev, Place, Signal, get, kill, wait_until};
 
-const SOON: Duration = Duration::from_secs(15);
+pub(crate) const SOON: Duration = Duration::from_secs(15);
 
 /// A place with a `dev` whose intent stands.
 pub(crate) fn up(args: &[&str]) -> (Place, Dev) {
@@ -34,7 +34,7 @@ fn instances() -> BTreeSet<String> {
 
 /// Runs a command and holds its exit code against what it should be.
 #[track_caller]
-fn writ(place: &Place, args: &[&str], code: i32) -> String {
+pub(crate) fn writ(place: &Place, args: &[&str], code: i32) -> String {
     let said = place.writ(args).unwrap();
     assert_eq!(said.code, Some(code), "{args:?}\nout: {}\nerr: {}", said.out, said.err);
     assert!(!said.err.contains("panicked"), "{args:?}: {}", said.err);

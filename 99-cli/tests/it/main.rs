@@ -7,6 +7,8 @@ mod bad_input;
 mod crash;
 mod forms;
 mod journey;
+mod pin;
+mod rotate;
 mod rows;
 
 use std::path::Path;

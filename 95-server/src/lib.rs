@@ -8,7 +8,6 @@
 mod api;
 mod dev;
 mod error;
-mod failpoint;
 mod principals;
 mod setup;
 mod state;

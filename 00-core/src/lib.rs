@@ -12,6 +12,7 @@ mod actor;
 mod digest;
 mod effect;
 mod entry;
+pub mod failpoint;
 mod id;
 mod ledger;
 mod permit;

@@ -21,7 +21,8 @@ use writ_automation::{
     settle, submit, turn,
 };
 use writ_core::{
-    Actor, AgentId, Effect, Event, IntentId, Permit, Plan, Provider, ProviderError, RunId, TicketId, Timestamp,
+    Actor, AgentId, Effect, Event, IntentId, Permit, Plan, Provider, ProviderError, Receipt, RunId, TicketId,
+    Timestamp, failpoint,
 };
 
 /// Signals that may wait for one run; a sender beyond that waits.
@@ -511,7 +512,7 @@ impl Task {
         tokio::spawn(async move {
             let now = inner.journal.now();
             let says = match inner.gate.redeem(&issued, now) {
-                Ok(effect) => match inner.provider.perform(&effect).await {
+                Ok(effect) => match order_out(&*inner.provider, &effect).await {
                     Ok(receipt) => Says::Done { receipt },
                     Err(error) => says_of(error),
                 },
@@ -551,6 +552,14 @@ impl Task {
             drop(sender.send(Told { signal, by: Actor::system("pipeline"), reply: None }).await);
         });
     }
+}
+
+/// Hands an effect to the provider.
+async fn order_out(provider: &dyn Provider, effect: &Effect) -> Result<Receipt, ProviderError> {
+    failpoint::pass("effect.redeemed", &effect.resource);
+    let performed = provider.perform(effect).await;
+    failpoint::pass("effect.performed", &effect.resource);
+    performed
 }
 
 /// A refused redemption is an entry of its own, whatever the run makes of it.

@@ -8,8 +8,8 @@ use crate::drive::DriveError;
 use crate::facts;
 use crate::gate::{Decided, POLICY_STREAM};
 use crate::pipeline::Pipeline;
+use crate::prepared::Prepared;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use writ_automation::{ApprovalTerms, Gate as RunGate, OnFailure, Options, Submission};
@@ -20,12 +20,13 @@ use writ_core::{
 };
 use writ_intent::{
     Diff, FoundInfeasible, Infeasible, IntentEvent, Manifest, Moved, State, Submitted, TranslateError, Translated,
-    Translation, drift, infeasible_document, plan, plan_digest, plan_document, read_manifest, rollback, stream,
-    translate, translation_document, world_digest,
+    drift, infeasible_document, plan, plan_document, read_manifest, stream, translate, world_digest,
 };
-use writ_policy::Judgement;
 use writ_seal::canonical;
 use writ_text::Problem;
+
+/// How often a submission is worked out anew because its intent moved meanwhile.
+const OVERTAKEN_MAX: u32 = 3;
 
 /// How long people have to answer when policy asks for them before a plan may run.
 const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
@@ -90,133 +91,34 @@ pub enum SubmitError {
     Drive(#[from] DriveError),
 }
 
-/// Everything that is worked out before anything is done.
-#[derive(Debug, Clone)]
-pub struct Prepared {
-    /// The manifest.
-    pub manifest: Manifest,
-    /// The version it would get.
-    pub version: u64,
-    /// The layout, and what it is predicted to do.
-    pub translation: Option<Translation>,
-    /// The whole plan.
-    pub target: Option<Plan>,
-    /// What differs from the world.
-    pub diff: Option<Diff>,
-    /// The reports of policy: for the intent, and for the plan once there is one.
-    pub reports: Vec<Value>,
-    /// What contracts say.
-    pub contracts: Option<Value>,
-    /// Whether everything said yes, or wants a person.
-    pub decision: Decision,
-    judged: Vec<(Stage, Decided)>,
-    contract_report: Option<Arc<Report>>,
-}
-
-impl std::fmt::Debug for Decided {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Decided({})", self.digest)
-    }
-}
-
-impl Clone for Decided {
-    fn clone(&self) -> Self {
-        Self { judgement: self.judgement.clone(), bytes: self.bytes.clone(), digest: self.digest }
-    }
-}
-
-impl Prepared {
-    /// The digest of what would be done: approvals and `apply` are bound to it.
-    #[must_use]
-    pub fn digest(&self) -> Option<Digest> {
-        self.diff.as_ref().map(|diff| plan_digest(&diff.plan))
-    }
-
-    fn judgements(&self) -> impl Iterator<Item = &Judgement> {
-        self.judged.iter().map(|(_, decided)| &decided.judgement)
-    }
-
-    /// Everybody who must agree before it may begin: for each role the most that any stage asks for.
-    fn quorums(&self) -> BTreeMap<String, u32> {
-        let mut all: BTreeMap<String, u32> = BTreeMap::new();
-        for (role, count) in self.judgements().flat_map(|judgement| judgement.verdict.quorums()) {
-            let most = all.entry(role).or_default();
-            *most = count.max(*most);
-        }
-        all
-    }
-
-    /// What policy says, as tables.
-    #[must_use]
-    pub fn table(&self) -> String {
-        self.judgements().map(|judgement| format!("stage {}\n{}\n", judgement.stage, judgement.table())).collect()
-    }
-
-    /// What policy says, as one SARIF log.
-    #[must_use]
-    pub fn sarif(&self) -> Value {
-        let mut logs = self.judgements().map(Judgement::sarif);
-        let mut first = logs.next().unwrap_or_default();
-        if let Some(runs) = first.get_mut("runs").and_then(Value::as_array_mut) {
-            for mut log in logs {
-                runs.append(log.get_mut("runs").and_then(Value::as_array_mut).unwrap_or(&mut Vec::new()));
+impl SubmitError {
+    /// Whether nothing was recorded because this stream had moved.
+    fn overtook(&self, wanted: &str) -> bool {
+        let stale = |error: &CommitError| matches!(error, CommitError::Stale { stream, .. } if stream == wanted);
+        match self {
+            SubmitError::Commit(error) => stale(error),
+            SubmitError::Drive(DriveError::Commit { cause, .. }) => stale(cause),
+            SubmitError::Drive(DriveError::NotLive { .. } | DriveError::Refused { .. } | DriveError::Read { .. }) => {
+                false
             }
+            SubmitError::Invalid(_) | SubmitError::Infeasible { .. } | SubmitError::Denied { .. } => false,
+            SubmitError::Busy { .. } | SubmitError::Stale { .. } => false,
+            SubmitError::Provider(_) | SubmitError::Ledger(_) => false,
         }
-        first
     }
+}
 
-    /// What policy says, as JUnit XML: the last stage that was asked.
-    #[must_use]
-    pub fn junit(&self) -> String {
-        self.judgements().last().map(Judgement::junit).unwrap_or_default()
-    }
+/// A manifest that somebody submits.
+struct Offer<'a> {
+    file: &'a str,
+    text: &'a [u8],
+    by: &'a Principal,
+}
 
-    /// The graph of what would be done, for Graphviz.
-    #[must_use]
-    pub fn dot(&self) -> Option<String> {
-        self.diff.as_ref().map(|diff| writ_intent::dot(&diff.plan))
-    }
-
-    /// The graph of what would be done, for Mermaid.
-    #[must_use]
-    pub fn mermaid(&self) -> Option<String> {
-        self.diff.as_ref().map(|diff| writ_intent::mermaid(&diff.plan))
-    }
-
-    /// The graph of what would be done, as a picture.
-    #[must_use]
-    pub fn svg(&self) -> Option<String> {
-        self.diff.as_ref().map(|diff| writ_intent::svg(&diff.plan))
-    }
-
-    /// Everything as one document: the source's `validation`, `translation` and `contract_verification`, and the plan.
-    #[must_use]
-    pub fn document(&self, pipeline: &Pipeline) -> Value {
-        let mut document = json!({
-            "intent": self.manifest.intent.id,
-            "version": self.version,
-            "decision": self.decision,
-            "validation": self.reports,
-        });
-        if let (Some(translation), Some(target), Some(diff)) = (&self.translation, &self.target, &self.diff) {
-            let platform = pipeline.platform();
-            document["translation"] = translation_document(&platform, translation)["translation"].clone();
-            document["plan"] = plan_document(target, translation)["plan"].clone();
-            document["diff"] = writ_intent::diff_document(diff)["diff"].clone();
-            let shown = if diff.changes.is_empty() { target } else { &diff.plan };
-            document["text"] = json!(writ_intent::text(shown, translation));
-            document["intent_digest"] = json!(target.intent_digest);
-            document["digest"] = json!(self.digest());
-            let back = rollback(&diff.plan, diff.plan.world);
-            let line = |step: &writ_core::Step| format!("  {:<18} {}\n", step.verb, step.resource);
-            let text: String = back.plan.steps.iter().map(line).collect();
-            document["rollback"] = json!({"text": text, "cannot": back.cannot});
-        }
-        if let Some(contracts) = &self.contracts {
-            document["contract_verification"] = contracts["contract_verification"].clone();
-        }
-        document
-    }
+/// What a submission is decided on.
+struct Ground {
+    state: State,
+    version: u64,
 }
 
 /// What came of a submission.
@@ -327,11 +229,30 @@ impl Pipeline {
         planned: Option<Digest>,
         origin: Origin,
     ) -> Result<Accepted, SubmitError> {
+        let id = read_manifest(file, text).map_err(SubmitError::Invalid)?.intent.id;
+        let mut tries = 0;
+        loop {
+            // Read before the world is looked at: what was planned while an earlier version was being carried out is planned anew.
+            let ground = self.ground(&id).await?;
+            match self.try_submit(&Offer { file, text, by }, planned, origin, &ground).await {
+                Err(error) if error.overtook(&stream(&id)) && tries < OVERTAKEN_MAX => tries += 1,
+                submitted => return submitted,
+            }
+        }
+    }
+
+    async fn try_submit(
+        &self,
+        offer: &Offer<'_>,
+        planned: Option<Digest>,
+        origin: Origin,
+        ground: &Ground,
+    ) -> Result<Accepted, SubmitError> {
         let cause = self.journal().new_cause();
-        let prepared = match self.prepare(file, text, by).await {
+        let prepared = match self.prepare(offer.file, offer.text, offer.by).await {
             Ok(prepared) => prepared,
             Err(SubmitError::Infeasible { intent, report, text: told }) => {
-                self.record_infeasible(&cause, file, text, by, &intent, &report).await?;
+                self.record_infeasible(&cause, offer, &intent, &report, ground).await?;
                 return Err(SubmitError::Infeasible { intent, report, text: told });
             }
             Err(error) => return Err(error),
@@ -343,9 +264,8 @@ impl Pipeline {
         }
         let intent = prepared.manifest.intent.id.clone();
         let denied = prepared.decision == Decision::Deny;
-        let from = self.intent_state(&intent).await?;
-        let mut batch = self.opening(&prepared.manifest, prepared.version, text, by, from, denied).await?;
-        self.record_judgements(&mut batch, &prepared, denied, !(denied && is_live(from)));
+        let mut batch = self.opening(&prepared.manifest, prepared.version, offer, ground, denied).await?;
+        self.record_judgements(&mut batch, &prepared, denied, !(denied && is_live(ground.state)));
         let Some(diff) = prepared.diff.as_ref().filter(|_| !denied) else {
             self.journal().commit(&cause, batch).await?;
             return Err(SubmitError::Denied { intent, prepared: Box::new(prepared) });
@@ -356,7 +276,7 @@ impl Pipeline {
             self.manage(&prepared.manifest.intent, &prepared.target).await;
             return Ok(Accepted { prepared, run: None });
         }
-        let (submission, context) = self.submission(&prepared, diff, by, origin);
+        let (submission, context) = self.submission(&prepared, diff, offer.by, origin);
         // While people are asked it is ready and no more.
         let waits = submission.gate.approval.is_some();
         let states: &[State] = if waits { &[State::Ready] } else { &[State::Ready, State::Executing] };
@@ -400,8 +320,14 @@ impl Pipeline {
         Ok(doc.and_then(|doc| doc.get("version")?.as_u64()).unwrap_or(0))
     }
 
-    /// Where an intent stands.
-    pub(crate) async fn intent_state(&self, intent: &IntentId) -> Result<State, LedgerError> {
+    /// Where an intent stands, and the version of its stream that says so.
+    async fn ground(&self, intent: &IntentId) -> Result<Ground, LedgerError> {
+        // In this order: when it moves in between, the version is an older one, and nothing can be recorded on it.
+        let version = self.journal().ledger().stream_version(&stream(intent)).await?;
+        Ok(Ground { state: self.intent_state(intent).await?, version })
+    }
+
+    async fn intent_state(&self, intent: &IntentId) -> Result<State, LedgerError> {
         let doc = self.journal().doc("intents", intent.as_str()).await?;
         let state = doc.and_then(|doc| serde_json::from_value(doc.get("to")?.clone()).ok());
         Ok(state.unwrap_or(State::Draft))
@@ -412,14 +338,13 @@ impl Pipeline {
         &self,
         manifest: &Manifest,
         version: u64,
-        text: &[u8],
-        by: &Principal,
-        from: State,
+        offer: &Offer<'_>,
+        ground: &Ground,
         refused: bool,
     ) -> Result<Batch, SubmitError> {
-        let (intent, actor) = (&manifest.intent, Actor::human(&by.id));
+        let (intent, actor) = (&manifest.intent, Actor::human(&offer.by.id));
         let mut batch = Batch::default();
-        let kept = batch.attach(text.to_vec());
+        let kept = batch.attach(offer.text.to_vec());
         let submitted = Submitted {
             environment: intent.target.environment.clone(),
             digest: intent.digest(),
@@ -431,9 +356,9 @@ impl Pipeline {
         let mut draft = IntentEvent::Submitted(submitted).draft(&actor);
         draft.body["attachments"] = json!({"manifest": kept});
         batch.drafts.push(draft);
-        let found = self.journal().ledger().stream_version(&stream(&intent.id)).await?;
-        batch.expects.push(Expect { stream: stream(&intent.id), version: found });
+        batch.expects.push(Expect { stream: stream(&intent.id), version: ground.version });
         batch.expects.push(Expect { stream: POLICY_STREAM.into(), version: self.gate().state().policy_version });
+        let from = ground.state;
         if refused && is_live(from) {
             return Ok(batch);
         }
@@ -514,16 +439,14 @@ impl Pipeline {
     async fn record_infeasible(
         &self,
         cause: &Cause,
-        file: &str,
-        text: &[u8],
-        by: &Principal,
+        offer: &Offer<'_>,
         intent: &IntentId,
         report: &Value,
+        ground: &Ground,
     ) -> Result<(), SubmitError> {
-        let manifest = read_manifest(file, text).map_err(SubmitError::Invalid)?;
+        let manifest = read_manifest(offer.file, offer.text).map_err(SubmitError::Invalid)?;
         let version = self.latest_version(intent).await? + 1;
-        let from = self.intent_state(intent).await?;
-        let mut batch = self.opening(&manifest, version, text, by, from, true).await?;
+        let mut batch = self.opening(&manifest, version, offer, ground, true).await?;
         let kept = batch.attach(report.to_string().into_bytes());
         let conflicts = report.pointer("/infeasible/conflicts").cloned().unwrap_or_default();
         let conflicts = serde_json::from_value(conflicts).unwrap_or_default();
@@ -531,7 +454,7 @@ impl Pipeline {
         let mut draft = IntentEvent::FoundInfeasible(found).draft(&Actor::system("intent"));
         draft.body["attachments"] = json!({"report": kept});
         batch.drafts.push(draft);
-        if !is_live(from) {
+        if !is_live(ground.state) {
             batch.drafts.push(moved(
                 intent,
                 version,

@@ -8,6 +8,7 @@
 mod api;
 mod dev;
 mod error;
+mod failpoint;
 mod principals;
 mod setup;
 mod state;

@@ -67,6 +67,7 @@ impl Installation {
     /// # Errors
     /// When one of them does not open; nothing has been changed in the world then.
     pub async fn open(state: &StateDir, files: &Files) -> Result<Self, WireError> {
+        crate::failpoint::arm();
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
         let gate: Arc<dyn Signer> = Arc::new(state.key("gate", "gate", &*entropy)?);
         let ledger = Arc::new(SqliteLedger::open(&state.path("journal.db")).await?);

@@ -19,6 +19,9 @@ const RESOURCES: [&str; 7] = ["healing", "health", "i-1", "i-2", "i-3", "lb", "s
 /// What is started for it, one process each.
 const SLOTS: [&str; 4] = ["i-1", "i-2", "i-3", "lb"];
 
+/// What such a process is called.
+const FACES: [&str; 2] = ["__balance", "__sample"];
+
 /// What came of one journey with crashes.
 #[derive(Debug, Clone, Default)]
 pub struct Crashed {
@@ -39,16 +42,64 @@ pub struct Crashed {
 pub fn crash(writ: &Path, moments: &[Duration]) -> io::Result<Crashed> {
     let place = Place::new(writ)?;
     let mut seen = Crashed::default();
-    let mut were_up = BTreeMap::new();
-    let mut client: Option<Client> = None;
+    let (mut were_up, mut client) = (BTreeMap::new(), None);
     for moment in moments {
         let dev = place.dev(&[])?;
         sleep(moment.saturating_sub(dev.began.elapsed()));
         dev.crash();
-        seen.effects_at.push(place.effects().len());
-        were_up.extend(place.alive());
-        client = client.or_else(|| Client::start(&place));
+        crashed(&place, &mut seen, &mut were_up, &mut client);
     }
+    recover(&place, seen, &were_up, client)
+}
+
+/// Starts a fresh `dev` that ends itself, by SIGKILL, when it passes a point, and starts it once more. None when this journey
+/// did not pass it: steps run side by side, and what is committed together is chance.
+///
+/// # Errors
+/// When a process cannot be started or files cannot be read, or it ends otherwise.
+pub fn crash_at(writ: &Path, point: &str) -> io::Result<Option<Crashed>> {
+    let place = Place::new(writ)?;
+    let mut seen = Crashed::default();
+    let (mut were_up, mut client) = (BTreeMap::new(), None);
+    let mut dev = place.dev_with(&[], &[("WRIT_FAILPOINT", point)])?;
+    if !dev.until_killed().map_err(io::Error::other)? {
+        return Ok(None);
+    }
+    drop(dev);
+    crashed(&place, &mut seen, &mut were_up, &mut client);
+    recover(&place, seen, &were_up, client).map(Some)
+}
+
+/// Every point that an undisturbed start passes, in order: `point:about#count`.
+///
+/// # Errors
+/// When it cannot be started or does not get there.
+pub fn points(writ: &Path) -> io::Result<Vec<String>> {
+    let place = Place::new(writ)?;
+    let log = place.path("points.log");
+    let mut dev = place.dev_with(&[], &[("WRIT_FAILPOINT_LOG", log.to_str().unwrap_or_default())])?;
+    dev.until_up().map_err(io::Error::other)?;
+    let passed = std::fs::read_to_string(&log)?;
+    dev.crash();
+    Ok(passed.lines().map(str::to_owned).collect())
+}
+
+/// What stood when the control plane was gone.
+fn crashed(place: &Place, seen: &mut Crashed, were_up: &mut BTreeMap<String, u32>, client: &mut Option<Client>) {
+    seen.effects_at.push(place.effects().len());
+    were_up.extend(place.alive());
+    if client.is_none() {
+        *client = Client::start(place);
+    }
+}
+
+/// Starts the control plane once more, and holds what comes of it against what should.
+fn recover(
+    place: &Place,
+    mut seen: Crashed,
+    were_up: &BTreeMap<String, u32>,
+    client: Option<Client>,
+) -> io::Result<Crashed> {
     let mut dev = place.dev(&[])?;
     match dev.until_up() {
         Ok(took) => seen.recovered_s = took.as_secs_f64(),
@@ -61,7 +112,7 @@ pub fn crash(writ: &Path, moments: &[Duration]) -> io::Result<Crashed> {
             seen.wrong.push(format!("a service that was up did not serve throughout: {failed}"));
         }
     }
-    judge(&place, &were_up, &mut seen.wrong)?;
+    judge(place, were_up, &mut seen.wrong)?;
     if let Some(code) = dev.end().filter(|code| *code != 0) {
         seen.wrong.push(format!("dev ended with {code}"));
     }
@@ -104,6 +155,12 @@ fn judge(place: &Place, were_up: &BTreeMap<String, u32>, wrong: &mut Vec<String>
     slots.sort();
     if slots != SLOTS {
         wrong.push(format!("starts are {slots:?}"));
+    }
+    // The kernel counts too: nothing serves but what was started once and written down.
+    let serving = place.processes().into_values().filter(|command| FACES.iter().any(|face| command.contains(face)));
+    let serving: Vec<String> = serving.collect();
+    if serving.len() != SLOTS.len() {
+        wrong.push(format!("processes are {serving:?}"));
     }
     let alive = place.alive();
     if !SLOTS.iter().all(|slot| alive.contains_key(*slot)) {

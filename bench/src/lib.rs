@@ -9,7 +9,7 @@ mod figure;
 mod place;
 
 pub use client::{Load, told};
-pub use crash::{Crashed, crash, moments, undisturbed};
+pub use crash::{Crashed, crash, crash_at, moments, points, undisturbed};
 pub use figure::{Figures, fdatasync_ms};
 pub use place::{Dev, Place, Said, Start, get, kill, program, wait_until};
 pub use rustix::process::Signal;

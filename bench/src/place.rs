@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
@@ -132,13 +133,23 @@ impl Place {
     /// # Errors
     /// When it cannot be started.
     pub fn dev(&self, args: &[&str]) -> io::Result<Dev> {
+        self.dev_with(args, &[])
+    }
+
+    /// As [`Place::dev`], with variables in its environment.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn dev_with(&self, args: &[&str], variables: &[(&str, &str)]) -> io::Result<Dev> {
         let log = self.path("dev.log");
         let file = File::create(&log)?;
         let files = self.files();
         let mut all = vec!["dev", files.to_str().unwrap_or_default()];
         all.extend(args);
         let began = Instant::now();
-        let child = self.command(&all).stdout(file.try_clone()?).stderr(file).spawn()?;
+        let mut command = self.command(&all);
+        command.envs(variables.iter().copied());
+        let child = command.stdout(file.try_clone()?).stderr(file).spawn()?;
         Ok(Dev { began, child, log })
     }
 
@@ -324,6 +335,19 @@ impl Dev {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal);
+    }
+
+    /// Waits until it is killed by a signal, or everything stands: then it is false.
+    ///
+    /// # Errors
+    /// When it ends otherwise, or neither happens in time.
+    pub fn until_killed(&mut self) -> Result<bool, String> {
+        let up = self.until_up();
+        match self.child.try_wait().map_err(|error| error.to_string())? {
+            Some(status) if status.signal() == Some(Signal::KILL.as_raw()) => Ok(true),
+            Some(status) => Err(format!("it ended with {status}:\n{}", self.said())),
+            None => up.map(|_| false),
+        }
     }
 
     /// Waits for its end.

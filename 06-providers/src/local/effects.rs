@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::File;
 use std::time::Duration;
-use writ_core::{Effect, EffectKey, Receipt, Timestamp};
+use writ_core::{Effect, EffectKey, Receipt, Timestamp, failpoint};
 
 /// What was about to be done, on disk before it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +55,9 @@ impl Effects {
     pub(crate) fn begin(&self, claim: &Claim, effect: &Effect) -> Result<(), StateError> {
         let intent =
             Intent { params: effect.params.clone(), resource: effect.resource.clone(), verb: effect.verb.clone() };
-        files::write_durable(&self.places.effect(&claim.key, "intent"), &intent)
+        files::write_durable(&self.places.effect(&claim.key, "intent"), &intent)?;
+        failpoint::pass("effect.intended", &effect.resource);
+        Ok(())
     }
 
     /// Takes back what was written down: it was not done, and nothing is left of it.
@@ -77,10 +79,13 @@ impl Effects {
         let told = begun_before && files::holds(&self.places.effects_log(), &format!("\"key\":\"{}\"", claim.key))?;
         if !told {
             let line = serde_json::json!({ "at": now, "key": claim.key, "resource": resource, "verb": verb });
+            failpoint::pass("effect.happened", resource);
             files::append_line(&self.places.effects_log(), &line)?;
+            failpoint::pass("effect.told", resource);
         }
         let receipt = Receipt { detail, finished_at: now, key: EffectKey(claim.key.clone()), repeated: false };
         files::write_durable(&self.places.effect(&claim.key, "receipt"), &receipt)?;
+        failpoint::pass("effect.receipted", resource);
         Ok(receipt)
     }
 }

@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use writ_core::failpoint;
 
 /// How long a launcher may take until it has become the command.
 const LAUNCH_MAX: Duration = Duration::from_secs(5);
@@ -61,6 +62,7 @@ pub(crate) async fn start(config: &LocalConfig, dir: &Path, order: Order) -> Res
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
+    failpoint::pass("launch.ordered", &order.slot);
     let child = Command::new(&config.program)
         .args(&config.faces.launch)
         .arg(dir)
@@ -70,7 +72,10 @@ pub(crate) async fn start(config: &LocalConfig, dir: &Path, order: Order) -> Res
         .stderr(launch_errors(dir)?)
         .spawn()
         .map_err(|error| Fault::Failed(format!("cannot start `{}`: {error}", config.program.display())))?;
-    become_command(dir, attempt, child, deadline).await
+    failpoint::pass("launch.spawned", &order.slot);
+    let started = become_command(dir, attempt, child, deadline).await?;
+    failpoint::pass("launch.adopted", &order.slot);
+    Ok(started)
 }
 
 fn launch_errors(dir: &Path) -> Result<Stdio, Fault> {

@@ -225,6 +225,7 @@ macro_rules! impl_ledger {
                 async fn erase(&self, key: &Digest) -> Result<bool, LedgerError> {
                     let delete = sqlx::query("DELETE FROM erasables WHERE commitment = $1").bind(key.0.to_vec());
                     let gone = delete.execute(&self.writer).await.map_err(|cause| self.broken(cause))?;
+                    self.forget_traces().await?;
                     Ok(gone.rows_affected() > 0)
                 }
 

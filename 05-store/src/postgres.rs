@@ -81,6 +81,13 @@ async fn migrate(pool: &PgPool, schema: &str, place: &str) -> Result<(), LedgerE
 }
 
 impl PostgresLedger {
+    /// Takes what was deleted out of the table's pages, too. The database's own log and its archives keep it for as long as
+    /// they are kept.
+    async fn forget_traces(&self) -> Result<(), LedgerError> {
+        let vacuumed = sqlx::raw_sql("VACUUM erasables").execute(&self.writer).await;
+        vacuumed.map(drop).map_err(|cause| unreachable_at(&self.place, cause))
+    }
+
     /// PostgreSQL takes one statement at a time where there are values to bind.
     #[expect(clippy::unused_async, reason = "the other database does this over the wire")]
     async fn append_at_once(&self, _: &Group) -> Option<Append> {

@@ -104,6 +104,9 @@ async fn migrate(pool: &SqlitePool, place: &str) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// How often the write-ahead log is folded; each try waits for readers as long as a statement may.
+const FOLD_TRIES: u32 = 3;
+
 /// Up to so many parts, a group goes to the database as one text.
 const AT_ONCE_MAX: usize = 24;
 
@@ -200,6 +203,20 @@ fn script(group: &Group) -> Script {
 }
 
 impl SqliteLedger {
+    /// Takes what was deleted out of the write-ahead log, too: the log is folded into the database, where it was overwritten,
+    /// and cut to nothing. Readers that look at an older state hold that up for as long as they look.
+    async fn forget_traces(&self) -> Result<(), LedgerError> {
+        for _ in 0..FOLD_TRIES {
+            let folded = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.writer).await;
+            let busy: i64 = folded.map_err(|cause| unreachable_at(&self.place, cause))?.get(0);
+            if busy == 0 {
+                return Ok(());
+            }
+        }
+        let cause = std::io::Error::other("its write-ahead log is in use and still holds what was deleted");
+        Err(unreachable_at(&self.place, cause))
+    }
+
     /// Appends a small group as one text: every statement sent by itself costs two changes of threads, which is most of what
     /// a small commit takes beside the disk. None when the group is not small.
     async fn append_at_once(&self, group: &Group) -> Option<Append> {

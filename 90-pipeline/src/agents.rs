@@ -1,6 +1,7 @@
 //! What an administrator does with an agent: recorded first, and in force at the gate from then on.
 
 use crate::commit::{Batch, CommitError, Expect};
+use crate::erase::words;
 use crate::pipeline::Pipeline;
 use writ_agents::{AgentEvent, AgentMove, RosterRefused};
 use writ_core::{Actor, AgentId, Event, LedgerError, Permission};
@@ -39,11 +40,18 @@ pub enum AgentError {
 }
 
 impl Pipeline {
-    /// Changes an agent. What it was permitted before is checked anew when it redeems it.
+    /// Changes an agent; the reason, in a person's words, stands beside the journal. What the agent was permitted before is
+    /// checked anew when it redeems it.
     ///
     /// # Errors
     /// When the roster does not allow it, or it could not be recorded.
-    pub async fn change_agent(&self, agent: &AgentId, wish: &AgentWish, by: &Actor) -> Result<(), AgentError> {
+    pub async fn change_agent(
+        &self,
+        agent: &AgentId,
+        wish: &AgentWish,
+        reason: &str,
+        by: &Actor,
+    ) -> Result<(), AgentError> {
         let stream = format!("agent/{agent}");
         let version = self.journal().ledger().stream_version(&stream).await?;
         let roster = self.gate().state().roster.clone();
@@ -53,7 +61,14 @@ impl Pipeline {
             AgentWish::Permissions(permissions) => roster.change_permissions(agent, permissions.clone())?,
         };
         let event = AgentEvent { agent: agent.clone(), at: self.journal().now(), what };
-        let batch = Batch { expects: vec![Expect { stream, version }], ..Batch::of(vec![event.draft(by)]) };
+        let mut batch = Batch::default();
+        if !reason.is_empty() {
+            let (said, words) = words(self.journal(), &stream, agent.as_str(), by, reason);
+            batch.drafts.push(said);
+            batch.erasables.push(words);
+        }
+        batch.drafts.push(event.draft(by));
+        batch.expects.push(Expect { stream, version });
         self.journal().commit(&self.journal().new_cause(), batch).await?;
         self.gate().state().roster.apply(&event);
         Ok(())

@@ -116,6 +116,7 @@ impl Journal {
         let head = base.ledger.take_over(empty).await?;
         let frontier = restore(&*base.ledger, head.size).await?;
         let chain = Chain::resume(head.clone(), frontier).ok_or(OpenError::Torn { size: head.size })?;
+        crate::erase::finish(&*base.ledger).await?;
         let keys = key_chain(&*base.ledger).await?;
         check_witness(&base, &head, &keys).await?;
         check_key(&base, &keys)?;

@@ -54,7 +54,7 @@ const VIEWS: &[View] = &[
     View { name: "approvals", key: |entry| under(entry, "approval/"), next: merge_next },
     View { name: "recommendations", key: |entry| under(entry, "recommendation/"), next: merge_next },
     View { name: "epochs", key: |entry| step_started(entry).then(|| entry.resource.clone()), next: epoch_next },
-    View { name: "tokens", key: token_key, next: |_, entry| Some(entry.body.clone()) },
+    View { name: "tokens", key: token_key, next: token_next },
     View { name: "standing", key: standing_key, next: standing_next },
     View { name: "agents", key: |entry| under(entry, "agent/"), next: merge_next },
 ];
@@ -101,9 +101,14 @@ fn standing_next(_: Option<&Value>, entry: &Entry) -> Option<Value> {
     (entry.kind == "approval.standing/1").then(|| entry.body.clone())
 }
 
+/// Tokens that were issued and not revoked.
+fn token_next(_: Option<&Value>, entry: &Entry) -> Option<Value> {
+    (entry.kind == "principal.token_issued/1").then(|| entry.body.clone())
+}
+
 fn token_key(entry: &Entry) -> Option<String> {
-    let issued = entry.kind == "principal.token_issued/1";
-    let hash = issued.then(|| entry.body.get("token_hash")?.as_str()).flatten()?;
+    let known = matches!(entry.kind.as_str(), "principal.token_issued/1" | "principal.token_revoked/1");
+    let hash = known.then(|| entry.body.get("token_hash")?.as_str()).flatten()?;
     Some(hash.trim_start_matches("sha256:").to_owned())
 }
 

@@ -1,8 +1,10 @@
 //! The story of anything: what led to it, and what came of it, read from the journal alone.
 
+use crate::erase::{ERASED, text_beside};
 use crate::journal::{Journal, decode};
 use serde::Serialize;
 use serde_json::Value;
+use writ_audit::erasables_of;
 use writ_core::{Entry, Filter, LedgerError, Timestamp};
 
 /// Entries of one story at the most; the rest is one query away.
@@ -47,8 +49,8 @@ pub async fn why(journal: &Journal, id: &str) -> Result<Option<Story>, LedgerErr
     let Some(first) = entries.first() else { return Ok(None) };
     let because = causes(journal, first).await?;
     let cut = entries.len() > LINES_MAX;
-    let then = entries.iter().take(LINES_MAX).map(line).collect();
-    Ok(Some(Story { subject, because: because.iter().map(line).collect(), then, cut }))
+    let then = lines(journal, entries.iter().take(LINES_MAX)).await?;
+    Ok(Some(Story { subject, because: lines(journal, because.iter()).await?, then, cut }))
 }
 
 /// The newest incident, or else the newest run.
@@ -71,8 +73,18 @@ pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String,
         let found = journal.ledger().by_event(id).await?.as_ref().map(decode).transpose()?;
         return Ok(found.map(|entry| (format!("entry {id}"), vec![entry])));
     }
-    for sort in ["run", "incident", "intent", "approval", "recommendation", "agent", "component", "contract", "policy"]
-    {
+    for sort in [
+        "run",
+        "incident",
+        "intent",
+        "approval",
+        "recommendation",
+        "agent",
+        "component",
+        "contract",
+        "policy",
+        "principal",
+    ] {
         let entries = journal.stream(&format!("{sort}/{id}")).await?;
         if !entries.is_empty() {
             return Ok(Some((format!("{sort} {id}"), entries)));
@@ -126,8 +138,19 @@ pub(crate) async fn causes(journal: &Journal, entry: &Entry) -> Result<Vec<Entry
     Ok(chain)
 }
 
-fn line(entry: &Entry) -> Line {
-    Line { at: entry.timestamp, event_id: entry.event_id.to_string(), seq: entry.seq, text: sentence(entry) }
+/// A line for each entry, with what people said where it was not erased.
+async fn lines(journal: &Journal, entries: impl Iterator<Item = &Entry>) -> Result<Vec<Line>, LedgerError> {
+    let mut lines = Vec::new();
+    for entry in entries {
+        let mut text = sentence(entry);
+        for commitment in erasables_of(entry) {
+            let said = text_beside(journal.ledger(), &commitment).await?;
+            text.push_str(&if said == ERASED { format!(" — {said}") } else { format!(" — “{said}”") });
+        }
+        let event_id = entry.event_id.to_string();
+        lines.push(Line { at: entry.timestamp, event_id, seq: entry.seq, text });
+    }
+    Ok(lines)
 }
 
 /// One sentence for an entry: who did what to what, what came of it, and the reason where the body has one.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod intents;
+mod people;
 mod resources;
 mod runs;
 
@@ -11,7 +12,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use writ_core::Actor;
@@ -55,12 +56,17 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/monitoring", get(resources::monitoring))
         .route("/api/v1/contracts", get(resources::contracts))
         .route("/api/v1/policies", get(resources::policies))
-        .route("/api/v1/kill-switch", post(resources::kill_switch))
+        .route("/api/v1/kill-switch", get(resources::kill_switches).post(resources::kill_switch))
         .route("/api/v1/why/{*id}", get(audit::why))
         .route("/api/v1/audit/entries", get(audit::query))
         .route("/api/v1/audit/verify", get(audit::verify))
         .route("/api/v1/audit/evidence/{*id}", get(audit::evidence))
         .route("/api/v1/audit/rotate-key", post(audit::rotate_key))
+        .route("/api/v1/audit/erase", post(people::forget))
+        .route("/api/v1/principals", get(people::principals))
+        .route("/api/v1/tokens", get(people::tokens).post(people::issue))
+        .route("/api/v1/tokens/{id}", delete(people::revoke))
+        .route("/api/v1/agents/{id}/{command}", post(people::agent))
         .route("/log/checkpoint", get(audit::checkpoint))
         .route("/log/key", get(audit::key))
         .route("/log/tile/{*path}", get(audit::tile))

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use writ_core::{ApprovalId, IncidentId};
-use writ_pipeline::{HealSignal, KillScope};
+use writ_pipeline::{HealSignal, KillScope, Pulled, text_beside};
 
 /// The views that can be listed.
 const VIEWS: [&str; 6] = ["intents", "runs", "incidents", "approvals", "recommendations", "agents"];
@@ -46,7 +46,30 @@ pub(crate) async fn one(State(shared): App, caller: Caller, Path((view, id)): Pa
     caller.must("viewer")?;
     let view = known(&view)?;
     let doc = shared.pipeline.journal().ledger().view(view, &id).await?;
-    doc.map(|doc| Json(item(&id, &doc))).ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))
+    let doc = doc.ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))?;
+    let mut item = item(&id, &doc);
+    if view == "approvals" {
+        item["answers"] = json!(answers(&shared, &id).await?);
+    }
+    Ok(Json(item))
+}
+
+/// What people answered, with their words where they were not erased.
+async fn answers(shared: &super::Shared, approval: &str) -> Result<Vec<Value>, Failure> {
+    let journal = shared.pipeline.journal();
+    let mut answers = Vec::new();
+    for entry in journal.stream(&format!("approval/{approval}")).await? {
+        if entry.kind != "approval.voted/1" {
+            continue;
+        }
+        let reason = match entry.body.get("reason").and_then(|reason| reason.as_str()?.parse().ok()) {
+            Some(commitment) => Some(text_beside(journal.ledger(), &commitment).await?),
+            None => None,
+        };
+        let agrees = entry.body.get("agrees");
+        answers.push(json!({"by": entry.actor.id, "agrees": agrees, "reason": reason, "at": entry.timestamp}));
+    }
+    Ok(answers)
 }
 
 fn known(view: &str) -> Result<&'static str, Failure> {
@@ -172,6 +195,14 @@ pub(crate) async fn policies(State(shared): App, caller: Caller) -> Answer {
 pub(crate) struct Switch {
     scope: KillScope,
     pulled: bool,
+}
+
+pub(crate) async fn kill_switches(State(shared): App, caller: Caller) -> Answer {
+    caller.must("viewer")?;
+    let state = shared.pipeline.gate().state();
+    let told = |(scope, pulled): (&KillScope, &Pulled)| json!({"scope": scope, "what": scope.to_string(), "by": pulled.by.to_string(), "at": pulled.at});
+    let items: Vec<Value> = state.switches.pulled().map(told).collect();
+    Ok(Json(json!({"items": items, "next": null})))
 }
 
 pub(crate) async fn kill_switch(State(shared): App, caller: Caller, Body(switch): Body<Switch>) -> Answer {

@@ -1,6 +1,6 @@
 //! Runs: their state, and what an operator can tell them.
 
-use super::{Answer, App, At, Body, Caller, parsed};
+use super::{Answer, App, At, Body, Caller, Shared, parsed};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use writ_core::RunId;
-use writ_pipeline::{RunSignal, execution as execution_of};
+use writ_pipeline::{DriveError, RunSignal, execution as execution_of};
 
 pub(crate) async fn execution(State(shared): App, caller: Caller, Path(id): At) -> Answer {
     caller.must("viewer")?;
@@ -35,6 +35,21 @@ pub(crate) async fn execution(State(shared): App, caller: Caller, Path(id): At) 
         })
         .collect();
     Ok(Json(document))
+}
+
+/// Why a run was not told something: one that is over is there, and says what became of it.
+async fn refused(shared: &Shared, id: &RunId, command: &str, error: DriveError) -> Failure {
+    if !matches!(error, DriveError::NotLive { .. }) {
+        return error.into();
+    }
+    match shared.pipeline.drive().run(id).await {
+        Ok((run, _)) if run.state().is_over() => {
+            let detail =
+                format!("run `{id}` is {} and cannot be told to `{command}`: that is final", run.state().name());
+            Failure::new(StatusCode::CONFLICT, "refused", detail).hint(format!("writ why {id}"))
+        }
+        Ok(_) | Err(_) => error.into(),
+    }
 }
 
 /// What a command may need besides its name.
@@ -81,7 +96,9 @@ pub(crate) async fn command(
                 .hint("one of pause, resume, cancel, rollback, retry, resolve"));
         }
     };
-    shared.pipeline.drive().tell(&id, signal, &caller.actor()).await?;
+    if let Err(error) = shared.pipeline.drive().tell(&id, signal, &caller.actor()).await {
+        return Err(refused(&shared, &id, &command, error).await);
+    }
     let (run, _) = shared.pipeline.drive().run(&id).await?;
     Ok(Json(json!({"run": id, "state": Value::String(run.state().name().replace(' ', "_"))})))
 }

@@ -52,7 +52,7 @@ impl Scene {
 
     async fn change_agent(&self, wish: AgentWish) {
         let by = Actor::human(&person("operator").unwrap().id);
-        self.site.pipeline().change_agent(&agent(AGENT), &wish, &by).await.unwrap();
+        self.site.pipeline().change_agent(&agent(AGENT), &wish, "", &by).await.unwrap();
     }
 
     async fn quarantine(&self) {

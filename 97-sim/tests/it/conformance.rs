@@ -3,8 +3,11 @@
 use crate::journeys::told;
 use serde_json::json;
 use std::sync::Arc;
-use writ_core::{Actor, Draft, Filter, Ledger, Outcome, Timestamp};
-use writ_pipeline::{Batch, CommitError, Expect, Journal, decode, verify};
+use writ_core::{Actor, Draft, Erasable, Event as _, Filter, Ledger, Outcome, Timestamp};
+use writ_pipeline::{
+    Batch, CommitError, Erase, EraseError, Expect, Journal, decode, erase, people, person, revoke_token, text_beside,
+    tokens, verify,
+};
 use writ_sim::{foundations, open_journal};
 use writ_store::{MemoryLedger, PostgresLedger, SqliteLedger};
 
@@ -60,6 +63,24 @@ async fn keeps_its_promises(ledger: Arc<dyn Ledger>) {
     let (stale, fresh) = tokio::join!(journal.commit(&cause, stale), journal.commit(&cause, fresh));
     assert!(matches!(stale, Err(CommitError::Stale { expected: 599, found: 600, .. })));
     assert_eq!(fresh.unwrap().entries[0].version, 1);
+
+    // A text beside the journal is kept until it is erased; that it was is an entry, and nothing else changes.
+    let (salt, bytes) = ([3; 32], b"call Bob under 555".to_vec());
+    let commitment = writ_seal::salted(&salt, &bytes);
+    let mut said = draft("run/b", 1);
+    said.body = json!({"erasables": {"reason": commitment}});
+    let mut batch = Batch::of(vec![said]);
+    let text = Erasable { commitment, salt, bytes };
+    batch.erasables.push(text.clone());
+    journal.commit(&cause, batch).await.unwrap();
+    assert_eq!(ledger.erasable(&commitment).await.unwrap(), Some(text));
+    let (what, by) = (Erase::Commitment(commitment), Actor::system("operator"));
+    assert!(matches!(erase(&journal, &what, "call bob under 555 no more", &by).await, Err(EraseError::Repeats)));
+    assert_eq!(erase(&journal, &what, "asked for", &by).await.unwrap(), [commitment]);
+    assert!(matches!(erase(&journal, &what, "asked for", &by).await, Err(EraseError::Nothing { .. })));
+    assert_eq!(ledger.erasable(&commitment).await.unwrap(), None);
+    assert!(!ledger.erase(&commitment).await.unwrap());
+    assert_eq!(text_beside(&*ledger, &commitment).await.unwrap(), "(erased)");
 
     // Proofs hold at every size that was signed.
     let size = ledger.head().await.unwrap().unwrap().size;
@@ -117,6 +138,75 @@ async fn postgres_keeps_its_promises() {
     let mut admin = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.unwrap();
     let drop = sqlx::AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"));
     sqlx::query(drop).execute(&mut admin).await.unwrap();
+}
+
+/// Every file of a directory that holds a text.
+fn holding(dir: &std::path::Path, text: &str) -> Vec<std::path::PathBuf> {
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let holds = |path: &std::path::PathBuf| {
+        let bytes = std::fs::read(path).unwrap();
+        bytes.windows(text.len()).any(|part| part == text.as_bytes())
+    };
+    files.filter(holds).collect()
+}
+
+#[tokio::test]
+async fn what_is_erased_is_in_no_file_any_more_even_if_only_the_entry_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db");
+    let ledger = Arc::new(SqliteLedger::open(&path).await.unwrap());
+    let base = foundations(ledger.clone(), 8);
+    let journal = Journal::open(base.clone()).await.unwrap();
+    let by = Actor::system("operator");
+    let names = ["Ada Quintessa Lovelace", "Grace Murray Hopperton"];
+    for name in names {
+        writ_pipeline::enrol_person(&journal, name, &["admin".into()], &by).await.unwrap();
+    }
+    assert!(!holding(dir.path(), names[0]).is_empty());
+    let who = |at: usize| format!("person-{:02}", at + 1).parse().unwrap();
+    erase(&journal, &Erase::Principal(who(0)), "asked for", &by).await.unwrap();
+    assert_eq!(holding(dir.path(), names[0]), Vec::<std::path::PathBuf>::new());
+    assert!(!holding(dir.path(), names[1]).is_empty());
+    let known: Vec<String> = people(&journal).await.unwrap().into_iter().map(|person| person.name).collect();
+    assert_eq!(known, ["(erased)", names[1]]);
+    assert!(person(&journal, "(erased)").await.is_err());
+
+    // The process ended between the entry and the deed: the next start does it.
+    let commitment = writ_audit::erasables_of(&journal.stream("principal/person-02").await.unwrap()[0])[0];
+    let said = writ_audit::AuditEvent::Erased { commitment, reason: "asked for".into() };
+    journal.commit(&journal.new_cause(), Batch::of(vec![said.draft(&by)])).await.unwrap();
+    drop(journal);
+    let journal = Journal::open(base).await.unwrap();
+    assert_eq!(holding(dir.path(), names[1]), Vec::<std::path::PathBuf>::new());
+    verify(&*ledger, &writ_pipeline::Trust { key: Some(journal.key()), pins: vec![] }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_is_good_until_it_is_revoked_and_the_last_that_administers_is_kept() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let journal = open_journal(ledger, 9).await.unwrap();
+    let by = Actor::system("operator");
+    let ada = writ_pipeline::enrol_person(&journal, "Ada", &["viewer".into(), "admin".into()], &by).await.unwrap();
+    assert!(writ_pipeline::enrol_person(&journal, "Eve", &["Admin".into()], &by).await.is_err());
+    let issue = |roles: Option<Vec<String>>| {
+        let (journal, ada, by) = (journal.clone(), ada.clone(), by.clone());
+        async move { writ_pipeline::issue_token(&journal, &ada, roles.as_deref(), &by).await }
+    };
+    let (all, secret) = issue(None).await.unwrap();
+    let (some, other) = issue(Some(vec!["viewer".into()])).await.unwrap();
+    assert!(issue(Some(vec!["approver".into()])).await.is_err(), "a token does no more than its person may");
+    let holds = async |secret: &str| writ_pipeline::principal_of(&journal, secret).await.unwrap();
+    assert_eq!(holds(&secret).await.unwrap().roles, ["viewer", "admin"]);
+    assert_eq!(holds(&other).await.unwrap().roles, ["viewer"]);
+    assert_eq!(tokens(&journal).await.unwrap(), [all.clone(), some.clone()]);
+    let last = revoke_token(&journal, &all.id, &by).await;
+    assert!(matches!(last, Err(writ_pipeline::TokenError::Last { .. })));
+    revoke_token(&journal, &some.id, &by).await.unwrap();
+    assert_eq!(holds(&other).await, None);
+    assert!(revoke_token(&journal, &some.id, &by).await.is_err(), "it is gone already");
+    assert!(revoke_token(&journal, "", &by).await.is_err());
+    journal.rebuild_views().await.unwrap();
+    assert_eq!((holds(&other).await, holds(&secret).await.is_some()), (None, true));
 }
 
 #[tokio::test]

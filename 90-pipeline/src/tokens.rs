@@ -1,0 +1,252 @@
+//! People, and the tokens that they show. A token is kept as its hash; that one was issued or revoked is an entry of its
+//! person's stream.
+
+use crate::commit::{Batch, CommitError, Expect};
+use crate::erase::{beside, text_beside};
+use crate::journal::{Journal, decode};
+use serde::Serialize;
+use serde_json::json;
+use writ_audit::erasables_of;
+use writ_core::{Actor, Draft, Entry, Filter, LedgerError, Outcome, PrincipalId, Timestamp};
+use writ_seal::sha256;
+
+/// People at the most.
+const PEOPLE_MAX: usize = 10_000;
+
+/// The role that may issue and revoke tokens.
+const ADMIN: &str = "admin";
+
+const ISSUED: &str = "principal.token_issued/1";
+const REVOKED: &str = "principal.token_revoked/1";
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Person {
+    /// The opaque id.
+    pub principal: PrincipalId,
+    /// The name, or that it was erased.
+    pub name: String,
+    /// Roles.
+    pub roles: Vec<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A token, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Token {
+    /// The first digits of its hash.
+    pub id: String,
+    /// Whose.
+    pub principal: PrincipalId,
+    /// What it may be used for.
+    pub roles: Vec<String>,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// By whom.
+    pub issued_by: Actor,
+    #[serde(skip)]
+    hash: String,
+}
+
+/// Why a token was not issued or revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// There is no such person.
+    #[error("there is no person `{who}`")]
+    Nobody {
+        /// Id or name that was given.
+        who: String,
+    },
+    /// There is no such token.
+    #[error("there is no token `{id}`")]
+    Unknown {
+        /// What was given.
+        id: String,
+    },
+    /// The token would do more than its person may.
+    #[error("`{principal}` does not hold the role `{role}`")]
+    Role {
+        /// The person.
+        principal: PrincipalId,
+        /// The role.
+        role: String,
+    },
+    /// A role or name is none.
+    #[error("`{text}` is no {what}")]
+    Word {
+        /// What was given.
+        text: String,
+        /// What it should be.
+        what: &'static str,
+    },
+    /// Nobody could issue or revoke tokens any more.
+    #[error("`{id}` is the last token with the role `{ADMIN}`")]
+    Last {
+        /// The token.
+        id: String,
+    },
+    /// It could not be recorded.
+    #[error("the token could not be recorded")]
+    Commit(#[from] CommitError),
+    /// The journal could not be read.
+    #[error("the journal cannot be read")]
+    Ledger(#[from] LedgerError),
+}
+
+/// Everybody who was enrolled.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn people(journal: &Journal) -> Result<Vec<Person>, LedgerError> {
+    let enrolled = Filter { kind: Some("principal.enrolled/1".into()), ..Filter::default() };
+    let mut people = Vec::new();
+    for stored in journal.ledger().query(&enrolled, PEOPLE_MAX).await? {
+        let entry = decode(&stored)?;
+        let Some(principal) = entry.stream.strip_prefix("principal/").and_then(|id| id.parse().ok()) else { continue };
+        let name = match erasables_of(&entry).first() {
+            Some(commitment) => text_beside(journal.ledger(), commitment).await?,
+            None => String::new(),
+        };
+        people.push(Person { principal, name, roles: roles_of(&entry), since: entry.timestamp });
+    }
+    Ok(people)
+}
+
+fn roles_of(entry: &Entry) -> Vec<String> {
+    entry.body.get("roles").and_then(|roles| serde_json::from_value(roles.clone()).ok()).unwrap_or_default()
+}
+
+/// The person whom an id or a name means.
+///
+/// # Errors
+/// When nobody is meant, or the journal cannot be read.
+pub async fn person(journal: &Journal, who: &str) -> Result<Person, TokenError> {
+    let known = people(journal).await?;
+    let found = known.iter().find(|person| person.principal.as_str() == who);
+    let found = found.or_else(|| known.iter().find(|person| person.name == who && who != crate::erase::ERASED));
+    found.cloned().ok_or_else(|| TokenError::Nobody { who: who.to_owned() })
+}
+
+/// Every token that is good, oldest first.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn tokens(journal: &Journal) -> Result<Vec<Token>, LedgerError> {
+    let mut tokens: Vec<Token> = Vec::new();
+    for person in people(journal).await? {
+        for entry in journal.stream(&stream(&person.principal)).await? {
+            let hash = entry.body.get("token_hash").and_then(|hash| hash.as_str()).unwrap_or_default();
+            let hash = hash.trim_start_matches("sha256:").to_owned();
+            if entry.kind == REVOKED {
+                tokens.retain(|token| token.hash != hash);
+            } else if entry.kind == ISSUED {
+                let (roles, principal) = (roles_of(&entry), person.principal.clone());
+                let id = hash.chars().take(16).collect();
+                tokens.push(Token { id, principal, roles, issued_at: entry.timestamp, issued_by: entry.actor, hash });
+            }
+        }
+    }
+    tokens.sort_by_key(|token| token.issued_at);
+    Ok(tokens)
+}
+
+fn stream(principal: &PrincipalId) -> String {
+    format!("principal/{principal}")
+}
+
+/// Makes a person known, with a name that can be erased.
+///
+/// # Errors
+/// When the name or a role is none, or it could not be recorded.
+pub async fn enrol_person(journal: &Journal, name: &str, roles: &[String], by: &Actor) -> Result<Person, TokenError> {
+    let wrong = |text: &str, what| TokenError::Word { text: text.chars().take(140).collect(), what };
+    if name.trim().is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+        return Err(wrong(name, "name: give one to 200 characters"));
+    }
+    let plain =
+        |role: &&String| role.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if let Some(role) = roles.iter().find(|role| role.is_empty() || role.len() > 64 || !plain(role)) {
+        return Err(wrong(role, "role: write it in small letters, digits and dashes"));
+    }
+    let number = people(journal).await?.len() + 1;
+    let wanted = format!("person-{number:02}");
+    let principal: PrincipalId = wanted.parse().map_err(|_| wrong(&wanted, "id"))?;
+    let named = beside(journal, name);
+    let draft = Draft {
+        action: "enrol_principal".into(),
+        actor: by.clone(),
+        body: json!({"principal": principal, "roles": roles, "erasables": {"name": named.commitment}}),
+        kind: "principal.enrolled/1",
+        outcome: Outcome::Success,
+        resource: principal.to_string(),
+        stream: stream(&principal),
+    };
+    let expects = vec![Expect { stream: stream(&principal), version: 0 }];
+    let batch = Batch { expects, erasables: vec![named], ..Batch::of(vec![draft]) };
+    let receipt = journal.commit(&journal.new_cause(), batch).await?;
+    let since = receipt.entries.first().map_or_else(|| journal.now(), |entry| entry.timestamp);
+    Ok(Person { principal, name: name.to_owned(), roles: roles.to_vec(), since })
+}
+
+/// Issues a token for a person, with all their roles or some of them. The secret is answered here and nowhere else.
+///
+/// # Errors
+/// When the person lacks a role, or it could not be recorded.
+pub async fn issue_token(
+    journal: &Journal,
+    person: &Person,
+    roles: Option<&[String]>,
+    by: &Actor,
+) -> Result<(Token, String), TokenError> {
+    let roles = roles.unwrap_or(&person.roles);
+    if let Some(role) = roles.iter().find(|role| !person.roles.contains(role)) {
+        return Err(TokenError::Role { principal: person.principal.clone(), role: role.clone() });
+    }
+    let mut chance = [0; 24];
+    journal.base().entropy.fill(&mut chance);
+    let secret = format!("writ_{}", chance.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let hash = sha256(secret.as_bytes());
+    let draft = draft(ISSUED, "issue_token", by, &person.principal, json!({"roles": roles, "token_hash": hash}));
+    let receipt = journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await?;
+    let issued_at = receipt.entries.first().map_or_else(|| journal.now(), |entry| entry.timestamp);
+    let (principal, roles, hash) = (person.principal.clone(), roles.to_vec(), hash.hex());
+    let id = hash.chars().take(16).collect();
+    Ok((Token { id, principal, roles, issued_at, issued_by: by.clone(), hash }, secret))
+}
+
+/// Revokes the token that an id, or its beginning, names. From then on it is refused.
+///
+/// # Errors
+/// When there is no such token, it is the last with which tokens can be issued, or it could not be recorded.
+pub async fn revoke_token(journal: &Journal, id: &str, by: &Actor) -> Result<Token, TokenError> {
+    let all = tokens(journal).await?;
+    let mut named = all.iter().filter(|token| id.len() >= 8 && token.hash.starts_with(id));
+    let token = match (named.next(), named.next()) {
+        (Some(token), None) => token.clone(),
+        _ => return Err(TokenError::Unknown { id: id.chars().take(140).collect() }),
+    };
+    let administers = |token: &&Token| token.roles.iter().any(|role| role == ADMIN);
+    if administers(&&token) && all.iter().filter(administers).count() == 1 {
+        return Err(TokenError::Last { id: token.id });
+    }
+    let version = journal.ledger().stream_version(&stream(&token.principal)).await?;
+    let body = json!({"token_hash": format!("sha256:{}", token.hash)});
+    let draft = draft(REVOKED, "revoke_token", by, &token.principal, body);
+    let expects = vec![Expect { stream: stream(&token.principal), version }];
+    journal.commit(&journal.new_cause(), Batch { expects, ..Batch::of(vec![draft]) }).await?;
+    Ok(token)
+}
+
+fn draft(kind: &'static str, action: &str, by: &Actor, principal: &PrincipalId, mut body: serde_json::Value) -> Draft {
+    body["principal"] = json!(principal);
+    Draft {
+        action: action.into(),
+        actor: by.clone(),
+        body,
+        kind,
+        outcome: Outcome::Success,
+        resource: principal.to_string(),
+        stream: stream(principal),
+    }
+}

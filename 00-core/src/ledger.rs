@@ -51,7 +51,7 @@ pub struct Tile {
     pub level: u8,
 }
 
-/// A change of one document of a view, written in the same transaction as the entries that cause it.
+/// A change of one document of a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewChange {
     /// The new document; none takes it away.
@@ -88,7 +88,27 @@ pub struct Group {
     pub head: Head,
     /// Tiles that became full.
     pub tiles: Vec<Tile>,
-    /// Changes of views.
+    /// Changes of operational views.
+    pub views: Vec<ViewChange>,
+}
+
+impl Group {
+    /// The note, where it is kept: beside the last entry it speaks of.
+    #[must_use]
+    pub fn checkpoint_at(&self, seq: u64) -> Option<&str> {
+        (seq + 1 == self.head.size).then_some(&*self.checkpoint)
+    }
+}
+
+/// What trails the entries, written in a transaction of its own: lookups, which find entries by what they say, and report
+/// views.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// How many entries the reports were of before.
+    pub from: u64,
+    /// How many entries they are of now. With none they begin anew, however far they had come.
+    pub upto: u64,
+    /// Changes of report views by the entries between.
     pub views: Vec<ViewChange>,
 }
 
@@ -160,7 +180,7 @@ pub enum LedgerError {
 /// Why a group was not appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// The head is another one than the writer believes: somebody else writes. The writer must stop.
+    /// The head, or how far reports have come, is not what the writer believes: somebody else writes.
     #[error("the journal has moved on without this writer")]
     Superseded,
     /// The ledger did not answer; whether the group is in is not known until it is read again.
@@ -171,7 +191,7 @@ pub enum AppendError {
 /// What came of an append.
 pub type Append = Result<(), AppendError>;
 
-/// Keeps entries, attachments, views and tiles. Knows nothing of what they mean.
+/// Keeps entries, attachments, views and tiles, and finds them again. Knows nothing of what they mean.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// The head as it is; none in an empty journal.
@@ -191,10 +211,15 @@ pub trait Ledger: Send + Sync {
     async fn stream(&self, stream: &str, version: u64, limit: usize) -> Result<Vec<Stored>, LedgerError>;
 
     /// The newest version of a stream; 0 when nothing was written to it.
-    async fn stream_version(&self, stream: &str) -> Result<u64, LedgerError>;
+    async fn stream_version(&self, stream: &str) -> Result<u64, LedgerError> {
+        self.version_below(stream, u64::MAX).await
+    }
 
-    /// How many entries a trace has.
-    async fn trace_length(&self, trace: &TraceId) -> Result<u64, LedgerError>;
+    /// The newest version of a stream among the first `below` entries; 0 when none of them is of it.
+    async fn version_below(&self, stream: &str, below: u64) -> Result<u64, LedgerError>;
+
+    /// How many of the first `below` entries a trace has.
+    async fn length_below(&self, trace: &TraceId, below: u64) -> Result<u64, LedgerError>;
 
     /// Up to `limit` entries that match.
     async fn query(&self, filter: &Filter, limit: usize) -> Result<Vec<Stored>, LedgerError>;
@@ -235,8 +260,19 @@ pub trait Ledger: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(String, Vec<u8>)>, LedgerError>;
 
-    /// Replaces all views by these documents, in one transaction.
-    async fn rebuild(&self, documents: Vec<ViewChange>) -> Result<(), LedgerError>;
+    /// Replaces all operational views by these documents of the first `size` entries, in one transaction. Nothing is changed
+    /// when there are other entries by now; the answer says so.
+    async fn rebuild(&self, documents: Vec<ViewChange>, size: u64) -> Result<bool, LedgerError>;
+
+    /// How many entries the reports are of; 0 when they are another journal's. Every answer above is whole all the same: what
+    /// reports do not have yet is read from the entries themselves.
+    async fn reported(&self) -> Result<u64, LedgerError>;
+
+    /// Brings the reports forward in one transaction, which need not be durable when it returns.
+    async fn report(&self, report: &Report) -> Append;
+
+    /// The first of the reported entries that a lookup does not lead to, or leads to wrongly.
+    async fn misfiled(&self) -> Result<Option<u64>, LedgerError>;
 
     /// The columns kept beside entries from `seq` on: what `verify` holds against the bytes.
     async fn columns(&self, seq: u64, limit: usize) -> Result<Vec<Columns>, LedgerError>;

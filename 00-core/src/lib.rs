@@ -33,8 +33,8 @@ pub use id::{
     RecommendationId, RuleId, RunId, StepKey, TicketId, TraceId,
 };
 pub use ledger::{
-    Append, AppendError, Columns, Filter, Group, Head, Ledger, LedgerError, Sealed, Stored, StoredCheckpoint, Tile,
-    ViewChange,
+    Append, AppendError, Columns, Filter, Group, Head, Ledger, LedgerError, Report, Sealed, Stored, StoredCheckpoint,
+    Tile, ViewChange,
 };
 pub use permit::{Permit, SealedPermit};
 pub use place::Place;

@@ -4,7 +4,7 @@
 use crate::sha256;
 use serde::Serialize;
 use serde_json::Value;
-use writ_core::{Digest, Entry};
+use writ_core::{Actor, Digest, Entry, EventId, Outcome, Timestamp, TraceId};
 
 /// Why a value has no canonical bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,14 +61,88 @@ pub fn digest_of<T: Serialize>(thing: &T) -> Result<Digest, NotCanonical> {
     Ok(sha256(&canonical(&value)?))
 }
 
-/// The canonical bytes of an entry. Its fields stand in key order, so that it is written without a detour.
+/// The canonical bytes of an entry.
 ///
 /// # Errors
 /// As [`canonical`], for the body.
 pub fn entry_bytes(entry: &Entry) -> Result<Vec<u8>, NotCanonical> {
     check(&entry.body, &mut vec!["body".to_owned()])?;
-    let mut bytes = Vec::with_capacity(768);
-    serde_json::to_writer(&mut bytes, entry).map_err(|error| NotCanonical::Json { because: error.to_string() })?;
+    let json = |error: serde_json::Error| NotCanonical::Json { because: error.to_string() };
+    entry_around(entry, &serde_json::to_vec(&entry.body).map_err(json)?)
+}
+
+/// The fields of an entry before its body.
+#[derive(Serialize)]
+struct Before<'a> {
+    action: &'a str,
+    actor: &'a Actor,
+}
+
+/// The fields of an entry after its body.
+#[derive(Serialize)]
+struct After<'a> {
+    cause: &'a Option<EventId>,
+    event_id: &'a EventId,
+    kind: &'a str,
+    outcome: Outcome,
+    prev: &'a str,
+    resource: &'a str,
+    seq: u64,
+    stream: &'a str,
+    timestamp: Timestamp,
+    trace_id: &'a TraceId,
+    trace_seq: u64,
+    version: u64,
+}
+
+/// The canonical bytes of an entry around those of its body, which were made before. Fields stand in key order, so that an
+/// entry is written without a detour.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn entry_around(entry: &Entry, body: &[u8]) -> Result<Vec<u8>, NotCanonical> {
+    let Entry {
+        action,
+        actor,
+        body: _,
+        cause,
+        event_id,
+        kind,
+        outcome,
+        prev,
+        resource,
+        seq,
+        stream,
+        timestamp,
+        trace_id,
+        trace_seq,
+        version,
+    } = entry;
+    let json = |error: serde_json::Error| NotCanonical::Json { because: error.to_string() };
+    let mut bytes = Vec::with_capacity(body.len() + 768);
+    serde_json::to_writer(&mut bytes, &Before { action, actor }).map_err(json)?;
+    bytes.pop();
+    bytes.extend_from_slice(b",\"body\":");
+    bytes.extend_from_slice(body);
+    let joint = bytes.len();
+    let after = After {
+        cause,
+        event_id,
+        kind,
+        outcome: *outcome,
+        prev,
+        resource,
+        seq: *seq,
+        stream,
+        timestamp: *timestamp,
+        trace_id,
+        trace_seq: *trace_seq,
+        version: *version,
+    };
+    serde_json::to_writer(&mut bytes, &after).map_err(json)?;
+    if let Some(brace) = bytes.get_mut(joint) {
+        *brace = b',';
+    }
     Ok(bytes)
 }
 

@@ -13,7 +13,7 @@ mod key;
 mod note;
 mod permit;
 
-pub use canonical::{NotCanonical, canonical, digest_of, entry_bytes};
+pub use canonical::{NotCanonical, canonical, digest_of, entry_around, entry_bytes};
 pub use dsse::{Envelope, EnvelopeError, Signature};
 pub use hash::{EMPTY_ROOT, leaf_hash, node_hash, salted, sha256};
 pub use key::{Key, KeyError, public_key_from_hex, verify_signature};

@@ -22,21 +22,26 @@ pub(crate) fn digest(bytes: &[u8], place: &str) -> Result<Digest, LedgerError> {
     Ok(Digest(bytes.try_into().map_err(|_| wrong())?))
 }
 
-/// What comes after every text that starts with `prefix`, in byte order.
-pub(crate) fn prefix_end(prefix: &str) -> String {
-    format!("{prefix}\u{10FFFF}")
+/// Where a document is kept.
+#[derive(Clone, Copy)]
+pub(crate) enum Views {
+    /// With the entries.
+    Operational,
+    /// With what trails them.
+    Report,
 }
 
 macro_rules! impl_ledger {
     ($name:ident, $database:ty) => {
         mod statements {
             use super::*;
-            use crate::ledger::{count, digest, int, prefix_end};
+            use crate::filed::{Search, Stem, actors, kind_stem, prefix_end, stem, term};
+            use crate::ledger::{Views, count, digest, int};
             use async_trait::async_trait;
             use sqlx::{QueryBuilder, Transaction};
             use writ_core::{
-                Append, AppendError, Columns, Digest, Erasable, Filter, Group, Head, Ledger, Sealed, Stored,
-                StoredCheckpoint, Tile, TraceId, ViewChange,
+                Append, AppendError, Columns, Digest, Erasable, Filter, Group, Head, Ledger, Report, Stored,
+                StoredCheckpoint, Tile, Timestamp, TraceId, ViewChange,
             };
 
             type Line = <$database as sqlx::Database>::Row;
@@ -70,6 +75,98 @@ macro_rules! impl_ledger {
                         last_leaf: hash(3)?,
                         last_timestamp: writ_core::Timestamp::from_micros(number(4)?),
                     })
+                }
+
+                fn all_stored(&self, rows: Result<Vec<Line>, sqlx::Error>) -> Result<Vec<Stored>, LedgerError> {
+                    rows.map_err(|cause| self.broken(cause))?.iter().map(|row| self.stored(row)).collect()
+                }
+
+                fn place_of(&self, row: Result<Line, sqlx::Error>) -> Result<Option<u64>, LedgerError> {
+                    let place: Option<i64> = row.map_err(|cause| self.broken(cause))?.get(0);
+                    place.map(|place| count(place, &self.place)).transpose()
+                }
+
+                /// How many entries the lookups have.
+                async fn upto(&self) -> Result<u64, LedgerError> {
+                    let row = sqlx::query("SELECT upto FROM reported").fetch_one(&self.pool).await;
+                    count(row.map_err(|cause| self.broken(cause))?.get(0), &self.place)
+                }
+
+                /// The places that a filter allows. Times never step back, so they are bounds of places too.
+                async fn range(&self, filter: &Filter) -> Result<std::ops::Range<u64>, LedgerError> {
+                    let size = self.head().await?.map_or(0, |head| head.size);
+                    let mut range = match filter.from_seq {
+                        Some(from) if filter.newest_first => 0..size.min(from.saturating_add(1)),
+                        from => from.unwrap_or(0)..size,
+                    };
+                    if let Some(from) = filter.from_time {
+                        range.start = range.start.max(self.first_at(from, size).await?);
+                    }
+                    if let Some(to) = filter.to_time {
+                        range.end = range.end.min(self.first_at(to, size).await?);
+                    }
+                    Ok(range)
+                }
+
+                /// The place of the first entry at or after a time.
+                async fn first_at(&self, time: Timestamp, size: u64) -> Result<u64, LedgerError> {
+                    let (mut low, mut high) = (0, size);
+                    while low < high {
+                        let middle = low + (high - low) / 2;
+                        let ask = sqlx::query("SELECT timestamp FROM entries WHERE seq = $1").bind(int(middle));
+                        let row = ask.fetch_optional(&self.pool).await.map_err(|cause| self.broken(cause))?;
+                        if row.is_some_and(|row| row.get::<i64, _>(0) < time.micros()) {
+                            low = middle + 1;
+                        } else {
+                            high = middle;
+                        }
+                    }
+                    Ok(low)
+                }
+
+                /// Entries of one range that match: by a lookup, or by looking at each.
+                async fn search(
+                    &self,
+                    filter: &Filter,
+                    search: &Search,
+                    filed: bool,
+                    range: std::ops::Range<u64>,
+                    limit: usize,
+                ) -> Result<Vec<Stored>, LedgerError> {
+                    let mut sql = QueryBuilder::<$database>::new("SELECT e.seq, e.bytes, e.leaf FROM ");
+                    let by_term = filed && !matches!(search, Search::Each);
+                    sql.push(if by_term { "lookup AS l JOIN entries AS e ON e.seq = l.seq WHERE " } else { "entries AS e WHERE " });
+                    let place = if by_term { "l.seq" } else { "e.seq" };
+                    sql.push(format!("{place} >= ")).push_bind(int(range.start));
+                    sql.push(format!(" AND {place} < ")).push_bind(int(range.end));
+                    let mut order = "e.seq";
+                    match search {
+                        Search::Term { term, by_seq } if by_term => {
+                            sql.push(" AND l.term = ").push_bind(term.clone());
+                            if *by_seq {
+                                sql.push(" AND l.ord >= ").push_bind(int(range.start));
+                                sql.push(" AND l.ord < ").push_bind(int(range.end));
+                            }
+                            order = "l.ord";
+                        }
+                        Search::Prefix { term } if by_term => {
+                            sql.push(" AND l.term >= ").push_bind(term.clone());
+                            sql.push(" AND l.term < ").push_bind(prefix_end(term));
+                        }
+                        Search::Any { terms } if by_term => {
+                            sql.push(" AND l.term IN (");
+                            let mut each = sql.separated(", ");
+                            for term in terms {
+                                each.push_bind(term.clone());
+                            }
+                            sql.push(")");
+                        }
+                        Search::Term { .. } | Search::Prefix { .. } | Search::Any { .. } | Search::Each => {}
+                    }
+                    restrict(&mut sql, filter);
+                    sql.push(format!(" ORDER BY {order}{} LIMIT ", if filter.newest_first { " DESC" } else { "" }));
+                    sql.push_bind(int(limit as u64));
+                    self.all_stored(sql.build().fetch_all(&self.pool).await)
                 }
 
                 async fn blob(&self, sql: &'static str, key: &Digest) -> Result<Option<Line>, LedgerError> {
@@ -112,100 +209,79 @@ macro_rules! impl_ledger {
                         transaction.rollback().await.map_err(broken)?;
                         return Err(AppendError::Superseded);
                     }
-                    insert_entries(&mut transaction, &group.entries).await.map_err(broken)?;
+                    insert_entries(&mut transaction, group).await.map_err(broken)?;
                     insert_blobs(&mut transaction, group).await.map_err(broken)?;
                     insert_tiles(&mut transaction, &group.tiles).await.map_err(broken)?;
-                    change_views(&mut transaction, &group.views).await.map_err(broken)?;
-                    let sql = "INSERT INTO checkpoints (size, note) VALUES ($1, $2)";
-                    let insert = sqlx::query(sql).bind(int(group.head.size)).bind(&group.checkpoint);
-                    insert.execute(&mut *transaction).await.map_err(broken)?;
+                    change_views(&mut transaction, Views::Operational, &group.views).await.map_err(broken)?;
                     transaction.commit().await.map_err(broken)
                 }
 
                 async fn entries(&self, seq: u64, limit: usize) -> Result<Vec<Stored>, LedgerError> {
                     let sql = "SELECT seq, bytes, leaf FROM entries WHERE seq >= $1 ORDER BY seq LIMIT $2";
                     let rows = sqlx::query(sql).bind(int(seq)).bind(int(limit as u64)).fetch_all(&self.pool).await;
-                    rows.map_err(|cause| self.broken(cause))?.iter().map(|row| self.stored(row)).collect()
+                    self.all_stored(rows)
                 }
 
                 async fn stream(&self, stream: &str, version: u64, limit: usize) -> Result<Vec<Stored>, LedgerError> {
-                    let sql = "SELECT seq, bytes, leaf FROM entries WHERE stream = $1 AND version > $2
-                        ORDER BY version LIMIT $3";
-                    let asked = sqlx::query(sql).bind(stream).bind(int(version)).bind(int(limit as u64));
-                    let rows = asked.fetch_all(&self.pool).await.map_err(|cause| self.broken(cause))?;
-                    rows.iter().map(|row| self.stored(row)).collect()
+                    let upto = self.upto().await?;
+                    let sql = "SELECT e.seq, e.bytes, e.leaf FROM lookup AS l JOIN entries AS e ON e.seq = l.seq
+                        WHERE l.term = $1 AND l.ord > $2 AND l.seq < $3 ORDER BY l.ord LIMIT $4";
+                    let asked = sqlx::query(sql).bind(term::stream(stream)).bind(int(version)).bind(int(upto));
+                    let mut found = self.all_stored(asked.bind(int(limit as u64)).fetch_all(&self.pool).await)?;
+                    if found.len() < limit {
+                        let sql = "SELECT seq, bytes, leaf FROM entries WHERE seq >= $1 AND stream = $2 AND version > $3
+                            ORDER BY seq LIMIT $4";
+                        let rest = int((limit - found.len()) as u64);
+                        let asked = sqlx::query(sql).bind(int(upto)).bind(stream).bind(int(version)).bind(rest);
+                        found.extend(self.all_stored(asked.fetch_all(&self.pool).await)?);
+                    }
+                    Ok(found)
                 }
 
-                async fn stream_version(&self, stream: &str) -> Result<u64, LedgerError> {
-                    let sql = "SELECT version FROM entries WHERE stream = $1 ORDER BY version DESC LIMIT 1";
-                    let row = sqlx::query(sql).bind(stream).fetch_optional(&self.pool).await;
-                    let version = row.map_err(|cause| self.broken(cause))?.map_or(0, |row| row.get::<i64, _>(0));
-                    count(version, &self.place)
+                async fn version_below(&self, stream: &str, below: u64) -> Result<u64, LedgerError> {
+                    let sql = "SELECT MAX(place) FROM (
+                        SELECT place FROM (SELECT ord AS place FROM lookup WHERE term = $1 AND seq < $2
+                            ORDER BY ord DESC LIMIT 1) AS filed
+                        UNION ALL SELECT MAX(version) FROM entries
+                            WHERE seq >= (SELECT upto FROM reported) AND seq < $2 AND stream = $3) AS places";
+                    let asked = sqlx::query(sql).bind(term::stream(stream)).bind(int(below)).bind(stream);
+                    Ok(self.place_of(asked.fetch_one(&self.pool).await)?.unwrap_or(0))
                 }
 
-                async fn trace_length(&self, trace: &TraceId) -> Result<u64, LedgerError> {
-                    let sql = "SELECT trace_seq + 1 FROM entries WHERE trace_id = $1 ORDER BY trace_seq DESC LIMIT 1";
-                    let row = sqlx::query(sql).bind(trace.as_str()).fetch_optional(&self.pool).await;
-                    let length = row.map_err(|cause| self.broken(cause))?.map_or(0, |row| row.get::<i64, _>(0));
-                    count(length, &self.place)
+                async fn length_below(&self, trace: &TraceId, below: u64) -> Result<u64, LedgerError> {
+                    let sql = "SELECT MAX(place) FROM (
+                        SELECT place FROM (SELECT ord AS place FROM lookup WHERE term = $1 AND seq < $2
+                            ORDER BY ord DESC LIMIT 1) AS filed
+                        UNION ALL SELECT MAX(trace_seq) FROM entries
+                            WHERE seq >= (SELECT upto FROM reported) AND seq < $2 AND trace_id = $3) AS places";
+                    let asked = sqlx::query(sql).bind(term::trace(trace)).bind(int(below)).bind(trace.as_str());
+                    Ok(self.place_of(asked.fetch_one(&self.pool).await)?.map_or(0, |place| place + 1))
                 }
 
                 async fn query(&self, filter: &Filter, limit: usize) -> Result<Vec<Stored>, LedgerError> {
-                    let mut sql = QueryBuilder::<$database>::new("SELECT seq, bytes, leaf FROM entries WHERE seq ");
-                    let edge = if filter.newest_first { u64::MAX } else { 0 };
-                    sql.push(if filter.newest_first { "<= " } else { ">= " });
-                    sql.push_bind(int(filter.from_seq.unwrap_or(edge)));
-                    match filter.actor.as_deref() {
-                        Some(actor) if ["human:", "agent:", "system:"].iter().any(|kind| actor.starts_with(kind)) => {
-                            sql.push(" AND actor = ").push_bind(actor.to_owned());
-                        }
-                        Some(actor) => {
-                            sql.push(" AND actor IN (").push_bind(format!("human:{actor}"));
-                            sql.push(", ").push_bind(format!("agent:{actor}"));
-                            sql.push(", ").push_bind(format!("system:{actor}")).push(")");
-                        }
-                        None => {}
-                    }
-                    let exact = [
-                        (" AND action = ", filter.action.clone()),
-                        (" AND outcome = ", filter.outcome.map(|outcome| outcome.to_string())),
-                        (" AND trace_id = ", filter.trace.as_ref().map(ToString::to_string)),
-                        (" AND stream = ", filter.stream.clone()),
-                    ];
-                    for (clause, value) in exact {
-                        if let Some(value) = value {
-                            sql.push(clause).push_bind(value);
+                    let upto = self.upto().await?;
+                    let range = self.range(filter).await?;
+                    let filed = range.start..range.end.min(upto);
+                    let tail = range.start.max(upto)..range.end;
+                    let search = Search::of(filter);
+                    // The newer part comes first or last, as is asked for; each is in order.
+                    let parts = if filter.newest_first { [(tail, false), (filed, true)] } else { [(filed, true), (tail, false)] };
+                    let mut found = Vec::new();
+                    for (range, filed) in parts {
+                        let rest = limit - found.len();
+                        if !range.is_empty() && rest > 0 {
+                            found.extend(self.search(filter, &search, filed, range, rest).await?);
                         }
                     }
-                    let starred = |text: &String| text.strip_suffix('*').map(str::to_owned);
-                    let dotted = |text: &String| text.ends_with('.').then(|| text.clone());
-                    let prefixed = [
-                        ("resource", filter.resource.clone(), filter.resource.as_ref().and_then(starred)),
-                        ("kind", filter.kind.clone(), filter.kind.as_ref().and_then(dotted)),
-                    ];
-                    for (column, exact, prefix) in prefixed {
-                        if let Some(prefix) = prefix {
-                            sql.push(format!(" AND {column} >= ")).push_bind(prefix.clone());
-                            sql.push(format!(" AND {column} < ")).push_bind(prefix_end(&prefix));
-                        } else if let Some(exact) = exact {
-                            sql.push(format!(" AND {column} = ")).push_bind(exact);
-                        }
-                    }
-                    if let Some(from) = filter.from_time {
-                        sql.push(" AND timestamp >= ").push_bind(from.micros());
-                    }
-                    if let Some(to) = filter.to_time {
-                        sql.push(" AND timestamp < ").push_bind(to.micros());
-                    }
-                    sql.push(if filter.newest_first { " ORDER BY seq DESC LIMIT " } else { " ORDER BY seq LIMIT " });
-                    sql.push_bind(int(limit as u64));
-                    let rows = sql.build().fetch_all(&self.pool).await.map_err(|cause| self.broken(cause))?;
-                    rows.iter().map(|row| self.stored(row)).collect()
+                    Ok(found)
                 }
 
                 async fn by_event(&self, event: &str) -> Result<Option<Stored>, LedgerError> {
-                    let sql = "SELECT seq, bytes, leaf FROM entries WHERE event_id = $1";
-                    let row = sqlx::query(sql).bind(event).fetch_optional(&self.pool).await;
+                    let sql = "SELECT e.seq, e.bytes, e.leaf FROM lookup AS l JOIN entries AS e ON e.seq = l.seq
+                            WHERE l.term = $1 AND e.event_id = $2
+                        UNION ALL SELECT seq, bytes, leaf FROM entries
+                            WHERE seq >= (SELECT upto FROM reported) AND event_id = $2 LIMIT 1";
+                    let row = sqlx::query(sql).bind(term::event(event)).bind(event).fetch_optional(&self.pool).await;
                     row.map_err(|cause| self.broken(cause))?.map(|row| self.stored(&row)).transpose()
                 }
 
@@ -244,7 +320,8 @@ macro_rules! impl_ledger {
                 }
 
                 async fn checkpoint(&self, at_most: Option<u64>) -> Result<Option<StoredCheckpoint>, LedgerError> {
-                    let sql = "SELECT size, note FROM checkpoints WHERE size <= $1 ORDER BY size DESC LIMIT 1";
+                    let sql = "SELECT seq + 1, checkpoint FROM entries WHERE seq < $1 AND checkpoint IS NOT NULL
+                        ORDER BY seq DESC LIMIT 1";
                     let asked = sqlx::query(sql).bind(int(at_most.unwrap_or(u64::MAX)));
                     let row = asked.fetch_optional(&self.pool).await.map_err(|cause| self.broken(cause))?;
                     let read = |row: Line| {
@@ -255,7 +332,8 @@ macro_rules! impl_ledger {
                 }
 
                 async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<StoredCheckpoint>, LedgerError> {
-                    let sql = "SELECT size, note FROM checkpoints WHERE size > $1 ORDER BY size LIMIT $2";
+                    let sql = "SELECT seq + 1, checkpoint FROM entries WHERE seq >= $1 AND checkpoint IS NOT NULL
+                        ORDER BY seq LIMIT $2";
                     let rows = sqlx::query(sql).bind(int(after)).bind(int(limit as u64)).fetch_all(&self.pool).await;
                     let rows = rows.map_err(|cause| self.broken(cause))?;
                     let read = |row: &Line| {
@@ -265,7 +343,8 @@ macro_rules! impl_ledger {
                 }
 
                 async fn view(&self, view: &str, key: &str) -> Result<Option<Vec<u8>>, LedgerError> {
-                    let sql = "SELECT doc FROM views WHERE name = $1 AND doc_key = $2";
+                    let sql = "SELECT doc FROM views WHERE name = $1 AND doc_key = $2
+                        UNION ALL SELECT doc FROM reports WHERE name = $1 AND doc_key = $2";
                     let row = sqlx::query(sql).bind(view).bind(key).fetch_optional(&self.pool).await;
                     let row = row.map_err(|cause| self.broken(cause))?;
                     row.map(|row| row.try_get(0).map_err(|cause| self.broken(cause))).transpose()
@@ -278,7 +357,8 @@ macro_rules! impl_ledger {
                     after: Option<&str>,
                     limit: usize,
                 ) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
-                    let sql = "SELECT doc_key, doc FROM views
+                    let sql = "SELECT doc_key, doc FROM (SELECT name, doc_key, doc FROM views
+                            UNION ALL SELECT name, doc_key, doc FROM reports) AS documents
                         WHERE name = $1 AND doc_key >= $2 AND doc_key < $3 AND doc_key > $4 ORDER BY doc_key LIMIT $5";
                     let asked = sqlx::query(sql)
                         .bind(view)
@@ -290,12 +370,63 @@ macro_rules! impl_ledger {
                     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
                 }
 
-                async fn rebuild(&self, documents: Vec<ViewChange>) -> Result<(), LedgerError> {
+                async fn rebuild(&self, documents: Vec<ViewChange>, size: u64) -> Result<bool, LedgerError> {
                     let broken = |cause| self.broken(cause);
                     let mut transaction = self.writer.begin().await.map_err(broken)?;
+                    // Written, not read: no group can be appended before this transaction is over.
+                    let sql = "UPDATE head SET size = size WHERE id = 1 AND size = $1";
+                    let same = sqlx::query(sql).bind(int(size)).execute(&mut *transaction).await.map_err(broken)?;
+                    if same.rows_affected() != 1 {
+                        transaction.rollback().await.map_err(broken)?;
+                        return Ok(false);
+                    }
                     sqlx::query("DELETE FROM views").execute(&mut *transaction).await.map_err(broken)?;
-                    change_views(&mut transaction, &documents).await.map_err(broken)?;
+                    change_views(&mut transaction, Views::Operational, &documents).await.map_err(broken)?;
+                    transaction.commit().await.map_err(broken)?;
+                    Ok(true)
+                }
+
+                async fn reported(&self) -> Result<u64, LedgerError> {
+                    let sql = "SELECT upto, leaf = COALESCE((SELECT leaf FROM entries WHERE seq = upto - 1), leaf),
+                        upto <= COALESCE((SELECT size FROM head), 0) FROM reported";
+                    let row = sqlx::query(sql).fetch_one(&self.pool).await.map_err(|cause| self.broken(cause))?;
+                    let upto = count(row.get::<i64, _>(0), &self.place)?;
+                    Ok(if row.get::<bool, _>(1) && row.get::<bool, _>(2) { upto } else { 0 })
+                }
+
+                async fn report(&self, report: &Report) -> Append {
+                    let broken = |cause| AppendError::Ledger(self.broken(cause));
+                    let mut transaction = self.reporter.begin().await.map_err(broken)?;
+                    if report.upto == 0 {
+                        for sql in ["DELETE FROM lookup", "DELETE FROM reports", "UPDATE reported SET upto = 0"] {
+                            sqlx::query(sql).execute(&mut *transaction).await.map_err(broken)?;
+                        }
+                    }
+                    let sql = "UPDATE reported SET upto = $1,
+                        leaf = COALESCE((SELECT leaf FROM entries WHERE seq = $1 - 1), leaf) WHERE upto = $2";
+                    let swap = sqlx::query(sql).bind(int(report.upto)).bind(int(report.from));
+                    let swapped = swap.execute(&mut *transaction).await.map_err(broken)?;
+                    if swapped.rows_affected() != 1 {
+                        transaction.rollback().await.map_err(broken)?;
+                        return Err(AppendError::Superseded);
+                    }
+                    let file = sqlx::query(term::FILE).bind(int(report.from)).bind(int(report.upto));
+                    file.execute(&mut *transaction).await.map_err(broken)?;
+                    change_views(&mut transaction, Views::Report, &report.views).await.map_err(broken)?;
                     transaction.commit().await.map_err(broken)
+                }
+
+                async fn misfiled(&self) -> Result<Option<u64>, LedgerError> {
+                    let upto = int(self.upto().await?);
+                    let failed = |cause| self.broken(cause);
+                    let lost = sqlx::query(term::LOST).bind(0_i64).bind(upto).fetch_optional(&self.pool).await;
+                    if let Some(row) = lost.map_err(failed)? {
+                        return Ok(Some(count(row.get::<i64, _>(0), &self.place)?));
+                    }
+                    // Every term of every entry is there; whatever there is beyond that leads astray.
+                    let filed = sqlx::query("SELECT COUNT(*) FROM lookup WHERE seq < $1").bind(upto);
+                    let filed: i64 = filed.fetch_one(&self.pool).await.map_err(failed)?.get(0);
+                    Ok((filed != upto * term::TERMS).then_some(0))
                 }
 
                 async fn columns(&self, seq: u64, limit: usize) -> Result<Vec<Columns>, LedgerError> {
@@ -342,24 +473,62 @@ macro_rules! impl_ledger {
                 Ok(swapped.rows_affected() == 1)
             }
 
-            async fn insert_entries(transaction: &mut Tx<'_>, entries: &[Sealed]) -> Result<(), sqlx::Error> {
-                let mut rest = entries;
+            /// Everything a filter says but the place and the time.
+            fn restrict(sql: &mut QueryBuilder<$database>, filter: &Filter) {
+                if let Some(actor) = &filter.actor {
+                    sql.push(" AND e.actor IN (");
+                    let mut each = sql.separated(", ");
+                    for actor in actors(actor) {
+                        each.push_bind(actor);
+                    }
+                    sql.push(")");
+                }
+                let exact = [
+                    (" AND e.action = ", filter.action.clone()),
+                    (" AND e.outcome = ", filter.outcome.map(|outcome| outcome.to_string())),
+                    (" AND e.trace_id = ", filter.trace.as_ref().map(ToString::to_string)),
+                    (" AND e.stream = ", filter.stream.clone()),
+                ];
+                for (clause, value) in exact {
+                    if let Some(value) = value {
+                        sql.push(clause).push_bind(value);
+                    }
+                }
+                let open_ended = [
+                    ("e.resource", filter.resource.as_deref().map(|text| stem(text, '*'))),
+                    ("e.kind", filter.kind.as_deref().map(kind_stem)),
+                ];
+                for (column, wanted) in open_ended {
+                    match wanted {
+                        Some(Stem::Open(prefix)) => {
+                            sql.push(format!(" AND {column} >= ")).push_bind(prefix.to_owned());
+                            sql.push(format!(" AND {column} < ")).push_bind(prefix_end(prefix));
+                        }
+                        Some(Stem::Whole(text)) => {
+                            sql.push(format!(" AND {column} = ")).push_bind(text.to_owned());
+                        }
+                        None => {}
+                    }
+                }
+            }
+
+            async fn insert_entries(transaction: &mut Tx<'_>, group: &Group) -> Result<(), sqlx::Error> {
+                let mut rest = group.entries.as_slice();
                 while !rest.is_empty() {
                     let (rows, after) = rest.split_at(1 << rest.len().min(ROWS).ilog2());
                     rest = after;
-                    let mut sql = QueryBuilder::<$database>::new(
-                        "INSERT INTO entries (seq, bytes, leaf, stream, version, trace_id, trace_seq, event_id, timestamp,
-                         actor, action, resource, outcome, kind) ",
-                    );
+                    let mut sql = QueryBuilder::<$database>::new("INSERT INTO entries (seq, leaf, stream, version, trace_id,
+                        trace_seq, event_id, timestamp, actor, action, resource, outcome, kind, checkpoint, bytes) ");
                     sql.push_values(rows, |mut row, sealed| {
                         let entry = &sealed.entry;
-                        row.push_bind(int(entry.seq)).push_bind(sealed.bytes.clone()).push_bind(sealed.leaf.0.to_vec());
+                        row.push_bind(int(entry.seq)).push_bind(sealed.leaf.0.to_vec());
                         row.push_bind(entry.stream.clone()).push_bind(int(entry.version));
                         row.push_bind(entry.trace_id.to_string()).push_bind(int(entry.trace_seq));
                         row.push_bind(entry.event_id.to_string()).push_bind(entry.timestamp.micros());
                         row.push_bind(entry.actor.to_string()).push_bind(entry.action.clone());
                         row.push_bind(entry.resource.clone()).push_bind(entry.outcome.to_string());
                         row.push_bind(entry.kind.clone());
+                        row.push_bind(group.checkpoint_at(entry.seq).map(str::to_owned)).push_bind(sealed.bytes.clone());
                     });
                     sql.build().execute(&mut **transaction).await?;
                 }
@@ -388,14 +557,23 @@ macro_rules! impl_ledger {
                 Ok(())
             }
 
-            async fn change_views(transaction: &mut Tx<'_>, views: &[ViewChange]) -> Result<(), sqlx::Error> {
-                for change in views {
-                    let sql = match &change.doc {
-                        Some(_) => {
+            async fn change_views(
+                transaction: &mut Tx<'_>,
+                views: Views,
+                changes: &[ViewChange],
+            ) -> Result<(), sqlx::Error> {
+                for change in changes {
+                    let sql = match (views, &change.doc) {
+                        (Views::Operational, Some(_)) => {
                             "INSERT INTO views (name, doc_key, doc) VALUES ($1, $2, $3)
                              ON CONFLICT (name, doc_key) DO UPDATE SET doc = excluded.doc"
                         }
-                        None => "DELETE FROM views WHERE name = $1 AND doc_key = $2",
+                        (Views::Report, Some(_)) => {
+                            "INSERT INTO reports (name, doc_key, doc) VALUES ($1, $2, $3)
+                             ON CONFLICT (name, doc_key) DO UPDATE SET doc = excluded.doc"
+                        }
+                        (Views::Operational, None) => "DELETE FROM views WHERE name = $1 AND doc_key = $2",
+                        (Views::Report, None) => "DELETE FROM reports WHERE name = $1 AND doc_key = $2",
                     };
                     let mut statement = sqlx::query(sql).bind(change.view).bind(&change.key);
                     if let Some(doc) = &change.doc {

@@ -7,6 +7,7 @@
 //! This crate refuses to know what entries, views and attachments mean: it keeps them. It verifies nothing either, for who
 //! could forge its rows could forge its checks.
 
+mod filed;
 mod ledger;
 mod memory;
 mod migrations;

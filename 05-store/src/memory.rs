@@ -1,11 +1,11 @@
 //! Memory: the simulator's ledger. Durable for as long as the value lives, which is what a simulated disk needs.
 
-use crate::ledger::prefix_end;
+use crate::filed::{matches, prefix_end};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use writ_core::{
-    Append, AppendError, Columns, Digest, Entry, Erasable, Filter, Group, Head, Ledger, LedgerError, Stored,
+    Append, AppendError, Columns, Digest, Entry, Erasable, Filter, Group, Head, Ledger, LedgerError, Report, Stored,
     StoredCheckpoint, TraceId, ViewChange,
 };
 
@@ -18,13 +18,32 @@ struct State {
     head: Option<Head>,
     entries: Vec<(Stored, Entry)>,
     streams: HashMap<String, Vec<u64>>,
-    traces: HashMap<String, u64>,
+    traces: HashMap<String, Vec<u64>>,
     events: HashMap<String, u64>,
     attachments: HashMap<Digest, Vec<u8>>,
     erasables: HashMap<Digest, Erasable>,
     tiles: HashMap<(u8, u64), Vec<u8>>,
     checkpoints: BTreeMap<u64, String>,
-    views: BTreeMap<(String, String), Vec<u8>>,
+    views: Documents,
+    reports: Documents,
+    reported: u64,
+}
+
+type Documents = BTreeMap<(String, String), Vec<u8>>;
+
+fn change(documents: &mut Documents, changes: &[ViewChange]) {
+    for change in changes {
+        let key = (change.view.to_owned(), change.key.clone());
+        match &change.doc {
+            Some(doc) => documents.insert(key, doc.clone()),
+            None => documents.remove(&key),
+        };
+    }
+}
+
+/// How many of these places, which rise, are below one.
+fn below(places: Option<&Vec<u64>>, limit: u64) -> u64 {
+    places.map_or(0, |places| places.partition_point(|place| *place < limit) as u64)
 }
 
 impl MemoryLedger {
@@ -41,38 +60,9 @@ impl MemoryLedger {
 }
 
 impl State {
-    fn change_views(&mut self, changes: &[ViewChange]) {
-        for change in changes {
-            let key = (change.view.to_owned(), change.key.clone());
-            match &change.doc {
-                Some(doc) => self.views.insert(key, doc.clone()),
-                None => self.views.remove(&key),
-            };
-        }
-    }
-
     fn at(&self, seq: u64) -> Option<&Stored> {
         self.entries.get(usize::try_from(seq).ok()?).map(|(stored, _)| stored)
     }
-}
-
-fn matches(filter: &Filter, entry: &Entry) -> bool {
-    let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-    let within = |wanted: &Option<String>, mark: char, keep: bool, found: &str| {
-        wanted.as_deref().is_none_or(|wanted| match wanted.strip_suffix(mark) {
-            Some(stem) => found.starts_with(if keep { wanted } else { stem }),
-            None => wanted == found,
-        })
-    };
-    is(&filter.action, &entry.action)
-        && filter.actor.as_deref().is_none_or(|actor| actor == entry.actor.id || actor == entry.actor.to_string())
-        && filter.outcome.is_none_or(|outcome| outcome == entry.outcome)
-        && filter.trace.as_ref().is_none_or(|trace| *trace == entry.trace_id)
-        && is(&filter.stream, &entry.stream)
-        && within(&filter.resource, '*', false, &entry.resource)
-        && within(&filter.kind, '.', true, &entry.kind)
-        && filter.from_time.is_none_or(|from| entry.timestamp >= from)
-        && filter.to_time.is_none_or(|to| entry.timestamp < to)
 }
 
 #[async_trait]
@@ -100,7 +90,7 @@ impl Ledger for MemoryLedger {
         for sealed in &group.entries {
             let entry = sealed.entry.clone();
             state.streams.entry(entry.stream.clone()).or_default().push(entry.seq);
-            state.traces.insert(entry.trace_id.to_string(), entry.trace_seq + 1);
+            state.traces.entry(entry.trace_id.to_string()).or_default().push(entry.seq);
             state.events.insert(entry.event_id.to_string(), entry.seq);
             state.entries.push((Stored { bytes: sealed.bytes.clone(), leaf: sealed.leaf, seq: entry.seq }, entry));
         }
@@ -113,7 +103,7 @@ impl Ledger for MemoryLedger {
         for tile in &group.tiles {
             state.tiles.insert((tile.level, tile.index), tile.bytes.clone());
         }
-        state.change_views(&group.views);
+        change(&mut state.views, &group.views);
         state.checkpoints.insert(group.head.size, group.checkpoint.clone());
         state.head = Some(group.head.clone());
         Ok(())
@@ -132,12 +122,12 @@ impl Ledger for MemoryLedger {
         Ok(places.iter().skip(from).take(limit).filter_map(|seq| state.at(*seq).cloned()).collect())
     }
 
-    async fn stream_version(&self, stream: &str) -> Result<u64, LedgerError> {
-        Ok(self.state().streams.get(stream).map_or(0, |places| places.len() as u64))
+    async fn version_below(&self, stream: &str, limit: u64) -> Result<u64, LedgerError> {
+        Ok(below(self.state().streams.get(stream), limit))
     }
 
-    async fn trace_length(&self, trace: &TraceId) -> Result<u64, LedgerError> {
-        Ok(self.state().traces.get(trace.as_str()).copied().unwrap_or(0))
+    async fn length_below(&self, trace: &TraceId, limit: u64) -> Result<u64, LedgerError> {
+        Ok(below(self.state().traces.get(trace.as_str()), limit))
     }
 
     async fn query(&self, filter: &Filter, limit: usize) -> Result<Vec<Stored>, LedgerError> {
@@ -207,7 +197,8 @@ impl Ledger for MemoryLedger {
     }
 
     async fn view(&self, view: &str, key: &str) -> Result<Option<Vec<u8>>, LedgerError> {
-        Ok(self.state().views.get(&(view.to_owned(), key.to_owned())).cloned())
+        let (state, at) = (self.state(), (view.to_owned(), key.to_owned()));
+        Ok(state.views.get(&at).or_else(|| state.reports.get(&at)).cloned())
     }
 
     async fn views(
@@ -220,15 +211,41 @@ impl Ledger for MemoryLedger {
         let state = self.state();
         let range = (view.to_owned(), prefix.to_owned())..(view.to_owned(), prefix_end(prefix));
         let beyond = |key: &str| after.is_none_or(|after| key > after);
-        let found = state.views.range(range).filter(|((_, key), _)| beyond(key)).take(limit);
+        // A view is in one of them and not in the other.
+        let all = state.views.range(range.clone()).chain(state.reports.range(range));
+        let found = all.filter(|((_, key), _)| beyond(key)).take(limit);
         Ok(found.map(|((_, key), doc)| (key.clone(), doc.clone())).collect())
     }
 
-    async fn rebuild(&self, documents: Vec<ViewChange>) -> Result<(), LedgerError> {
+    async fn rebuild(&self, documents: Vec<ViewChange>, size: u64) -> Result<bool, LedgerError> {
         let mut state = self.state();
+        if state.entries.len() as u64 != size {
+            return Ok(false);
+        }
         state.views.clear();
-        state.change_views(&documents);
+        change(&mut state.views, &documents);
+        Ok(true)
+    }
+
+    async fn reported(&self) -> Result<u64, LedgerError> {
+        Ok(self.state().reported)
+    }
+
+    async fn report(&self, report: &Report) -> Append {
+        let mut state = self.state();
+        if report.upto == 0 {
+            state.reports.clear();
+        } else if state.reported != report.from {
+            return Err(AppendError::Superseded);
+        }
+        state.reported = report.upto;
+        change(&mut state.reports, &report.views);
         Ok(())
+    }
+
+    async fn misfiled(&self) -> Result<Option<u64>, LedgerError> {
+        // What finds entries here is made with them.
+        Ok(None)
     }
 
     async fn columns(&self, seq: u64, limit: usize) -> Result<Vec<Columns>, LedgerError> {

@@ -1,17 +1,19 @@
 //! PostgreSQL: the same tables and the same statements, for several replicas.
 
 use crate::ledger::{impl_ledger, unreachable_at};
-use crate::migrations::{NEWEST, STEPS};
+use crate::migrations::{NEWEST, STEPS, TRAIL};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Postgres, Row};
 use std::time::Duration;
 use writ_core::{Append, Group, LedgerError};
 
-/// A journal in a PostgreSQL schema. Every session commits with `synchronous_commit=on`.
+/// A journal in a PostgreSQL schema. Sessions commit with `synchronous_commit=on`, but for the one that writes what trails.
 #[derive(Debug)]
 pub struct PostgresLedger {
     pool: PgPool,
     writer: PgPool,
+    /// The session that writes what trails.
+    reporter: PgPool,
     place: String,
 }
 
@@ -44,13 +46,17 @@ impl PostgresLedger {
         };
         let writer = pooled(1).connect_with(options.clone()).await.map_err(|cause| unreachable_at(&place, cause))?;
         migrate(&writer, schema, &place).await?;
+        // What trails can be made anew, and need not reach the disk at once.
+        let hasty = options.clone().options([("synchronous_commit", "off")]);
+        let reporter = pooled(1).connect_with(hasty).await.map_err(|cause| unreachable_at(&place, cause))?;
         let pool = pooled(4).connect_with(options).await.map_err(|cause| unreachable_at(&place, cause))?;
-        Ok(Self { pool, writer, place })
+        Ok(Self { pool, writer, reporter, place })
     }
 
     /// Closes the connections.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.reporter.close().await;
         self.writer.close().await;
     }
 }
@@ -69,13 +75,17 @@ async fn migrate(pool: &PgPool, schema: &str, place: &str) -> Result<(), LedgerE
     if found > NEWEST {
         return Err(LedgerError::Newer { place: place.to_owned(), found, known: NEWEST });
     }
+    let typed = |text: &str| text.replace("{bytes}", "BYTEA").replace("{text}", "TEXT COLLATE \"C\"");
     for (version, step) in (1_i64..).zip(STEPS).filter(|(version, _)| *version > found) {
         for statement in *step {
-            let text = statement.replace("{bytes}", "BYTEA").replace("{text}", "TEXT COLLATE \"C\"");
-            sqlx::query(AssertSqlSafe(text)).execute(&mut *transaction).await.map_err(failed)?;
+            sqlx::query(AssertSqlSafe(typed(statement))).execute(&mut *transaction).await.map_err(failed)?;
         }
         let record = "INSERT INTO schema_version (version) VALUES ($1)";
         sqlx::query(record).bind(version).execute(&mut *transaction).await.map_err(failed)?;
+    }
+    for statement in TRAIL {
+        let text = typed(statement).replace("{trail}", "").replace("{sorted}", "").replace("{nothing}", "''");
+        sqlx::query(AssertSqlSafe(text)).execute(&mut *transaction).await.map_err(failed)?;
     }
     transaction.commit().await.map_err(failed)
 }

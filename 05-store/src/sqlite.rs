@@ -1,21 +1,27 @@
 //! SQLite: one file, one writing process, readers beside it.
 
 use crate::ledger::{impl_ledger, int, unreachable_at};
-use crate::migrations::{NEWEST, STEPS};
+use crate::migrations::{NEWEST, STEPS, TRAIL};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Connection, Row, Sqlite};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, Sqlite, SqliteConnection};
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
-use writ_core::{Append, AppendError, Group, LedgerError};
+use writ_core::{Append, AppendError, Digest, Group, LedgerError, Sealed};
 
 /// A journal in an SQLite file, in WAL mode with `synchronous=FULL`: what `append` returned for is on the disk.
+///
+/// What trails the entries has a file of its own beside it, `journal.trail` by `journal.db`: it is written while groups are
+/// appended, and neither waits for the other. It can be thrown away; the next start makes it anew.
 #[derive(Debug)]
 pub struct SqliteLedger {
+    /// Connections that read both files.
     pool: SqlitePool,
-    /// One connection alone writes, so that a commit never waits behind another of ours.
+    /// One connection alone appends, so that a commit never waits behind another of ours.
     writer: SqlitePool,
+    /// The connection that writes the trail.
+    reporter: SqlitePool,
     place: String,
     /// Held for as long as the ledger is open; the system releases it however the process ends.
     _lock: File,
@@ -29,9 +35,12 @@ impl SqliteLedger {
     pub async fn open(path: &Path) -> Result<Self, LedgerError> {
         let place = path.display().to_string();
         let lock = lock(path, &place)?;
-        // SQLite would make the file readable by others.
-        let made = File::options().create(true).append(true).mode(0o600).open(path);
-        made.map_err(|cause| unreachable_at(&place, cause))?;
+        let trail = path.with_extension("trail");
+        for file in [path, &trail] {
+            // SQLite would make the file readable by others.
+            let made = File::options().create(true).append(true).mode(0o600).open(file);
+            made.map_err(|cause| unreachable_at(&place, cause))?;
+        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -39,23 +48,62 @@ impl SqliteLedger {
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "ON")
             .pragma("cache_size", "-8000")
-            // A checkpoint syncs the database file; at the default of 1,000 pages that is every hundred commits.
+            // A checkpoint syncs the database file; at the default of 1,000 pages that is every few hundred commits.
             .pragma("wal_autocheckpoint", "8000")
             .foreign_keys(false)
             .busy_timeout(Duration::from_secs(10))
-            .statement_cache_capacity(64);
-        let pooled =
-            |size| SqlitePoolOptions::new().max_connections(size).min_connections(1).test_before_acquire(false);
-        let writer = pooled(1).connect_with(options.clone()).await.map_err(|cause| unreachable_at(&place, cause))?;
+            .statement_cache_capacity(256)
+            .disable_statement_logging();
+        let failed = |cause: sqlx::Error| opening(&place, cause);
+        let writer = pooled(1).connect_with(options.clone()).await.map_err(failed)?;
         migrate(&writer, &place).await?;
-        let pool = pooled(3).connect_with(options).await.map_err(|cause| unreachable_at(&place, cause))?;
-        Ok(Self { pool, writer, place, _lock: lock })
+        let both = |size| {
+            let trail = trail.clone();
+            pooled(size).after_connect(move |connection, _| {
+                let trail = trail.clone();
+                Box::pin(async move { attach(connection, &trail).await })
+            })
+        };
+        let reporter = both(1).connect_with(options.clone()).await.map_err(failed)?;
+        let pool = both(3).connect_with(options).await.map_err(failed)?;
+        Ok(Self { pool, writer, reporter, place, _lock: lock })
     }
 
-    /// Closes the file, folding the write-ahead log into it.
+    /// Closes the files, folding the write-ahead logs into them.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.reporter.close().await;
         self.writer.close().await;
+    }
+}
+
+fn pooled(size: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(size).min_connections(1).test_before_acquire(false)
+}
+
+/// Opens what trails beside the journal. It can be made anew, so that a commit to it need not reach the disk at once.
+async fn attach(connection: &mut SqliteConnection, trail: &Path) -> Result<(), sqlx::Error> {
+    let path = trail.to_string_lossy().into_owned();
+    sqlx::query("ATTACH DATABASE $1 AS trail").bind(path).execute(&mut *connection).await?;
+    for pragma in ["journal_mode = WAL", "synchronous = NORMAL", "cache_size = -16000"] {
+        sqlx::query(AssertSqlSafe(format!("PRAGMA trail.{pragma}"))).fetch_all(&mut *connection).await?;
+    }
+    for statement in TRAIL {
+        let text = typed(statement).replace("{trail}", "trail.").replace("{sorted}", " WITHOUT ROWID");
+        sqlx::query(AssertSqlSafe(text.replace("{nothing}", "x''"))).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn typed(statement: &str) -> String {
+    statement.replace("{bytes}", "BLOB").replace("{text}", "TEXT").replace("BIGINT PRIMARY", "INTEGER PRIMARY")
+}
+
+fn opening(place: &str, cause: sqlx::Error) -> LedgerError {
+    let broken = |text: &str| text.contains("not a database") || text.contains("malformed");
+    match cause.as_database_error().map(|error| error.message().to_owned()).filter(|text| broken(text)) {
+        Some(what) => LedgerError::Damaged { place: place.to_owned(), what },
+        None => unreachable_at(place, cause),
     }
 }
 
@@ -74,13 +122,7 @@ fn lock(path: &Path, place: &str) -> Result<File, LedgerError> {
 }
 
 async fn migrate(pool: &SqlitePool, place: &str) -> Result<(), LedgerError> {
-    let failed = |cause: sqlx::Error| {
-        let broken = |text: &str| text.contains("not a database") || text.contains("malformed");
-        match cause.as_database_error().map(|error| error.message().to_owned()).filter(|text| broken(text)) {
-            Some(what) => LedgerError::Damaged { place: place.to_owned(), what },
-            None => unreachable_at(place, cause),
-        }
-    };
+    let failed = |cause: sqlx::Error| opening(place, cause);
     let mut connection = pool.acquire().await.map_err(failed)?;
     let found: i64 = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(failed)?.get(0);
     if found > NEWEST {
@@ -89,11 +131,7 @@ async fn migrate(pool: &SqlitePool, place: &str) -> Result<(), LedgerError> {
     for (version, step) in (1..).zip(STEPS).filter(|(version, _)| *version > found) {
         let mut transaction = connection.begin().await.map_err(failed)?;
         for statement in *step {
-            let text = statement
-                .replace("{bytes}", "BLOB")
-                .replace("{text}", "TEXT")
-                .replace("BIGINT PRIMARY", "INTEGER PRIMARY");
-            sqlx::query(AssertSqlSafe(text)).execute(&mut *transaction).await.map_err(failed)?;
+            sqlx::query(AssertSqlSafe(typed(statement))).execute(&mut *transaction).await.map_err(failed)?;
         }
         sqlx::query(AssertSqlSafe(format!("PRAGMA user_version = {version}")))
             .execute(&mut *transaction)
@@ -119,6 +157,7 @@ struct Script {
 
 enum Bound {
     Bytes(Vec<u8>),
+    Nothing,
     Number(i64),
     Words(String),
 }
@@ -130,9 +169,16 @@ impl Script {
         format!("${}", self.values.len())
     }
 
-    fn row(&mut self, table: &str, values: Vec<Bound>, end: &str) {
-        let names: Vec<String> = values.into_iter().map(|value| self.bind(value)).collect();
-        self.text.push_str(&format!("INSERT INTO {table} VALUES ({}){end};", names.join(", ")));
+    fn rows(&mut self, table: &str, rows: Vec<Vec<Bound>>, end: &str) {
+        if rows.is_empty() {
+            return;
+        }
+        let row = |row: Vec<Bound>| {
+            let names: Vec<String> = row.into_iter().map(|value| self.bind(value)).collect();
+            format!("({})", names.join(","))
+        };
+        let rows: Vec<String> = rows.into_iter().map(row).collect();
+        self.text.push_str(&format!("INSERT INTO {table} VALUES {}{end};", rows.join(",")));
     }
 }
 
@@ -156,12 +202,10 @@ fn script(group: &Group) -> Script {
         "UPDATE head SET epoch = CASE WHEN size = {old_size} AND root = {old_root} AND epoch = {epoch} THEN epoch END,
          size = {size}, root = {root}, last_leaf = {leaf}, last_timestamp = {time} WHERE id = 1;"
     ));
-    script.row("checkpoints (size, note)", vec![Number(int(head.size)), Words(group.checkpoint.clone())], "");
-    for sealed in &group.entries {
+    let entry = |sealed: &Sealed| {
         let entry = &sealed.entry;
-        let values = vec![
+        vec![
             Number(int(entry.seq)),
-            Bytes(sealed.bytes.clone()),
             Bytes(sealed.leaf.0.to_vec()),
             Words(entry.stream.clone()),
             Number(int(entry.version)),
@@ -174,22 +218,23 @@ fn script(group: &Group) -> Script {
             Words(entry.resource.clone()),
             Words(entry.outcome.to_string()),
             Words(entry.kind.clone()),
-        ];
-        let columns =
-            "entries (seq, bytes, leaf, stream, version, trace_id, trace_seq, event_id, timestamp, actor, action,
-            resource, outcome, kind)";
-        script.row(columns, values, "");
-    }
-    for (digest, bytes) in &group.attachments {
-        let values = vec![Bytes(digest.0.to_vec()), Bytes(bytes.clone())];
-        script.row("attachments (digest, bytes)", values, " ON CONFLICT (digest) DO NOTHING");
-    }
+            group.checkpoint_at(entry.seq).map_or(Bound::Nothing, |note| Words(note.to_owned())),
+            Bytes(sealed.bytes.clone()),
+        ]
+    };
+    let columns =
+        "entries (seq, leaf, stream, version, trace_id, trace_seq, event_id, timestamp, actor, action, resource,
+        outcome, kind, checkpoint, bytes)";
+    script.rows(columns, group.entries.iter().map(entry).collect(), "");
+    let attachment = |(digest, bytes): &(Digest, Vec<u8>)| vec![Bytes(digest.0.to_vec()), Bytes(bytes.clone())];
+    let attachments = group.attachments.iter().map(attachment).collect();
+    script.rows("attachments (digest, bytes)", attachments, " ON CONFLICT (digest) DO NOTHING");
     for change in &group.views {
         let (view, key) = (Words(change.view.to_owned()), Words(change.key.clone()));
         match &change.doc {
-            Some(doc) => script.row(
+            Some(doc) => script.rows(
                 "views (name, doc_key, doc)",
-                vec![view, key, Bytes(doc.clone())],
+                vec![vec![view, key, Bytes(doc.clone())]],
                 " ON CONFLICT (name, doc_key) DO UPDATE SET doc = excluded.doc",
             ),
             None => {
@@ -229,6 +274,7 @@ impl SqliteLedger {
         for value in script.values {
             query = match value {
                 Bound::Bytes(bytes) => query.bind(bytes),
+                Bound::Nothing => query.bind(None::<String>),
                 Bound::Number(number) => query.bind(number),
                 Bound::Words(words) => query.bind(words),
             };

@@ -2,6 +2,7 @@
 //! is asked to act, so that a restart or a lost answer cannot spend an attempt twice.
 
 use crate::remedy::RemedyAction;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use writ_core::Timestamp;
@@ -53,10 +54,10 @@ impl Default for Budgets {
 }
 
 /// What was spent, as the events tell.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spent(Vec<Spend>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Spend {
     at: Timestamp,
     action: RemedyAction,

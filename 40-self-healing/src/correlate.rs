@@ -29,7 +29,7 @@ impl Subject {
 }
 
 /// What makes two signs the same sign.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Whose sign it is.
     pub subject: Subject,

@@ -24,7 +24,7 @@ pub enum Resolution {
 }
 
 /// A remedy and what it is to be judged by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Try {
     /// The remedy.
     pub remedy: Remedy,
@@ -40,8 +40,19 @@ impl Try {
     }
 }
 
+/// How far a remedy had come of which nothing was concluded yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It was proposed, and nothing more is known of it.
+    Asked,
+    /// People were asked.
+    Waits,
+    /// It was being carried out.
+    Runs,
+}
+
 /// Where an incident stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IncidentState {
     /// It waits for a remedy to be due.
     Open,
@@ -110,7 +121,7 @@ impl IncidentState {
 }
 
 /// A symptom and all that is done about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// Its id.
     pub id: IncidentId,
@@ -181,7 +192,7 @@ fn fingerprint(instance: Option<&String>, symptom: &Symptom) -> Fingerprint {
 }
 
 /// The autoscaler's remedy under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rescaling {
     pub(crate) tried: Try,
     pub(crate) approval: Option<ApprovalId>,
@@ -201,7 +212,7 @@ pub struct Illegal {
 }
 
 /// The healing of one component: open incidents, reservations and modes. Nothing in it is not in an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heal {
     pub(crate) component: ComponentId,
     incidents: BTreeMap<IncidentId, Incident>,
@@ -279,6 +290,25 @@ impl Heal {
     pub(crate) fn live(&self) -> impl Iterator<Item = &Try> {
         let rescaling = self.rescaling.as_ref().map(|rescaling| &rescaling.tried);
         self.incidents.values().filter_map(|incident| incident.state.live()).chain(rescaling)
+    }
+
+    /// Remedies of which nothing was concluded yet, and how far each had come.
+    pub fn unfinished(&self) -> impl Iterator<Item = (&Try, Stage)> {
+        let own = self.incidents.values().filter_map(|incident| match &incident.state {
+            IncidentState::Proposed { tried } => Some((tried, Stage::Asked)),
+            IncidentState::Waiting { tried, .. } => Some((tried, Stage::Waits)),
+            IncidentState::Running { tried, .. } => Some((tried, Stage::Runs)),
+            IncidentState::Open
+            | IncidentState::Shadowed
+            | IncidentState::Verifying { .. }
+            | IncidentState::Escalated { .. } => None,
+        });
+        let rescaling = self.rescaling.as_ref().map(|one| match (&one.run, &one.approval) {
+            (Some(_), _) => (&one.tried, Stage::Runs),
+            (None, Some(_)) => (&one.tried, Stage::Waits),
+            (None, None) => (&one.tried, Stage::Asked),
+        });
+        own.chain(rescaling)
     }
 
     /// The remedy that this run carries out.

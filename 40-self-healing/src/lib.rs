@@ -44,7 +44,7 @@ pub use event::{
     HoldReason, Joined, ModeSet, Opened, Proposed, Released, Resolved, Shadowed, Started, Verified, Waiting, decode,
     window_draft,
 };
-pub use incident::{Heal, Illegal, Incident, IncidentState, Resolution, Try};
+pub use incident::{Heal, Illegal, Incident, IncidentState, Resolution, Stage, Try};
 pub use metric::{Amount, Limits, Metric, Reading};
 pub use monitor::monitoring;
 pub use post_mortem::post_mortem;

@@ -2,7 +2,7 @@
 
 use crate::Frontier;
 use writ_core::{Digest, Draft, Entry, EventId, Head, Sealed, Tile, Timestamp, TraceId};
-use writ_seal::{NotCanonical, canonical, entry_bytes, leaf_hash};
+use writ_seal::{NotCanonical, canonical, entry_around, leaf_hash};
 
 /// The most bytes an entry may have: what a length prefix of C2SP entry bundles can say.
 pub const ENTRY_BYTES_MAX: usize = 65_535;
@@ -34,17 +34,18 @@ pub struct Chain {
     frontier: Frontier,
 }
 
-/// The size of the entry that a draft will become, and that it can become one at all: 700 bytes for what the journal adds
-/// are counted in.
+/// The canonical bytes of a draft's body, and the most that the entry around them may have: 700 bytes for what the journal
+/// adds are counted in.
 ///
 /// # Errors
 /// When the body has no canonical bytes.
-pub fn draft_size(draft: &Draft) -> Result<usize, NotCanonical> {
-    let body = canonical(&draft.body)?.len();
+pub fn draft_bytes(draft: &Draft) -> Result<(Vec<u8>, usize), NotCanonical> {
+    let body = canonical(&draft.body)?;
     // Texts outside the body may need escapes; six bytes a character is the most JSON ever takes.
     let texts =
         draft.action.len() + draft.actor.id.len() + draft.kind.len() + draft.resource.len() + draft.stream.len();
-    Ok(body + 6 * texts + 700)
+    let size = body.len() + 6 * texts + 700;
+    Ok((body, size))
 }
 
 impl Chain {
@@ -65,11 +66,17 @@ impl Chain {
         self.head.root = self.frontier.root();
     }
 
-    /// Seals a draft; tiles that became full are added to `full`.
+    /// Seals a draft whose body has these canonical bytes; tiles that became full are added to `full`.
     ///
     /// # Errors
-    /// When the body has no canonical bytes; the chain is then as it was.
-    pub fn seal(&mut self, draft: Draft, place: Place, full: &mut Vec<Tile>) -> Result<Sealed, NotCanonical> {
+    /// When it cannot be written; the chain is then as it was.
+    pub fn seal(
+        &mut self,
+        draft: Draft,
+        body: &[u8],
+        place: Place,
+        full: &mut Vec<Tile>,
+    ) -> Result<Sealed, NotCanonical> {
         let entry = Entry {
             action: draft.action,
             actor: draft.actor,
@@ -87,7 +94,7 @@ impl Chain {
             trace_seq: place.trace_seq,
             version: place.version,
         };
-        let bytes = entry_bytes(&entry)?;
+        let bytes = entry_around(&entry, body)?;
         let leaf = leaf_hash(&bytes);
         self.frontier.push(leaf, full);
         self.head.size += 1;

@@ -20,7 +20,7 @@ pub use bundle::{Bundle, BundleError, BundledEntry, Checked, Proof};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use event::AuditEvent;
 pub use keys::{KEY_ROTATED, KeyChain};
-pub use leaf::{Chain, ENTRY_BYTES_MAX, Place, ZERO_LEAF, draft_size};
+pub use leaf::{Chain, ENTRY_BYTES_MAX, Place, ZERO_LEAF, draft_bytes};
 pub use prove::{Range, TileAt, consistency_ranges, inclusion_ranges, range_hash, tile_bytes, tiles_of};
 pub use tree::{Frontier, root_from_consistency, root_from_inclusion, verify_consistency, verify_inclusion};
 pub use verify::{Audit, Expected, Fault, Verifier, attachments_of, erasables_of};

@@ -68,6 +68,9 @@ pub enum Expected {
         /// What the column says.
         found: String,
     },
+    /// What finds entries by what they say does not find it, or finds too much.
+    #[error("the lookups kept beside the entries do not lead to them rightly; rebuild them")]
+    Lookup,
     /// An attachment that it names is missing or has other bytes.
     #[error("its attachment {digest} {wrong}")]
     Attachment {

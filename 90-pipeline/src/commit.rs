@@ -1,15 +1,17 @@
 //! The only writer of the journal. Callers hand in batches; one task groups, seals and appends them.
 
 use crate::causes::error_chain;
+use crate::report::{self, LAG_MAX, Reported};
 use crate::rotate::Signers;
-use crate::view::{self, Docs};
+use crate::view::{Docs, Kept};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
-use writ_audit::{Chain, Checkpoint, ENTRY_BYTES_MAX, Place, draft_size};
+use writ_audit::{Chain, Checkpoint, ENTRY_BYTES_MAX, Place, draft_bytes};
 use writ_core::{
     Append, AppendError, Clock, Digest, Draft, Entropy, Entry, Erasable, EventId, Group, Ledger, LedgerError, Sealed,
-    Signer, SignerError, Tile, TraceId, ViewChange, Witness,
+    Signer, SignerError, Tile, TraceId, Witness,
 };
 use writ_seal::NotCanonical;
 
@@ -23,7 +25,7 @@ const WAITING_MAX: usize = 2_048;
 const REMEMBERED_MAX: usize = 65_536;
 
 /// What a batch belongs to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cause {
     /// The trace of everything that one submission set off.
     pub trace: TraceId,
@@ -132,6 +134,8 @@ type Reply = oneshot::Sender<Result<Receipt, CommitError>>;
 struct Request {
     cause: Cause,
     batch: Batch,
+    /// The canonical bytes of each draft's body.
+    bodies: Vec<Vec<u8>>,
     reply: Reply,
 }
 
@@ -140,6 +144,7 @@ struct Request {
 pub struct Commit {
     writer: mpsc::Sender<Request>,
     size: watch::Receiver<u64>,
+    reported: Reported,
 }
 
 impl Commit {
@@ -148,15 +153,18 @@ impl Commit {
     /// # Errors
     /// `Stale` when something the caller relied on has changed; the caller then decides anew. `Closed` is final.
     pub async fn commit(&self, cause: &Cause, batch: Batch) -> Result<Receipt, CommitError> {
+        let mut bodies = Vec::with_capacity(batch.drafts.len());
         for draft in &batch.drafts {
-            let bytes = draft_size(draft).map_err(|cause| CommitError::NotCanonical { kind: draft.kind, cause })?;
+            let written = draft_bytes(draft).map_err(|cause| CommitError::NotCanonical { kind: draft.kind, cause });
+            let (body, bytes) = written?;
             if bytes > ENTRY_BYTES_MAX {
                 return Err(CommitError::TooLarge { kind: draft.kind, bytes });
             }
+            bodies.push(body);
         }
         let (reply, receipt) = oneshot::channel();
         let closed = || CommitError::Closed { because: "its writer has stopped".into() };
-        self.writer.send(Request { cause: cause.clone(), batch, reply }).await.map_err(|_| closed())?;
+        self.writer.send(Request { cause: cause.clone(), batch, bodies, reply }).await.map_err(|_| closed())?;
         receipt.await.map_err(|_| closed())?
     }
 
@@ -164,6 +172,10 @@ impl Commit {
     #[must_use]
     pub fn size(&self) -> watch::Receiver<u64> {
         self.size.clone()
+    }
+
+    pub(crate) fn reports(&self) -> &Reported {
+        &self.reported
     }
 }
 
@@ -177,21 +189,37 @@ pub(crate) struct Parts {
     pub(crate) chain: Chain,
 }
 
-/// Starts the writer.
+/// Starts the writer, and what follows it. Reports are of all entries there are.
 pub(crate) fn start(parts: Parts) -> (Commit, tokio::task::JoinHandle<()>) {
     let (sender, requests) = mpsc::channel(WAITING_MAX);
-    let (grown, size) = watch::channel(parts.chain.head().size);
-    let writer =
-        Writer { parts, requests, grown, versions: HashMap::new(), traces: HashMap::new(), docs: Docs::default() };
-    (Commit { writer: sender, size }, tokio::spawn(writer.run()))
+    let size = parts.chain.head().size;
+    let (grown, watched) = watch::channel(size);
+    let (follower, reported) = report::start(parts.ledger.clone(), parts.clock.clone(), size);
+    let writer = Writer {
+        parts,
+        requests,
+        grown,
+        follower,
+        reported: reported.clone(),
+        versions: HashMap::new(),
+        traces: HashMap::new(),
+        remembered_from: size,
+        docs: Docs::new(Kept::Operational),
+    };
+    (Commit { writer: sender, size: watched, reported }, tokio::spawn(writer.run()))
 }
 
 struct Writer {
     parts: Parts,
     requests: mpsc::Receiver<Request>,
     grown: watch::Sender<u64>,
+    follower: mpsc::UnboundedSender<Vec<Entry>>,
+    reported: Reported,
+    /// The newest version of each stream, and the length of each trace, that entries from `remembered_from` on belong to;
+    /// the lookups have all entries before.
     versions: HashMap<String, u64>,
     traces: HashMap<TraceId, u64>,
+    remembered_from: u64,
     docs: Docs,
 }
 
@@ -215,7 +243,6 @@ struct Open {
     entries: Vec<Sealed>,
     erasables: Vec<Erasable>,
     tiles: Vec<Tile>,
-    views: Vec<ViewChange>,
     /// Who waits for it, and which entries are theirs.
     callers: Vec<(Reply, std::ops::Range<usize>)>,
 }
@@ -232,13 +259,18 @@ impl Writer {
                 self.stop(stop, open);
                 return;
             }
-            for (reply, range) in open.callers {
+            for (reply, range) in std::mem::take(&mut open.callers) {
                 let entries = open.entries[range].iter().map(|sealed| sealed.entry.clone()).collect();
                 // A caller that has gone away still has its entries in the journal; nobody is left to tell.
                 drop(reply.send(Ok(Receipt { entries })));
             }
+            let entries: Vec<Entry> = open.entries.into_iter().map(|sealed| sealed.entry).collect();
+            if !entries.is_empty() {
+                // Without a follower what is read comes from the entries themselves.
+                drop(self.follower.send(entries));
+            }
             self.grown.send_replace(self.parts.chain.head().size);
-            self.forget();
+            self.forget().await;
         }
     }
 
@@ -275,16 +307,10 @@ impl Writer {
         }
         let first = open.entries.len();
         let mut cause = request.cause.event;
-        for draft in request.batch.drafts {
-            let sealed = self.seal(draft, &request.cause.trace, cause, &mut open.tiles).await?;
+        for (draft, body) in request.batch.drafts.into_iter().zip(&request.bodies) {
+            let sealed = self.seal(draft, body, &request.cause.trace, cause, &mut open.tiles).await?;
             cause = Some(sealed.entry.event_id.clone());
-            for (view, key) in view::touched(&sealed.entry) {
-                if !self.docs.knows(view, &key) {
-                    let doc = self.parts.ledger.view(view, &key).await?;
-                    self.docs.learn(view, &key, doc);
-                }
-            }
-            open.views.extend(view::project(&sealed.entry, &mut self.docs));
+            self.docs.follow(&sealed.entry, Some(&*self.parts.ledger)).await?;
             open.entries.push(sealed);
         }
         open.attachments.extend(request.batch.attachments);
@@ -296,6 +322,7 @@ impl Writer {
     async fn seal(
         &mut self,
         draft: Draft,
+        body: &[u8],
         trace: &TraceId,
         cause: Option<EventId>,
         tiles: &mut Vec<Tile>,
@@ -303,7 +330,7 @@ impl Writer {
         let version = self.version(&draft.stream).await? + 1;
         let trace_seq = match self.traces.get(trace) {
             Some(length) => *length,
-            None => self.parts.ledger.trace_length(trace).await?,
+            None => self.parts.ledger.length_below(trace, self.remembered_from).await?,
         };
         let timestamp = self.parts.clock.now();
         let mut chance = [0; 10];
@@ -311,7 +338,7 @@ impl Writer {
         let event_id = EventId::mint(timestamp.millis(), chance);
         let stream = draft.stream.clone();
         let place = Place { cause, event_id, timestamp, trace_id: trace.clone(), trace_seq, version };
-        let sealed = self.parts.chain.seal(draft, place, tiles)?;
+        let sealed = self.parts.chain.seal(draft, body, place, tiles)?;
         self.versions.insert(stream, version);
         self.traces.insert(trace.clone(), trace_seq + 1);
         Ok(sealed)
@@ -321,7 +348,7 @@ impl Writer {
         if let Some(version) = self.versions.get(stream) {
             return Ok(*version);
         }
-        let version = self.parts.ledger.stream_version(stream).await?;
+        let version = self.parts.ledger.version_below(stream, self.remembered_from).await?;
         self.versions.insert(stream.to_owned(), version);
         Ok(version)
     }
@@ -347,7 +374,7 @@ impl Writer {
             expected,
             head,
             tiles: std::mem::take(&mut open.tiles),
-            views: view::last_of_each(std::mem::take(&mut open.views)),
+            views: self.docs.take_changes(),
         };
         let appended: Append = self.parts.ledger.append(&group).await;
         open.entries = group.entries;
@@ -359,13 +386,18 @@ impl Writer {
         Ok(())
     }
 
-    /// Drops what is remembered when it has grown large; the ledger knows it all.
-    fn forget(&mut self) {
-        if self.versions.len() > REMEMBERED_MAX {
-            self.versions.clear();
+    /// Keeps what is remembered, and what is not reported, from growing without end.
+    async fn forget(&mut self) {
+        let size = self.parts.chain.head().size;
+        if size.saturating_sub(self.reported.as_of()) > LAG_MAX {
+            self.reported.wait(size - LAG_MAX / 2).await;
         }
-        if self.traces.len() > REMEMBERED_MAX {
+        if self.versions.len() > REMEMBERED_MAX || self.traces.len() > REMEMBERED_MAX {
+            self.reported.wait(size).await;
+            self.versions.clear();
             self.traces.clear();
+            // Should the follower be gone, the ledger looks at each entry that it had not come to.
+            self.remembered_from = if self.reported.as_of() < size { u64::MAX } else { size };
         }
         self.docs.forget_beyond(REMEMBERED_MAX);
     }

@@ -7,7 +7,7 @@ use crate::drive::{Drive, Ended, has_begun, never_begins};
 use crate::gate::{ASK_AGAIN, Gate};
 use crate::journal::Journal;
 use crate::remedy::{Attempts, Begun};
-use crate::resume::{Stage, Unfinished, recorded};
+use crate::resume::{Unfinished, recorded};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +19,8 @@ use writ_core::{
     Timestamp, Window,
 };
 use writ_self_healing::{
-    Ask, Config, DeniedBy, Heal, HealEvent, HoldReason, Mode, Remedy, RemedyKey, Signal, Summary, Watch, monitoring,
-    window_draft,
+    Ask, Config, DeniedBy, Heal, HealEvent, HoldReason, Mode, Remedy, RemedyKey, Signal, Stage, Summary, Watch,
+    monitoring, window_draft,
 };
 
 /// Windows that are kept in memory for the `monitoring:` document.
@@ -102,6 +102,7 @@ impl Healing {
 /// When the journal cannot be read.
 pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
     let recorded = recorded(&parts.journal, &parts.config.component).await?;
+    let unfinished = recorded.unfinished();
     let (sender, inbox) = mpsc::channel(64);
     let (tell_begun, begun) = mpsc::channel(64);
     let shown = Arc::new(Mutex::new(Value::Null));
@@ -123,7 +124,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
     };
     tokio::spawn(async move {
         task.expect_instances().await;
-        task.take_up(recorded.unfinished).await;
+        task.take_up(unfinished).await;
         let stopped = task.run(inbox, begun, ended).await;
         drop(task);
         if let Some(stopped) = stopped {

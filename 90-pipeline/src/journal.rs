@@ -1,8 +1,9 @@
 //! Opening the journal: genesis, the start-up gate, and reading.
 
 use crate::commit::{self, Batch, Cause, Commit, CommitError, Parts};
+use crate::report::{self, rebuild_views};
 use crate::rotate::{Signers, key_chain};
-use crate::view::{self, Docs};
+use crate::view;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use writ_audit::{
@@ -10,8 +11,8 @@ use writ_audit::{
     inclusion_ranges, range_hash, tile_bytes, tiles_of, verify_consistency,
 };
 use writ_core::{
-    Actor, Clock, Digest, Entropy, Entry, Event, Head, Ledger, LedgerError, Signer, Stored, Timestamp, TraceId,
-    Witness, WitnessError,
+    Actor, AppendError, Clock, Digest, Entropy, Entry, Event, Head, Ledger, LedgerError, Signer, Stored, Timestamp,
+    TraceId, Witness, WitnessError,
 };
 use writ_seal::{EMPTY_ROOT, NoteKey};
 
@@ -71,6 +72,9 @@ pub enum OpenError {
         /// The size that the witness remembers.
         size: u64,
     },
+    /// What trails the entries could not be brought to their end.
+    #[error("the journal's lookups and report views do not come forward")]
+    Reports(#[from] AppendError),
     /// Another key began the journal.
     #[error("the journal was begun with the key `{expected}`, this is `{found}`")]
     Key {
@@ -114,6 +118,10 @@ impl Journal {
         let start = base.clock.now();
         let empty = Head { epoch: 0, last_leaf: ZERO_LEAF, last_timestamp: start, root: EMPTY_ROOT, size: 0 };
         let head = base.ledger.take_over(empty).await?;
+        let reported = report::catch_up(&*base.ledger).await?;
+        if reported != head.size {
+            return Err(OpenError::Torn { size: head.size });
+        }
         let frontier = restore(&*base.ledger, head.size).await?;
         let chain = Chain::resume(head.clone(), frontier).ok_or(OpenError::Torn { size: head.size })?;
         crate::erase::finish(&*base.ledger).await?;
@@ -213,11 +221,40 @@ impl Journal {
         }
     }
 
+    /// How many entries the reports are of, having waited a moment for them to be of `size`: the place after a receipt's.
+    pub async fn reported(&self, size: u64) -> u64 {
+        self.commit.reports().soon(size, &*self.base.clock).await
+    }
+
+    /// Waits for a view to have what was recorded until now. How many entries it is of.
+    async fn as_of(&self, view: &str) -> u64 {
+        let size = *self.commit.size().borrow();
+        if view::trails(view) { self.reported(size).await } else { size }
+    }
+
+    /// Up to `limit` documents of a view, by key, and how many entries they are of.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn docs(
+        &self,
+        view: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<(String, serde_json::Value)>, u64), LedgerError> {
+        let as_of = self.as_of(view).await;
+        let found = self.base.ledger.views(view, prefix, after, limit).await?;
+        let read = |(key, doc): (String, Vec<u8>)| (key, serde_json::from_slice(&doc).unwrap_or_default());
+        Ok((found.into_iter().map(read).collect(), as_of))
+    }
+
     /// A document of a view.
     ///
     /// # Errors
     /// When the ledger fails.
     pub async fn doc(&self, view: &str, key: &str) -> Result<Option<serde_json::Value>, LedgerError> {
+        self.as_of(view).await;
         let bytes = self.base.ledger.view(view, key).await?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
@@ -256,26 +293,6 @@ pub fn decode(stored: &Stored) -> Result<Entry, LedgerError> {
         place: format!("entry {}", stored.seq),
         what: format!("its bytes are not an entry: {error}"),
     })
-}
-
-/// Writes all views of a ledger anew from its entries. How many entries were read.
-///
-/// # Errors
-/// When the ledger fails or an entry cannot be read.
-pub async fn rebuild_views(ledger: &dyn Ledger) -> Result<u64, LedgerError> {
-    let (mut docs, mut changes, mut seq) = (Docs::default(), Vec::new(), 0);
-    loop {
-        let page = ledger.entries(seq, PAGE).await?;
-        if page.is_empty() {
-            ledger.rebuild(view::last_of_each(changes)).await?;
-            return Ok(seq);
-        }
-        for stored in page {
-            changes.extend(view::project(&decode(&stored)?, &mut docs));
-            seq = stored.seq + 1;
-        }
-        changes = view::last_of_each(changes);
-    }
 }
 
 /// The right edge of the tree, from full tiles and the leaf hashes behind them.

@@ -264,20 +264,15 @@ impl Pipeline {
         if doc.get("to") != Some(&json!(State::Executing)) && doc.get("to") != Some(&json!(State::Ready)) {
             return Ok(());
         }
-        let wanted = Filter { kind: Some("run.submitted/1".into()), newest_first: true, ..Filter::default() };
-        for stored in self.journal().ledger().query(&wanted, 1_000).await? {
-            let entry = entry_of(&stored)?;
-            if entry.body.get("intent") != Some(&json!(intent)) || entry.body.pointer("/context/remedy").is_some() {
-                continue;
-            }
-            let Some(run) = entry.stream.strip_prefix("run/").and_then(|id| id.parse().ok()) else { continue };
-            if let Ok((run, context)) = self.drive().run(&run).await
-                && run.state().is_over()
-            {
-                let cause = crate::Cause { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) };
-                self.intent_run_ended(&Ended { context, run, cause }).await;
-            }
-            return Ok(());
+        let last = self.journal().doc("last_runs", intent.as_str()).await?.unwrap_or_default();
+        let text = |field: &str| last.get(field).and_then(Value::as_str);
+        let Some(id) = text("run").and_then(|run| run.parse().ok()) else { return Ok(()) };
+        let Some(trace) = text("trace_id").and_then(|trace| trace.to_owned().try_into().ok()) else { return Ok(()) };
+        if let Ok((run, context)) = self.drive().run(&id).await
+            && run.state().is_over()
+        {
+            let cause = crate::Cause { trace, event: text("event_id").and_then(|event| event.parse().ok()) };
+            self.intent_run_ended(&Ended { context, run, cause }).await;
         }
         Ok(())
     }

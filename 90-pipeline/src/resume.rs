@@ -1,32 +1,25 @@
-//! What was recorded of a component's healing, so that it goes on where it stood.
+//! What was recorded of a component's healing, so that it goes on where it stood. It is folded as it is recorded, into a
+//! document of its component: a start reads that, and none of the entries.
 
 use crate::commit::Cause;
-use crate::journal::{Journal, decode as entry_of};
-use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
-use writ_core::{ComponentId, Entry, Filter, IncidentId, LedgerError, RunId};
-use writ_self_healing::{Heal, HealEvent, Mode, Remedy, RemedyKey, decode};
+use crate::journal::Journal;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use writ_core::{ComponentId, Entry, IncidentId, LedgerError, RunId};
+use writ_self_healing::{Heal, Mode, Remedy, RemedyKey, Stage, decode};
 
-/// Runs that are looked through for a remedy's own.
-const RUNS_MAX: usize = 1_000;
+/// The view that these documents are.
+const HEALING: &str = "healing";
 
 /// Everything that was concluded about a component.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Recorded {
     pub(crate) heal: Heal,
     /// The last entry of each open incident.
     pub(crate) causes: BTreeMap<IncidentId, Cause>,
-    pub(crate) unfinished: Vec<Unfinished>,
-}
-
-/// How far a remedy had come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// It was proposed, and nothing more is known of it.
-    Asked,
-    /// People were asked.
-    Waits,
-    /// It was being carried out.
-    Runs,
+    /// The runs that were begun for remedies of which nothing was concluded yet.
+    runs: BTreeMap<RemedyKey, RunId>,
 }
 
 /// A remedy of which nothing was concluded yet.
@@ -38,94 +31,82 @@ pub(crate) struct Unfinished {
     pub(crate) run: Option<RunId>,
 }
 
-/// Reads what was concluded about a component, in order.
+impl Recorded {
+    fn new(component: ComponentId) -> Self {
+        Self { heal: Heal::new(component), causes: BTreeMap::new(), runs: BTreeMap::new() }
+    }
+
+    /// What was under way.
+    pub(crate) fn unfinished(&self) -> Vec<Unfinished> {
+        let one = |(tried, stage): (&writ_self_healing::Try, Stage)| Unfinished {
+            remedy: tried.remedy.clone(),
+            mode: tried.mode,
+            stage,
+            run: self.runs.get(&tried.remedy.key).cloned(),
+        };
+        self.heal.unfinished().map(one).collect()
+    }
+
+    fn take(&mut self, entry: &Entry) -> Result<(), String> {
+        if let Some(key) = remedy_of(entry) {
+            let run = entry.stream.strip_prefix("run/").and_then(|id| id.parse().ok());
+            self.runs.extend(run.map(|run| (RemedyKey(key.to_owned()), run)));
+            return Ok(());
+        }
+        let event = decode(&entry.kind, &entry.body).map_err(|error| error.to_string())?;
+        self.heal.apply(&event).map_err(|error| error.to_string())?;
+        if let Some(incident) = event.incident() {
+            let cause = Cause { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) };
+            self.causes.insert(incident.clone(), cause);
+        }
+        let Self { heal, causes, runs } = self;
+        causes.retain(|incident, _| heal.incident(incident).is_some());
+        runs.retain(|key, _| heal.unfinished().any(|(tried, _)| tried.remedy.key == *key));
+        Ok(())
+    }
+}
+
+/// The remedy that a run was begun for.
+fn remedy_of(entry: &Entry) -> Option<&str> {
+    let begun = entry.kind == "run.submitted/1";
+    begun.then(|| entry.body.pointer("/context/remedy_key")?.as_str()).flatten()
+}
+
+/// The component whose healing an entry is of.
+pub(crate) fn healing_key(entry: &Entry) -> Option<String> {
+    if entry.kind.starts_with("incident.") || entry.kind.starts_with("component.") {
+        return Some(entry.resource.clone());
+    }
+    remedy_of(entry)?;
+    entry.body.pointer("/context/component")?.as_str().map(str::to_owned)
+}
+
+/// A component's healing after an entry; what does not fit together is said, and nothing is added to it any more.
+pub(crate) fn healing_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
+    let damaged = |what: String| Some(json!({"damaged": format!("entry {}: {what}", entry.seq)}));
+    let recorded = match before {
+        Some(doc) if doc.get("damaged").is_some() => return Some(doc.clone()),
+        Some(doc) => Recorded::deserialize(doc).map_err(|error| error.to_string()),
+        None => healing_key(entry).unwrap_or_default().parse().map(Recorded::new).map_err(|error| error.to_string()),
+    };
+    let taken = recorded.and_then(|mut recorded| recorded.take(entry).map(|()| recorded));
+    match taken.and_then(|recorded| serde_json::to_value(recorded).map_err(|error| error.to_string())) {
+        Ok(doc) => Some(doc),
+        Err(what) => damaged(what),
+    }
+}
+
+/// What was concluded about a component until now.
 ///
 /// # Errors
 /// When the journal cannot be read, or what it says does not fit together.
 pub(crate) async fn recorded(journal: &Journal, component: &ComponentId) -> Result<Recorded, LedgerError> {
-    let (mut heal, mut causes) = (Heal::new(component.clone()), BTreeMap::new());
-    let mut unfinished: BTreeMap<RemedyKey, Unfinished> = BTreeMap::new();
-    for entry in entries(journal, component).await?.values() {
-        let damaged = |what: String| LedgerError::Damaged { place: format!("entry {}", entry.seq), what };
-        let event = decode(&entry.kind, &entry.body).map_err(|error| damaged(error.to_string()))?;
-        if let Some(incident) = event.incident() {
-            let cause = Cause { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) };
-            causes.insert(incident.clone(), cause);
-        }
-        note(&mut unfinished, &event);
-        heal.apply(&event).map_err(|error| damaged(error.to_string()))?;
-    }
-    causes.retain(|incident, _| heal.incident(incident).is_some());
-    let mut unfinished: Vec<Unfinished> = unfinished.into_values().collect();
-    if !unfinished.is_empty() {
-        let runs = runs(journal, component).await?;
-        unfinished.iter_mut().for_each(|one| one.run = runs.get(&one.remedy.key).cloned());
-    }
-    Ok(Recorded { heal, causes, unfinished })
-}
-
-async fn entries(journal: &Journal, component: &ComponentId) -> Result<BTreeMap<u64, Entry>, LedgerError> {
-    let mut entries = BTreeMap::new();
-    for kind in ["incident.", "component."] {
-        let mut from_seq = 0;
-        loop {
-            let wanted = Filter {
-                kind: Some(kind.into()),
-                resource: Some(component.to_string()),
-                from_seq: Some(from_seq),
-                ..Filter::default()
-            };
-            let page = journal.ledger().query(&wanted, 1_000).await?;
-            for stored in &page {
-                from_seq = stored.seq + 1;
-                entries.insert(stored.seq, entry_of(stored)?);
-            }
-            if page.len() < 1_000 {
-                break;
-            }
-        }
-    }
-    Ok(entries)
-}
-
-/// Takes one event into account of what is unfinished.
-fn note(unfinished: &mut BTreeMap<RemedyKey, Unfinished>, event: &HealEvent) {
-    let mut reached = |key: &RemedyKey, stage| {
-        if let Some(one) = unfinished.get_mut(key) {
-            one.stage = stage;
-        }
+    let Some(doc) = journal.doc(HEALING, component.as_str()).await? else {
+        return Ok(Recorded::new(component.clone()));
     };
-    match event {
-        HealEvent::Proposed(event) => {
-            let (remedy, mode) = (event.remedy.clone(), event.mode);
-            let one = Unfinished { remedy, mode, stage: Stage::Asked, run: None };
-            unfinished.insert(event.remedy.key.clone(), one);
-        }
-        HealEvent::Waiting(event) => reached(&event.remedy, Stage::Waits),
-        HealEvent::Started(event) => reached(&event.remedy, Stage::Runs),
-        HealEvent::Released(event) => drop(unfinished.remove(&event.remedy)),
-        HealEvent::Denied(event) => drop(unfinished.remove(&event.remedy)),
-        HealEvent::Ended(event) => drop(unfinished.remove(&event.remedy)),
-        HealEvent::Resolved(event) => unfinished.retain(|_, one| one.remedy.incident.as_ref() != Some(&event.incident)),
-        HealEvent::Closed(event) => unfinished.retain(|_, one| one.remedy.incident.as_ref() != Some(&event.incident)),
-        HealEvent::Opened(_) | HealEvent::Joined(_) | HealEvent::Shadowed(_) | HealEvent::Held(_) => {}
-        HealEvent::Verified(_) | HealEvent::Escalated(_) | HealEvent::Acknowledged(_) | HealEvent::ModeSet(_) => {}
+    let damaged = |what: String| LedgerError::Damaged { place: format!("the healing of `{component}`"), what };
+    match doc.get("damaged").and_then(Value::as_str) {
+        Some(what) => Err(damaged(what.to_owned())),
+        None => serde_json::from_value(doc).map_err(|error| damaged(error.to_string())),
     }
-}
-
-/// The newest runs of a component's remedies, by the remedy's name.
-async fn runs(journal: &Journal, component: &ComponentId) -> Result<HashMap<RemedyKey, RunId>, LedgerError> {
-    let wanted = Filter { kind: Some("run.submitted/1".into()), newest_first: true, ..Filter::default() };
-    let mut runs = HashMap::new();
-    for stored in journal.ledger().query(&wanted, RUNS_MAX).await? {
-        let entry = entry_of(&stored)?;
-        let text = |pointer: &str| entry.body.pointer(pointer).and_then(Value::as_str);
-        if text("/context/component") == Some(component.as_str())
-            && let Some(key) = text("/context/remedy_key")
-            && let Some(run) = entry.stream.strip_prefix("run/").and_then(|id| id.parse().ok())
-        {
-            runs.entry(RemedyKey(key.to_owned())).or_insert(run);
-        }
-    }
-    Ok(runs)
 }

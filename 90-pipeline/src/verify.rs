@@ -57,7 +57,11 @@ pub async fn verify(ledger: &dyn Ledger, trust: &Trust) -> Result<Audit, VerifyE
             walk.checkpoints(ledger).await?;
         }
     }
-    walk.finish(head.map_or(0, |head| head.size))
+    let audit = walk.finish(head.map_or(0, |head| head.size))?;
+    match ledger.misfiled().await? {
+        Some(seq) => Err(Fault { seq, expected: Expected::Lookup }.into()),
+        None => Ok(audit),
+    }
 }
 
 fn missing(seq: u64) -> Fault {

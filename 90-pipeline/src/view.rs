@@ -1,63 +1,148 @@
 //! From an entry to the documents that readers and a restart begin with. Everything here can be rebuilt from the entries.
 
+use crate::resume;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use writ_core::{Entry, ViewChange};
+use writ_core::{Entry, Ledger, LedgerError, ViewChange};
 
-/// Documents as they are after the entries sealed so far, as far as the writer has met them.
-#[derive(Debug, Default)]
-pub(crate) struct Docs(HashMap<(&'static str, String), Option<Value>>);
-
-impl Docs {
-    pub(crate) fn knows(&self, view: &'static str, key: &str) -> bool {
-        self.0.contains_key(&(view, key.to_owned()))
-    }
-
-    /// A document that cannot be read counts as none: it is derived, and is written anew.
-    pub(crate) fn learn(&mut self, view: &'static str, key: &str, doc: Option<Vec<u8>>) {
-        let value = doc.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        self.0.insert((view, key.to_owned()), value);
-    }
-
-    pub(crate) fn get(&self, view: &'static str, key: &str) -> Option<&Value> {
-        self.0.get(&(view, key.to_owned())).and_then(Option::as_ref)
-    }
-
-    fn put(&mut self, view: &'static str, key: &str, doc: Option<Value>) -> ViewChange {
-        let bytes = doc.as_ref().map(|doc| doc.to_string().into_bytes());
-        self.0.insert((view, key.to_owned()), doc);
-        ViewChange { doc: bytes, key: key.to_owned(), view }
-    }
-
-    pub(crate) fn forget_beyond(&mut self, limit: usize) {
-        if self.0.len() > limit {
-            self.0.clear();
-        }
-    }
+/// When a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// In the transaction of the entries: decisions read it.
+    Operational,
+    /// After it: people read it, and a restart does, which waits for it.
+    Report,
 }
 
 /// One view over the entries: which document an entry touches, and what becomes of it.
 struct View {
     name: &'static str,
+    kept: Kept,
     /// The key of the document that an entry touches; none when it touches none.
     key: fn(&Entry) -> Option<String>,
-    /// The document after the entry; none takes it away.
-    next: fn(Option<&Value>, &Entry) -> Option<Value>,
+    next: Next,
+}
+
+/// The document after an entry; none takes it away.
+enum Next {
+    /// The entry alone says it.
+    Said(fn(&Entry) -> Option<Value>),
+    /// What stood there before counts.
+    Changed(fn(Option<&Value>, &Entry) -> Option<Value>),
 }
 
 /// All views. A reader finds here what a document is made of.
-const VIEWS: &[View] = &[
-    View { name: "live", key: live_key, next: live_next },
-    View { name: "runs", key: |entry| under(entry, "run/"), next: run_next },
-    View { name: "intents", key: |entry| under(entry, "intent/"), next: merge_next },
-    View { name: "incidents", key: |entry| under(entry, "incident/"), next: merge_next },
-    View { name: "approvals", key: |entry| under(entry, "approval/"), next: merge_next },
-    View { name: "recommendations", key: |entry| under(entry, "recommendation/"), next: merge_next },
-    View { name: "epochs", key: |entry| step_started(entry).then(|| entry.resource.clone()), next: epoch_next },
-    View { name: "tokens", key: token_key, next: token_next },
-    View { name: "standing", key: standing_key, next: standing_next },
-    View { name: "agents", key: |entry| under(entry, "agent/"), next: merge_next },
-];
+const VIEWS: &[View] = {
+    use Kept::{Operational, Report};
+    use Next::{Changed, Said};
+    &[
+        View { name: "live", kept: Operational, key: live_key, next: Said(live_next) },
+        View { name: "intents", kept: Operational, key: |entry| under(entry, "intent/"), next: Changed(merge_next) },
+        View {
+            name: "approvals",
+            kept: Operational,
+            key: |entry| under(entry, "approval/"),
+            next: Changed(merge_next),
+        },
+        View {
+            name: "recommendations",
+            kept: Operational,
+            key: |entry| under(entry, "recommendation/"),
+            next: Changed(merge_next),
+        },
+        View { name: "tokens", kept: Operational, key: token_key, next: Said(token_next) },
+        View { name: "standing", kept: Operational, key: standing_key, next: Said(standing_next) },
+        View { name: "runs", kept: Report, key: run_key, next: Changed(merge_next) },
+        View { name: "incidents", kept: Report, key: |entry| under(entry, "incident/"), next: Changed(merge_next) },
+        View { name: "agents", kept: Report, key: |entry| under(entry, "agent/"), next: Changed(merge_next) },
+        View { name: "epochs", kept: Report, key: epoch_key, next: Changed(epoch_next) },
+        View { name: "last_runs", kept: Report, key: last_run_key, next: Said(last_run_next) },
+        View { name: "healing", kept: Report, key: resume::healing_key, next: Changed(resume::healing_next) },
+    ]
+};
+
+/// Whether a view trails the entries.
+pub(crate) fn trails(view: &str) -> bool {
+    VIEWS.iter().any(|known| known.name == view && known.kept == Kept::Report)
+}
+
+/// Documents of one sort as they are after the entries so far, as far as they were met.
+#[derive(Debug)]
+pub(crate) struct Docs {
+    kept: Kept,
+    /// By view, in the order of the table.
+    docs: Vec<HashMap<String, Doc>>,
+    /// What has changed since it was last written.
+    changed: Vec<(usize, String)>,
+}
+
+#[derive(Debug)]
+struct Doc {
+    value: Option<Value>,
+    changed: bool,
+}
+
+impl Docs {
+    pub(crate) fn new(kept: Kept) -> Self {
+        Self { kept, docs: VIEWS.iter().map(|_| HashMap::new()).collect(), changed: Vec::new() }
+    }
+
+    /// Takes an entry in. Documents that were not met yet are read from the ledger; without one there are none.
+    pub(crate) async fn follow(&mut self, entry: &Entry, ledger: Option<&dyn Ledger>) -> Result<(), LedgerError> {
+        for (at, view) in VIEWS.iter().enumerate().filter(|(_, view)| view.kept == self.kept) {
+            let Some(key) = (view.key)(entry) else { continue };
+            let Some(known) = self.docs.get_mut(at) else { continue };
+            let after = match view.next {
+                Next::Said(next) => next(entry),
+                Next::Changed(next) => {
+                    if !known.contains_key(&key) {
+                        let kept = match ledger {
+                            Some(ledger) => ledger.view(view.name, &key).await?,
+                            None => None,
+                        };
+                        // A document that cannot be read counts as none: it is derived, and is written anew.
+                        let value = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+                        known.insert(key.clone(), Doc { value, changed: false });
+                    }
+                    let before = known.get(&key).and_then(|doc| doc.value.as_ref());
+                    let after = next(before, entry);
+                    if before == after.as_ref() {
+                        continue;
+                    }
+                    after
+                }
+            };
+            let doc = known.entry(key.clone()).or_insert(Doc { value: None, changed: false });
+            doc.value = after;
+            if !std::mem::replace(&mut doc.changed, true) {
+                self.changed.push((at, key));
+            }
+        }
+        Ok(())
+    }
+
+    /// What has changed since the last time, each document once.
+    pub(crate) fn take_changes(&mut self) -> Vec<ViewChange> {
+        let mut changes = Vec::with_capacity(self.changed.len());
+        for (at, key) in self.changed.drain(..) {
+            let (Some(view), Some(doc)) = (VIEWS.get(at), self.docs.get_mut(at).and_then(|docs| docs.get_mut(&key)))
+            else {
+                continue;
+            };
+            doc.changed = false;
+            let bytes = doc.value.as_ref().map(|doc| doc.to_string().into_bytes());
+            changes.push(ViewChange { doc: bytes, key, view: view.name });
+        }
+        changes
+    }
+
+    /// Drops what is remembered when there is much of it; nothing of it may be unwritten.
+    pub(crate) fn forget_beyond(&mut self, limit: usize) {
+        if self.changed.is_empty() && self.docs.iter().map(HashMap::len).sum::<usize>() > limit {
+            self.docs.iter_mut().for_each(HashMap::clear);
+        }
+    }
+}
 
 fn under(entry: &Entry, prefix: &str) -> Option<String> {
     entry.stream.strip_prefix(prefix).map(str::to_owned)
@@ -81,8 +166,8 @@ const ENDS: &[&str] = &[
     "incident.closed/1",
 ];
 
-fn step_started(entry: &Entry) -> bool {
-    entry.kind == "run.step_started/1"
+fn epoch_key(entry: &Entry) -> Option<String> {
+    (entry.kind == "run.step_started/1").then(|| entry.resource.clone())
 }
 
 /// How far the holder of a resource has been counted up: a gate that starts must begin above it.
@@ -97,12 +182,12 @@ fn standing_key(entry: &Entry) -> Option<String> {
 }
 
 /// Standing approvals that were granted and not revoked.
-fn standing_next(_: Option<&Value>, entry: &Entry) -> Option<Value> {
+fn standing_next(entry: &Entry) -> Option<Value> {
     (entry.kind == "approval.standing/1").then(|| entry.body.clone())
 }
 
 /// Tokens that were issued and not revoked.
-fn token_next(_: Option<&Value>, entry: &Entry) -> Option<Value> {
+fn token_next(entry: &Entry) -> Option<Value> {
     (entry.kind == "principal.token_issued/1").then(|| entry.body.clone())
 }
 
@@ -112,16 +197,24 @@ fn token_key(entry: &Entry) -> Option<String> {
     Some(hash.trim_start_matches("sha256:").to_owned())
 }
 
-fn live_next(_: Option<&Value>, entry: &Entry) -> Option<Value> {
+fn live_next(entry: &Entry) -> Option<Value> {
     BEGINS.contains(&entry.kind.as_str()).then(|| json!({"since": entry.timestamp}))
 }
 
 /// A run's summary changes when the run does, not with each of its steps.
-fn run_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
-    if entry.kind.starts_with("run.step_") {
-        return before.cloned();
-    }
-    merge_next(before, entry)
+fn run_key(entry: &Entry) -> Option<String> {
+    (!entry.kind.starts_with("run.step_")).then(|| under(entry, "run/")).flatten()
+}
+
+/// The run that an intent was last to be carried out by: not a remedy's.
+fn last_run_key(entry: &Entry) -> Option<String> {
+    let own = entry.kind == "run.submitted/1" && entry.body.pointer("/context/remedy").is_none();
+    own.then(|| entry.body.get("intent")?.as_str().map(str::to_owned)).flatten()
+}
+
+fn last_run_next(entry: &Entry) -> Option<Value> {
+    let run = under(entry, "run/")?;
+    Some(json!({"run": run, "trace_id": entry.trace_id, "event_id": entry.event_id}))
 }
 
 /// The bodies of a stream's entries, laid over each other, with what the last one was and when.
@@ -149,39 +242,4 @@ fn is_small(value: &Value) -> bool {
         Value::Object(fields) => fields.len() <= 32 && fields.values().all(is_small),
         Value::Null | Value::Bool(_) | Value::Number(_) => true,
     }
-}
-
-/// The documents that an entry touches.
-pub(crate) fn touched(entry: &Entry) -> Vec<(&'static str, String)> {
-    VIEWS.iter().filter_map(|view| Some((view.name, (view.key)(entry)?))).collect()
-}
-
-/// What becomes of the documents that an entry touches.
-pub(crate) fn project(entry: &Entry, docs: &mut Docs) -> Vec<ViewChange> {
-    let mut changes = Vec::new();
-    for view in VIEWS {
-        let Some(key) = (view.key)(entry) else { continue };
-        let before = docs.get(view.name, &key);
-        let after = (view.next)(before, entry);
-        if before != after.as_ref() {
-            changes.push(docs.put(view.name, &key, after));
-        }
-    }
-    changes
-}
-
-/// The last change of each document, in the order of their first: what a group has to write.
-pub(crate) fn last_of_each(changes: Vec<ViewChange>) -> Vec<ViewChange> {
-    let mut places: HashMap<(&'static str, String), usize> = HashMap::new();
-    let mut last: Vec<ViewChange> = Vec::with_capacity(changes.len());
-    for change in changes {
-        match places.get(&(change.view, change.key.clone())) {
-            Some(place) => last[*place] = change,
-            None => {
-                places.insert((change.view, change.key.clone()), last.len());
-                last.push(change);
-            }
-        }
-    }
-    last
 }

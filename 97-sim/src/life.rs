@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use writ_core::{
     Append, Clock, Columns, ComponentId, Delivery, Digest, Effect, EffectClass, EffectKey, Erasable, Filter, Group,
-    Head, Ledger, LedgerError, Notifier, NotifyError, Observation, Probe, Provider, ProviderError, Receipt, Sensor,
-    SensorError, Stored, StoredCheckpoint, Timestamp, TraceId, ViewChange, World,
+    Head, Ledger, LedgerError, Notifier, NotifyError, Observation, Probe, Provider, ProviderError, Receipt, Report,
+    Sensor, SensorError, Stored, StoredCheckpoint, Timestamp, TraceId, ViewChange, World,
 };
 
 /// Where in a commit the control plane dies.
@@ -209,11 +209,11 @@ impl Ledger for Held<Arc<dyn Ledger>> {
     async fn stream(&self, stream: &str, version: u64, limit: usize) -> Result<Vec<Stored>, LedgerError> {
         self.life.within(self.port.stream(stream, version, limit)).await
     }
-    async fn stream_version(&self, stream: &str) -> Result<u64, LedgerError> {
-        self.life.within(self.port.stream_version(stream)).await
+    async fn version_below(&self, stream: &str, below: u64) -> Result<u64, LedgerError> {
+        self.life.within(self.port.version_below(stream, below)).await
     }
-    async fn trace_length(&self, trace: &TraceId) -> Result<u64, LedgerError> {
-        self.life.within(self.port.trace_length(trace)).await
+    async fn length_below(&self, trace: &TraceId, below: u64) -> Result<u64, LedgerError> {
+        self.life.within(self.port.length_below(trace, below)).await
     }
     async fn query(&self, filter: &Filter, limit: usize) -> Result<Vec<Stored>, LedgerError> {
         self.life.within(self.port.query(filter, limit)).await
@@ -254,8 +254,17 @@ impl Ledger for Held<Arc<dyn Ledger>> {
     ) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
         self.life.within(self.port.views(view, prefix, after, limit)).await
     }
-    async fn rebuild(&self, documents: Vec<ViewChange>) -> Result<(), LedgerError> {
-        self.life.within(self.port.rebuild(documents)).await
+    async fn rebuild(&self, documents: Vec<ViewChange>, size: u64) -> Result<bool, LedgerError> {
+        self.life.within(self.port.rebuild(documents, size)).await
+    }
+    async fn reported(&self) -> Result<u64, LedgerError> {
+        self.life.within(self.port.reported()).await
+    }
+    async fn report(&self, report: &Report) -> Append {
+        self.life.within(self.port.report(report)).await
+    }
+    async fn misfiled(&self) -> Result<Option<u64>, LedgerError> {
+        self.life.within(self.port.misfiled()).await
     }
     async fn columns(&self, seq: u64, limit: usize) -> Result<Vec<Columns>, LedgerError> {
         self.life.within(self.port.columns(seq, limit)).await

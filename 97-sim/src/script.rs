@@ -342,9 +342,8 @@ impl Player<'_> {
     async fn state(&self) -> Result<String, Senseless> {
         let mut lines = Vec::new();
         for (view, field) in [("intents", "to"), ("runs", "last")] {
-            let docs = self.site.ledger().views(view, "", None, 1_000).await.map_err(|error| error.to_string())?;
-            for (key, doc) in docs {
-                let doc: serde_json::Value = serde_json::from_slice(&doc).unwrap_or_default();
+            let docs = self.site.pipeline().journal().docs(view, "", None, 1_000).await;
+            for (key, doc) in docs.map_err(|error| error.to_string())?.0 {
                 let word = doc.get(field).map(|found| found.get("kind").unwrap_or(found).to_string());
                 lines.push(format!("= {key} {}", word.unwrap_or_default().trim_matches('"')));
             }

@@ -36,18 +36,18 @@ pub(crate) async fn list(
     caller.must("viewer")?;
     let view = known(&view)?;
     let limit = page.limit.clamp(1, 1_000);
-    let docs = shared.pipeline.journal().ledger().views(view, "", page.after.as_deref(), limit).await?;
+    let (docs, as_of) = shared.pipeline.journal().docs(view, "", page.after.as_deref(), limit).await?;
     let next = if docs.len() == limit { docs.last().map(|(key, _)| key.clone()) } else { None };
-    let items: Vec<Value> = docs.into_iter().map(|(key, doc)| item(&key, &doc)).collect();
-    Ok(Json(json!({"items": items, "next": next})))
+    let items: Vec<Value> = docs.into_iter().map(|(key, doc)| item(&key, doc)).collect();
+    Ok(Json(json!({"as_of": as_of, "items": items, "next": next})))
 }
 
 pub(crate) async fn one(State(shared): App, caller: Caller, Path((view, id)): Path<(String, String)>) -> Answer {
     caller.must("viewer")?;
     let view = known(&view)?;
-    let doc = shared.pipeline.journal().ledger().view(view, &id).await?;
+    let doc = shared.pipeline.journal().doc(view, &id).await?;
     let doc = doc.ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))?;
-    let mut item = item(&id, &doc);
+    let mut item = item(&id, doc);
     if view == "approvals" {
         item["answers"] = json!(answers(&shared, &id).await?);
     }
@@ -76,8 +76,7 @@ fn known(view: &str) -> Result<&'static str, Failure> {
     VIEWS.into_iter().find(|known| *known == view).ok_or_else(|| Failure::not_found("list", view))
 }
 
-fn item(key: &str, doc: &[u8]) -> Value {
-    let mut doc: Value = serde_json::from_slice(doc).unwrap_or_default();
+fn item(key: &str, mut doc: Value) -> Value {
     if let Value::Object(fields) = &mut doc {
         fields.insert("id".into(), json!(key));
     }

@@ -3,10 +3,11 @@
 use crate::journeys::told;
 use serde_json::json;
 use std::sync::Arc;
-use writ_core::{Actor, Draft, Erasable, Event as _, Filter, Ledger, Outcome, Timestamp};
+use std::time::Duration;
+use writ_core::{Actor, AppendError, Draft, Entry, Erasable, Event as _, Filter, Ledger, Outcome, Report, Timestamp};
 use writ_pipeline::{
-    Batch, CommitError, Erase, EraseError, Expect, Journal, decode, erase, people, person, revoke_token, text_beside,
-    tokens, verify,
+    Batch, Cause, CommitError, Erase, EraseError, Expect, Journal, Trust, decode, erase, people, person, revoke_token,
+    text_beside, tokens, verify,
 };
 use writ_sim::{foundations, open_journal};
 use writ_store::{MemoryLedger, PostgresLedger, SqliteLedger};
@@ -23,37 +24,70 @@ pub(crate) fn draft(stream: &str, n: u64) -> Draft {
     }
 }
 
+/// Everything that was recorded is found, whether lookups have it or not.
+async fn finds_what_was_recorded(ledger: &Arc<dyn Ledger>, journal: &Journal, cause: &Cause, entries: &[Entry]) {
+    let read = journal.stream("run/a").await.unwrap();
+    assert_eq!(read, entries);
+    assert_eq!(ledger.stream("run/a", 598, 10).await.unwrap().len(), 2);
+    for (below, length) in [(u64::MAX, 600), (601, 600), (301, 300), (1, 0)] {
+        assert_eq!(ledger.length_below(&cause.trace, below).await.unwrap(), length);
+        assert_eq!(ledger.version_below("run/a", below).await.unwrap(), length);
+    }
+    let found = |filter: Filter, limit: usize| {
+        let ledger = ledger.clone();
+        async move { ledger.query(&filter, limit).await.unwrap().iter().map(|stored| stored.seq).collect::<Vec<_>>() }
+    };
+    let probes =
+        Filter { action: Some("probe".into()), resource: Some("web-service-001/*".into()), ..Filter::default() };
+    assert_eq!(found(probes.clone(), 1_000).await.len(), 300);
+    let newest = Filter { newest_first: true, from_seq: Some(590), ..probes };
+    assert_eq!(found(newest, 3).await, [590, 588, 586]);
+    let newest = Filter { newest_first: true, from_seq: Some(10), kind: Some("test.".into()), ..Filter::default() };
+    assert_eq!(found(newest, 1_000).await, (1..=10).rev().collect::<Vec<_>>());
+    let nobody = Filter { actor: Some("human:pipeline".into()), ..Filter::default() };
+    assert!(found(nobody, 1_000).await.is_empty());
+    let by_id = Filter { actor: Some("pipeline".into()), outcome: Some(Outcome::Success), ..Filter::default() };
+    assert_eq!(found(by_id, 1_000).await.len(), 600);
+    for (wanted, count) in [
+        (Filter { trace: Some(cause.trace.clone()), ..Filter::default() }, 600),
+        (Filter { stream: Some("run/a".into()), from_seq: Some(599), ..Filter::default() }, 2),
+        (
+            Filter {
+                kind: Some("test.said/1".into()),
+                resource: Some("web-service-001/i-1".into()),
+                ..Filter::default()
+            },
+            200,
+        ),
+        (Filter { resource: Some("web-service-001/i-1".into()), ..Filter::default() }, 200),
+        (Filter { resource: Some("web-*".into()), ..Filter::default() }, 600),
+        (Filter { action: Some("probe".into()), ..Filter::default() }, 300),
+        (Filter { outcome: Some(Outcome::Denied), ..Filter::default() }, 0),
+        (Filter { to_time: Some(Timestamp::from_micros(0)), ..Filter::default() }, 0),
+        (Filter { from_time: Some(entries[0].timestamp), kind: Some("test.".into()), ..Filter::default() }, 600),
+        (Filter { from_time: Some(entries[599].timestamp.plus(Duration::from_secs(1))), ..Filter::default() }, 0),
+    ] {
+        assert_eq!(found(wanted.clone(), 1_000).await.len(), count, "{wanted:?}");
+    }
+    let event = entries[5].event_id.to_string();
+    assert_eq!(decode(&ledger.by_event(&event).await.unwrap().unwrap()).unwrap(), entries[5]);
+    assert_eq!(ledger.by_event("evt_none").await.unwrap(), None);
+}
+
 async fn keeps_its_promises(ledger: Arc<dyn Ledger>) {
     let journal = open_journal(ledger.clone(), 1).await.unwrap();
     let cause = journal.new_cause();
 
-    // Entries come back in order, by stream, trace and filter, and the whole verifies.
+    // Entries come back in order, by stream, trace and filter, before they are reported and after.
     let mut batch = Batch::of((0..600).map(|n| draft("run/a", n)).collect());
     let attached = batch.attach(b"a plan".to_vec());
     let receipt = journal.commit(&cause, batch).await.unwrap();
     assert_eq!((receipt.entries[0].seq, receipt.last_seq()), (1, 600));
     assert_eq!(ledger.attachment(&attached).await.unwrap().unwrap(), b"a plan");
-    let read = journal.stream("run/a").await.unwrap();
-    assert_eq!(read, receipt.entries);
-    assert_eq!(ledger.trace_length(&cause.trace).await.unwrap(), 600);
-    assert_eq!(ledger.stream_version("run/a").await.unwrap(), 600);
-    let found = |filter: Filter| {
-        let ledger = ledger.clone();
-        async move { ledger.query(&filter, 1_000).await.unwrap().iter().map(|stored| stored.seq).collect::<Vec<_>>() }
-    };
-    let probes =
-        Filter { action: Some("probe".into()), resource: Some("web-service-001/*".into()), ..Filter::default() };
-    assert_eq!(found(probes).await.len(), 300);
-    let newest = Filter { newest_first: true, from_seq: Some(10), kind: Some("test.".into()), ..Filter::default() };
-    assert_eq!(found(newest).await, (1..=10).rev().collect::<Vec<_>>());
-    let nobody = Filter { actor: Some("human:pipeline".into()), ..Filter::default() };
-    assert!(found(nobody).await.is_empty());
-    let by_id = Filter { actor: Some("pipeline".into()), outcome: Some(Outcome::Success), ..Filter::default() };
-    assert_eq!(found(by_id).await.len(), 600);
-    let before = Filter { to_time: Some(Timestamp::from_micros(0)), ..Filter::default() };
-    assert!(found(before).await.is_empty());
-    let event = receipt.entries[5].event_id.to_string();
-    assert_eq!(decode(&ledger.by_event(&event).await.unwrap().unwrap()).unwrap(), receipt.entries[5]);
+    finds_what_was_recorded(&ledger, &journal, &cause, &receipt.entries).await;
+    assert_eq!(journal.reported(601).await, 601);
+    assert_eq!(ledger.reported().await.unwrap(), 601);
+    finds_what_was_recorded(&ledger, &journal, &cause, &receipt.entries).await;
 
     // A stale caller fails alone: its neighbour in the same group goes in.
     let stale =
@@ -102,12 +136,48 @@ async fn keeps_its_promises(ledger: Arc<dyn Ledger>) {
     second.commit(&cause, Batch::of(vec![draft("run/a", 2)])).await.unwrap();
     assert_eq!(second.stream("run/a").await.unwrap().len(), 601);
 
-    // Views can be rebuilt to the same documents.
-    second.commit(&cause, Batch::of(vec![draft("agent/x", 3)])).await.unwrap();
-    let doc = second.doc("agents", "x").await.unwrap();
-    assert!(doc.is_some());
-    second.rebuild_views().await.unwrap();
-    assert_eq!(second.doc("agents", "x").await.unwrap(), doc);
+    // A report view trails; whoever has a receipt can wait for it.
+    let receipt = second.commit(&cause, Batch::of(vec![draft("agent/x", 3)])).await.unwrap();
+    let (docs, as_of) = second.docs("agents", "", None, 10).await.unwrap();
+    assert_eq!((docs.len(), docs[0].0.as_str()), (1, "x"));
+    assert!(as_of > receipt.last_seq());
+
+    // What a crash leaves unreported is reported at the next start; so is everything when the trail is lost.
+    second.commit(&cause, Batch::of(vec![draft("agent/y", 4), draft("approval/z", 5)])).await.unwrap();
+    assert!(ledger.view("approvals", "z").await.unwrap().is_some(), "operational views commit with the entries");
+    drop(second);
+    let whole = |size: u64| {
+        let ledger = ledger.clone();
+        async move {
+            assert_eq!(ledger.reported().await.unwrap(), size);
+            assert_eq!(ledger.views("agents", "", None, 10).await.unwrap().len(), 2);
+        }
+    };
+    let size = ledger.head().await.unwrap().unwrap().size;
+    drop(open_journal(ledger.clone(), 3).await.unwrap());
+    whole(size).await;
+    ledger.report(&Report { from: 0, upto: 0, views: vec![] }).await.unwrap();
+    assert_eq!(ledger.views("agents", "", None, 10).await.unwrap(), []);
+    let third = open_journal(ledger.clone(), 4).await.unwrap();
+    whole(size).await;
+
+    // Somebody who believes in another place is refused, and changes nothing.
+    let late = Report { from: 1, upto: 2, views: vec![] };
+    assert!(matches!(ledger.report(&late).await, Err(AppendError::Superseded)));
+
+    // Views can be rebuilt to the same documents, while the journal is open.
+    let all = || async {
+        let mut all = Vec::new();
+        for view in ["agents", "approvals", "runs"] {
+            all.push(third.docs(view, "", None, 100).await.unwrap().0);
+        }
+        all
+    };
+    let before = all().await;
+    third.rebuild_views().await.unwrap();
+    assert_eq!(all().await, before);
+    third.commit(&cause, Batch::of(vec![draft("agent/y", 6)])).await.unwrap();
+    assert_ne!(all().await, before);
     verify(&*ledger, &writ_pipeline::Trust::default()).await.unwrap();
 }
 
@@ -207,6 +277,56 @@ async fn a_token_is_good_until_it_is_revoked_and_the_last_that_administers_is_ke
     assert!(revoke_token(&journal, "", &by).await.is_err());
     journal.rebuild_views().await.unwrap();
     assert_eq!((holds(&other).await, holds(&secret).await.is_some()), (None, true));
+}
+
+#[tokio::test]
+async fn a_changed_lookup_is_noticed_and_a_lost_trail_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db");
+    let changes = [
+        "DELETE FROM lookup WHERE term = 'a:probe' AND ord = 4",
+        "UPDATE lookup SET seq = 3 WHERE term = 's:run/a' AND ord = 6",
+        "INSERT INTO lookup (term, ord, seq) VALUES ('a:never_done', 3, 3)",
+    ];
+    for (seed, change) in (1..).zip(changes) {
+        let ledger = Arc::new(SqliteLedger::open(&path).await.unwrap());
+        let journal = open_journal(ledger.clone(), seed).await.unwrap();
+        let batch = Batch::of((0..20).map(|n| draft("run/a", n)).collect());
+        let receipt = journal.commit(&journal.new_cause(), batch).await.unwrap();
+        journal.reported(receipt.last_seq() + 1).await;
+        verify(&*ledger, &Trust::default()).await.unwrap();
+        let url = format!("sqlite://{}", dir.path().join("journal.trail").display());
+        let mut raw = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
+        assert_eq!(sqlx::query(change).execute(&mut raw).await.unwrap().rows_affected(), 1);
+        let error = verify(&*ledger, &Trust::default()).await.unwrap_err().to_string();
+        assert!(error.contains("the lookups kept beside the entries"), "{error}");
+        journal.rebuild_views().await.unwrap();
+        verify(&*ledger, &Trust::default()).await.unwrap();
+        drop(journal);
+        ledger.close().await;
+        drop(ledger);
+        tokio::task::yield_now().await;
+        for end in ["", "-wal", "-shm"] {
+            drop(std::fs::remove_file(dir.path().join(format!("journal.trail{end}"))));
+        }
+    }
+    // Another journal's trail is not believed.
+    let (one, other) = (dir.path().join("one.db"), dir.path().join("other.db"));
+    for (path, count) in [(&one, 7), (&other, 9)] {
+        let ledger = Arc::new(SqliteLedger::open(path).await.unwrap());
+        let journal = open_journal(ledger.clone(), count).await.unwrap();
+        let batch = Batch::of((0..count).map(|n| draft("agent/a", n)).collect());
+        let receipt = journal.commit(&journal.new_cause(), batch).await.unwrap();
+        journal.reported(receipt.last_seq() + 1).await;
+        ledger.close().await;
+    }
+    std::fs::copy(other.with_extension("trail"), one.with_extension("trail")).unwrap();
+    tokio::task::yield_now().await;
+    let ledger = Arc::new(SqliteLedger::open(&one).await.unwrap());
+    assert_eq!(ledger.reported().await.unwrap(), 0);
+    let journal = open_journal(ledger.clone(), 7).await.unwrap();
+    assert_eq!(journal.stream("agent/a").await.unwrap().len(), 7);
+    verify(&*ledger, &Trust::default()).await.unwrap();
 }
 
 #[tokio::test]

@@ -57,10 +57,10 @@ impl Ledger for Rows {
     async fn stream(&self, _: &str, _: u64, _: usize) -> Result<Vec<Stored>, LedgerError> {
         Err(unused())
     }
-    async fn stream_version(&self, _: &str) -> Result<u64, LedgerError> {
+    async fn version_below(&self, _: &str, _: u64) -> Result<u64, LedgerError> {
         Err(unused())
     }
-    async fn trace_length(&self, _: &TraceId) -> Result<u64, LedgerError> {
+    async fn length_below(&self, _: &TraceId, _: u64) -> Result<u64, LedgerError> {
         Err(unused())
     }
     async fn query(&self, _: &Filter, _: usize) -> Result<Vec<Stored>, LedgerError> {
@@ -84,8 +84,18 @@ impl Ledger for Rows {
     async fn views(&self, _: &str, _: &str, _: Option<&str>, _: usize) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
         Err(unused())
     }
-    async fn rebuild(&self, _: Vec<ViewChange>) -> Result<(), LedgerError> {
+    async fn rebuild(&self, _: Vec<ViewChange>, _: u64) -> Result<bool, LedgerError> {
         Err(unused())
+    }
+    async fn reported(&self) -> Result<u64, LedgerError> {
+        Err(unused())
+    }
+    async fn report(&self, _: &writ_core::Report) -> Append {
+        Err(unused().into())
+    }
+    /// What finds entries stands apart from them; that it is mended or noticed is tested where it is kept.
+    async fn misfiled(&self) -> Result<Option<u64>, LedgerError> {
+        Ok(None)
     }
 }
 

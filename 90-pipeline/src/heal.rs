@@ -2,6 +2,7 @@
 //! a run like any other.
 
 use crate::agreement::Agreement;
+use crate::causes::error_chain;
 use crate::commit::{Batch, Cause, CommitError};
 use crate::drive::{Drive, Ended, has_begun, never_begins};
 use crate::gate::{ASK_AGAIN, Gate};
@@ -117,6 +118,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
         causes: recorded.causes,
         held: BTreeMap::new(),
         due: None,
+        blind: None,
         windows: VecDeque::new(),
         runs: HashMap::new(),
         tell_begun,
@@ -152,6 +154,8 @@ pub(crate) struct Task {
     /// Remedies that nobody may do for now, each by its first step.
     held: BTreeMap<RemedyKey, Step>,
     due: Option<Timestamp>,
+    /// Why the component cannot be observed, once that was told.
+    blind: Option<String>,
     windows: VecDeque<Window>,
     /// Remedies whose runs are not over.
     runs: HashMap<RunId, Followed>,
@@ -200,6 +204,7 @@ impl Task {
         let now = self.parts.journal.now();
         match seen {
             Ok(observation) => {
+                self.blind = None;
                 self.watch.observe(&self.parts.config, &observation, now);
                 if let Observation::Window(window) = observation {
                     self.keep(window).await;
@@ -208,7 +213,15 @@ impl Task {
             }
             Err(error) => {
                 // Unreachable is never health: the watch goes stale, and nothing is tried on stale data.
-                tracing::warn!(error = &error as &dyn std::error::Error, "a component cannot be observed");
+                let because = error_chain(&error);
+                if self.blind.as_ref() != Some(&because) {
+                    tracing::warn!(
+                        component = %self.parts.config.component,
+                        error = &error as &dyn std::error::Error,
+                        "a component cannot be observed, and nothing is tried for it; if it was stopped, apply its intent again"
+                    );
+                    self.blind = Some(because);
+                }
                 self.parts.journal.base().clock.sleep(LOOK_AGAIN).await;
             }
         }

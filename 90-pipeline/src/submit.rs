@@ -136,6 +136,17 @@ impl Pipeline {
     /// # Errors
     /// When the manifest is unsound, nothing holds it, or the world cannot be looked at. A denial is not an error here.
     pub async fn prepare(&self, file: &str, text: &[u8], by: &Principal) -> Result<Prepared, SubmitError> {
+        self.prepare_version(file, text, by, None).await
+    }
+
+    /// As [`Pipeline::prepare`], for a version that there is already.
+    pub(crate) async fn prepare_version(
+        &self,
+        file: &str,
+        text: &[u8],
+        by: &Principal,
+        version: Option<u64>,
+    ) -> Result<Prepared, SubmitError> {
         let manifest = read_manifest(file, text).map_err(SubmitError::Invalid)?;
         let platform = self.platform();
         let problems = manifest.check(&platform);
@@ -143,7 +154,10 @@ impl Pipeline {
             return Err(SubmitError::Invalid(problems));
         }
         let (intent, now) = (&manifest.intent, self.journal().now());
-        let version = self.latest_version(&intent.id).await? + 1;
+        let version = match version {
+            Some(version) => version,
+            None => self.latest_version(&intent.id).await? + 1,
+        };
         let maintenance = self.gate().state().maintenance;
         let intent_facts = facts::intent(intent, &platform, by, maintenance, now);
         let resource = intent.id.as_str();
@@ -285,12 +299,17 @@ impl Pipeline {
         Ok(Accepted { prepared, run: Some(run) })
     }
 
+    /// Whom policy wants asked before a plan may run.
+    pub(crate) fn terms(&self, prepared: &Prepared) -> Option<ApprovalTerms> {
+        let (_, decided) = prepared.judged.last()?;
+        let now = self.journal().now();
+        let id = ApprovalId::mint(now.millis(), self.journal().chance());
+        ApprovalTerms::of(prepared.quorums(), id, decided.digest, now.plus(APPROVAL_SPAN))
+    }
+
     fn submission(&self, prepared: &Prepared, diff: &Diff, by: &Principal, origin: Origin) -> (Submission, RunContext) {
         let now = self.journal().now();
-        let approval = prepared.judged.last().and_then(|(_, decided)| {
-            let id = ApprovalId::mint(now.millis(), self.journal().chance());
-            ApprovalTerms::of(prepared.quorums(), id, decided.digest, now.plus(APPROVAL_SPAN))
-        });
+        let approval = self.terms(prepared);
         let chance = self.journal().chance();
         let seed = chance.iter().fold(0_u64, |seed, byte| seed << 8 | u64::from(*byte));
         let intent = &prepared.manifest.intent;
@@ -370,7 +389,7 @@ impl Pipeline {
         Ok(batch)
     }
 
-    fn record_judgements(&self, batch: &mut Batch, prepared: &Prepared, denied: bool, moves: bool) {
+    pub(crate) fn record_judgements(&self, batch: &mut Batch, prepared: &Prepared, denied: bool, moves: bool) {
         let (intent, version) = (&prepared.manifest.intent.id, prepared.version);
         let step = |from, to, because: &str| moves.then(|| moved(intent, version, from, to, because));
         for (stage, decided) in &prepared.judged {

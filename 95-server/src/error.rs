@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use writ_core::LedgerError;
-use writ_pipeline::{AnswerError, CommitError, DriveError, ReflectError, SubmitError, error_chain};
+use writ_pipeline::{AnswerError, CommitError, DriveError, ReflectError, ReplanError, SubmitError, error_chain};
 
 /// A problem on its way to a client.
 #[derive(Debug, Clone)]
@@ -133,6 +133,24 @@ impl Failure {
         }
     }
 
+    /// A run that keeps its plan.
+    pub(crate) fn of_replan(error: ReplanError, pipeline: &writ_pipeline::Pipeline) -> Self {
+        match error {
+            ReplanError::Moving { ref run, .. } => Self::new(StatusCode::CONFLICT, "refused", error.to_string())
+                .hint(format!("pause it with `writ run pause {run}`")),
+            ReplanError::Nothing { ref run } => Self::new(StatusCode::CONFLICT, "refused", error.to_string())
+                .hint(format!("resume it with `writ run resume {run}`, or end it with `writ run cancel {run}`")),
+            ReplanError::Over { ref run, .. } => {
+                Self::new(StatusCode::CONFLICT, "refused", error.to_string()).hint(format!("writ why {run}"))
+            }
+            ReplanError::Remedy { .. } => Self::new(StatusCode::CONFLICT, "refused", error.to_string()),
+            ReplanError::Manifest { .. } => Self::internal(&error),
+            ReplanError::Submit(error) => Self::of_submit(error, pipeline),
+            ReplanError::Drive(error) => Self::from(error),
+            ReplanError::Ledger(error) => Self::from(error),
+        }
+    }
+
     /// A submission that did not get through.
     pub(crate) fn of_submit(error: SubmitError, pipeline: &writ_pipeline::Pipeline) -> Self {
         match error {
@@ -167,5 +185,42 @@ impl Failure {
             SubmitError::Commit(error) => Self::from(error),
             SubmitError::Drive(error) => Self::from(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    /// The codes that stand behind a status in a source file.
+    fn codes(source: &str) -> BTreeSet<String> {
+        let behind = source.split("StatusCode::").skip(1);
+        let code = |text: &str| {
+            let (name, rest) = text.split_once(',')?;
+            let quoted = rest.trim_start().strip_prefix('"')?;
+            let known = name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+            known.then(|| quoted.split('"').next().unwrap_or_default().to_owned())
+        };
+        behind.filter_map(code).collect()
+    }
+
+    #[test]
+    fn every_problem_code_has_a_page_and_every_page_is_listed_and_used() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut used = BTreeSet::new();
+        for dir in ["src", "src/api"] {
+            for entry in fs::read_dir(root.join(dir)).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+                used.extend(codes(&fs::read_to_string(entry.path()).unwrap()));
+            }
+        }
+        let pages = root.join("../docs/errors");
+        let names = fs::read_dir(&pages).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap());
+        let told: BTreeSet<String> =
+            names.filter(|name| name != "README.md").map(|name| name.trim_end_matches(".md").to_owned()).collect();
+        assert_eq!(used, told);
+        let list = fs::read_to_string(pages.join("README.md")).unwrap();
+        assert_eq!(told.iter().find(|code| !list.contains(&format!("[{code}]({code}.md)"))), None);
     }
 }

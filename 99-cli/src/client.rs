@@ -87,6 +87,10 @@ impl Client {
         self.json(Method::POST, path, Some(body)).await
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        self.json(Method::DELETE, path, None).await
+    }
+
     /// The bytes at a path; none where there is nothing.
     pub(crate) async fn bytes(&self, path: &str) -> Result<Option<Vec<u8>>, ClientError> {
         let (status, bytes) = self.send(Method::GET, path, None).await?;

@@ -1,13 +1,17 @@
 //! Commands: a file for each group of them.
 
+pub(crate) mod agent;
 pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod dev;
+pub(crate) mod incident;
+pub(crate) mod init;
 pub(crate) mod intent;
 pub(crate) mod list;
 pub(crate) mod policy;
 pub(crate) mod recommend;
 pub(crate) mod run;
+pub(crate) mod token;
 
 use crate::client::ClientError;
 use crate::exit::{self, Exit};

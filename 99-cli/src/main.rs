@@ -1,7 +1,8 @@
 //! The `writ` command.
 //!
 //! Answers go to standard output, everything else to standard error; exit codes stand in `exit.rs`. Commands that ask a
-//! running writ speak HTTP; `validate`, `plan --local`, `policy test`, `audit verify --file` and `verify` need none.
+//! running writ speak HTTP; `init`, `validate`, `plan --local`, `policy test`, `audit verify
+//! --file` and `verify` need none.
 
 mod client;
 mod cmd;
@@ -94,6 +95,8 @@ enum Command {
 /// What people type.
 #[derive(Debug, Subcommand)]
 enum Noun {
+    /// Write a small example to begin with
+    Init(cmd::init::Init),
     /// Run everything on this machine from one directory, until interrupted
     Dev(cmd::dev::Dev),
     /// Check a manifest against its form and the policies; needs no server
@@ -118,7 +121,7 @@ enum Noun {
     Run(cmd::run::Run),
     /// Approvals
     #[command(subcommand)]
-    Approval(cmd::list::Approval),
+    Approval(cmd::approval::Approval),
     /// Policies
     #[command(subcommand)]
     Policy(cmd::policy::Policy),
@@ -127,16 +130,19 @@ enum Noun {
     Contract(cmd::policy::Contract),
     /// Agents and the kill switch
     #[command(subcommand)]
-    Agent(cmd::list::Agent),
+    Agent(cmd::agent::Agent),
     /// Incidents
     #[command(subcommand)]
-    Incident(cmd::list::Incident),
+    Incident(cmd::incident::Incident),
     /// The audit trail
     #[command(subcommand)]
     Audit(cmd::audit::Audit),
     /// Feedback and recommendations
     #[command(subcommand)]
     Recommend(cmd::recommend::Recommend),
+    /// Tokens, and the people whose they are
+    #[command(subcommand)]
+    Token(cmd::token::Token),
     /// Print the JSON Schema of a file
     Schema(cmd::policy::SchemaOf),
 }
@@ -195,6 +201,7 @@ async fn answer(noun: Noun, common: Common) -> Exit {
 
 async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
     match noun {
+        Noun::Init(init) => init.run(common),
         Noun::Dev(dev) => dev.run(common).await,
         Noun::Validate(validate) => validate.run(common).await,
         Noun::Plan(plan) => plan.run(common).await,
@@ -212,6 +219,7 @@ async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
         Noun::Incident(incident) => incident.run(common).await,
         Noun::Audit(audit) => audit.run(common).await,
         Noun::Recommend(recommend) => recommend.run(common).await,
+        Noun::Token(token) => token.run(common).await,
         Noun::Schema(schema) => schema.run(common),
     }
 }

@@ -70,6 +70,11 @@ pub(crate) async fn command(
 ) -> Answer {
     caller.must("operator")?;
     let id: RunId = parsed(&id)?;
+    if command == "replan" {
+        shared.pipeline.replan(&id, &caller.0).await.map_err(|error| Failure::of_replan(error, &shared.pipeline))?;
+        let (run, _) = shared.pipeline.drive().run(&id).await?;
+        return Ok(Json(json!({"run": id, "state": run.state().name().replace(' ', "_")})));
+    }
     let step = || {
         let text = details.step.as_deref().ok_or_else(|| {
             Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("`{command}` needs a step"))
@@ -93,7 +98,7 @@ pub(crate) async fn command(
         other => {
             let detail = format!("a run cannot be told to `{}`", other.chars().take(40).collect::<String>());
             return Err(Failure::new(StatusCode::NOT_FOUND, "not-found", detail)
-                .hint("one of pause, resume, cancel, rollback, retry, resolve"));
+                .hint("one of pause, resume, cancel, replan, rollback, retry, resolve"));
         }
     };
     if let Err(error) = shared.pipeline.drive().tell(&id, signal, &caller.actor()).await {

@@ -1,11 +1,11 @@
-//! `writ approve` and `writ reject`.
+//! `writ approve`, `writ reject` and `writ approval`.
 
-use super::{Failure, text};
+use super::{Failure, clock, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
-use clap::Args;
-use serde_json::json;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 /// Answer a request for approval, or for a recommendation
 #[derive(Debug, Args)]
@@ -30,4 +30,83 @@ impl Decide {
         out.next(&format!("writ why {}", self.id));
         Ok(exit::OK)
     }
+}
+
+/// Approvals
+#[derive(Debug, Subcommand)]
+pub(crate) enum Approval {
+    /// List approvals
+    List,
+    /// Show an approval: what it is for, who must agree, and who answered what
+    Get { id: String },
+}
+
+impl Approval {
+    pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        match self {
+            Approval::List => {
+                super::list::list(common, "approvals", &["ID", "FOR", "ROLE", "LAST", "AT"], |item| {
+                    let standing = item.get("actions").is_some();
+                    let subject = if standing { "standing".to_owned() } else { text(item, "/subject") };
+                    let role = if standing { String::new() } else { asked(item) };
+                    vec![text(item, "/id"), subject, role, last(item), clock(item, "/last/at")]
+                })
+                .await
+            }
+            Approval::Get { id } => get(common, &id).await,
+        }
+    }
+}
+
+fn last(item: &Value) -> String {
+    text(item, "/last/kind").trim_start_matches("approval.").trim_end_matches("/1").replace('_', " ")
+}
+
+/// How many of which roles must agree.
+fn asked(item: &Value) -> String {
+    let mut asked = vec![format!("{} of {}", text(item, "/terms/count"), text(item, "/terms/role"))];
+    let also = item.pointer("/terms/also").and_then(Value::as_object).into_iter().flatten();
+    asked.extend(also.map(|(role, count)| format!("{count} of {role}")));
+    asked.join(" and ")
+}
+
+fn words(item: &Value, field: &str) -> String {
+    let words = item.get(field).and_then(Value::as_array).into_iter().flatten();
+    words.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+}
+
+async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
+    let (out, client) = (common.out(), common.client()?);
+    let item = client.get(&format!("/api/v1/approvals/{}", escaped(id))).await?;
+    let open = matches!(last(&item).as_str(), "asked" | "voted");
+    out.document(&item, |_| {
+        let mut all = format!("{id}  {}\n", last(&item));
+        let mut line = |name: &str, value: String| {
+            if !value.trim().is_empty() {
+                all.push_str(&format!("{name:<9} {value}\n"));
+            }
+        };
+        if item.get("actions").is_some() {
+            let budget = item.get("budget").cloned().unwrap_or_default();
+            line("allows", format!("{} on {}", words(&item, "actions"), words(&item, "targets")));
+            line("budget", format!("{} in {} s", text(&budget, "/count"), text(&budget, "/period_seconds")));
+            line("agreed", format!("{} asked, {} approved", text(&item, "/author"), words(&item, "approvers")));
+            line("until", text(&item, "/expires_at"));
+        } else {
+            line("for", text(&item, "/subject"));
+            line("asks", asked(&item));
+            line("asked by", format!("{}:{}", text(&item, "/requester/kind"), text(&item, "/requester/id")));
+            line("until", text(&item, "/terms/expires_at"));
+            line("shown", text(&item, "/shown"));
+        }
+        for answer in item.get("answers").and_then(Value::as_array).into_iter().flatten() {
+            let word = if answer.get("agrees") == Some(&Value::Bool(true)) { "agreed" } else { "refused" };
+            let reason = text(answer, "/reason");
+            line(word, format!("{} at {}  {reason}", text(answer, "/by"), clock(answer, "/at")));
+        }
+        all
+    });
+    let why = format!("writ why {id}");
+    out.next(&if open { format!("writ approve {id} --as NAME -m REASON, or {why}") } else { why });
+    Ok(exit::OK)
 }

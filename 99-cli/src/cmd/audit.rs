@@ -23,6 +23,8 @@ pub(crate) enum Audit {
     Verify(Verify),
     /// Forget what this client has seen of the journal; the next `verify` is then a first look
     Unpin,
+    /// Destroy a text that stands beside the journal: what a person is called, or what they said; needs the role `admin`
+    Erase(Erase),
     /// Hand the journal over to a new key; needs the role `admin`
     RotateKey,
     /// Print the newest signed checkpoint
@@ -103,6 +105,7 @@ impl Audit {
             Audit::Query(query) => query.run(common).await,
             Audit::Verify(verify) => verify.run(common).await,
             Audit::Unpin => unpin(common),
+            Audit::Erase(erase) => erase.run(common).await,
             Audit::RotateKey => rotate_key(common).await,
             Audit::Checkpoint => {
                 let note = common.client()?.bytes("/log/checkpoint").await?.unwrap_or_default();
@@ -232,6 +235,58 @@ fn unpin(common: &Common) -> Result<Exit, Failure> {
     out.text(pin.note());
     out.next("writ audit verify, which is a first look");
     Ok(exit::OK)
+}
+
+/// Destroy a text that stands beside the journal
+///
+/// Entries keep a salted hash of the text, so that every proof stays valid. That it was erased, by whom and why, is an entry and
+/// stays: let the reason name nobody.
+#[derive(Debug, Args)]
+pub(crate) struct Erase {
+    #[command(flatten)]
+    what: What,
+    /// Why; it is recorded for ever
+    #[arg(short, long)]
+    message: String,
+    /// Yes, for good
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Which text
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// What a person is called, by their id or that name
+    #[arg(long)]
+    principal: Option<String>,
+    /// What people said when they answered an approval
+    #[arg(long)]
+    approval: Option<String>,
+    /// The text that an entry commits to: `sha256:…`
+    #[arg(long)]
+    commitment: Option<String>,
+}
+
+impl Erase {
+    async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let out = common.out();
+        if !self.yes {
+            return Err(Failure::Other {
+                exit: exit::USAGE,
+                text: "what is erased cannot be brought back".into(),
+                hint: Some("say so with `--yes`".into()),
+            });
+        }
+        let What { principal, approval, commitment } = self.what;
+        let body =
+            json!({"principal": principal, "approval": approval, "commitment": commitment, "reason": self.message});
+        let answer = common.client()?.post("/api/v1/audit/erase", &body).await?;
+        let gone = answer.get("erased").and_then(Value::as_array).map_or(0, Vec::len);
+        out.document(&answer, |_| format!("erased {gone} of {}\n", text(&answer, "/of")));
+        out.next("writ audit query --kind audit.erased/1; backups of the database still hold it");
+        Ok(exit::OK)
+    }
 }
 
 async fn rotate_key(common: &Common) -> Result<Exit, Failure> {

@@ -30,6 +30,8 @@ pub(crate) enum Run {
     Cancel(Cancel),
     /// Try a failed step again, in the same run
     Retry(Step),
+    /// Work out anew what is left to do, from the world as it is, and go on with that; the run must be paused
+    Replan { id: String },
     /// Take back what was done
     Rollback { id: String },
     /// Say what came of a step that nobody else can tell
@@ -95,6 +97,7 @@ impl Run {
             }
             Run::Pause { id } => tell(common, &id, "pause", json!({})).await,
             Run::Resume { id } => tell(common, &id, "resume", json!({})).await,
+            Run::Replan { id } => tell(common, &id, "replan", json!({})).await,
             Run::Rollback { id } => tell(common, &id, "rollback", json!({})).await,
             Run::Cancel(cancel) => tell(common, &cancel.id, "cancel", json!({"compensate": cancel.compensate})).await,
             Run::Retry(retry) => tell(common, &retry.id, "retry", json!({"step": retry.step})).await,

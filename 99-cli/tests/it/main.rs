@@ -6,7 +6,9 @@
 mod bad_input;
 mod crash;
 mod forms;
+mod init;
 mod journey;
+mod people;
 mod pin;
 mod rotate;
 mod rows;

@@ -1,0 +1,128 @@
+//! Going on with another plan: the run keeps its record, and what it still has to do is worked out anew, from the version of
+//! the intent that it carries out and from the world as it is now.
+
+use crate::approvals::Principal;
+use crate::commit::{Batch, Cause};
+use crate::context::Origin;
+use crate::drive::DriveError;
+use crate::journal::Journal;
+use crate::pipeline::Pipeline;
+use crate::prepared::Prepared;
+use crate::submit::SubmitError;
+use std::sync::Arc;
+use writ_automation::{Gate as RunGate, RunState, Signal};
+use writ_core::{Actor, Decision, Digest, IntentId, LedgerError, RunId};
+
+/// Why a run keeps its plan.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplanError {
+    /// It is no run of an intent.
+    #[error("run `{run}` is a remedy; its plan follows from its incident, not from an intent")]
+    Remedy {
+        /// The run.
+        run: RunId,
+    },
+    /// It has ended.
+    #[error("run `{run}` is {state}, which is final")]
+    Over {
+        /// The run.
+        run: RunId,
+        /// How it ended.
+        state: &'static str,
+    },
+    /// Its steps change the world while it is looked at.
+    #[error(
+        "run `{run}` is {state}; what it still has to do can be worked out while it is paused or needs an operator"
+    )]
+    Moving {
+        /// The run.
+        run: RunId,
+        /// Its state.
+        state: &'static str,
+    },
+    /// Nothing would be left to do.
+    #[error("nothing is left to do for run `{run}`: the world is what the intent asks")]
+    Nothing {
+        /// The run.
+        run: RunId,
+    },
+    /// The manifest of its version is not there.
+    #[error("the manifest of `{intent}` version {version} is not in the journal")]
+    Manifest {
+        /// The intent.
+        intent: IntentId,
+        /// The version.
+        version: u64,
+    },
+    /// The intent does not get through the door any more.
+    #[error("what is left to do cannot be worked out")]
+    Submit(#[from] SubmitError),
+    /// The run does not take it.
+    #[error("the run does not take the new plan")]
+    Drive(#[from] DriveError),
+    /// The journal could not be read.
+    #[error("the journal cannot be read")]
+    Ledger(#[from] LedgerError),
+}
+
+impl Pipeline {
+    /// Gives a run a new plan. Where policy wants people, they are asked before it goes on.
+    ///
+    /// # Errors
+    /// When the run is not one of an intent, is moving, or policy, the solver or the run say no.
+    pub async fn replan(&self, id: &RunId, by: &Principal) -> Result<Prepared, ReplanError> {
+        let (run, context) = self.drive().run(id).await?;
+        if !matches!(context.origin, Origin::Intent | Origin::Feedback) {
+            return Err(ReplanError::Remedy { run: id.clone() });
+        }
+        if run.state().is_over() {
+            return Err(ReplanError::Over { run: id.clone(), state: run.state().name() });
+        }
+        if !matches!(run.state(), RunState::Paused | RunState::NeedsOperator(_)) {
+            return Err(ReplanError::Moving { run: id.clone(), state: run.state().name() });
+        }
+        let (intent, version) = (&run.submitted().intent, run.submitted().intent_version);
+        let text = manifest(self.journal(), intent, version).await?;
+        let prepared = self.prepare_version(intent.as_str(), &text, by, Some(version)).await?;
+        let denied = prepared.decision == Decision::Deny;
+        let mut batch = Batch::default();
+        self.record_judgements(&mut batch, &prepared, denied, false);
+        let cause = cause(self.journal(), id).await?;
+        self.journal().commit(&cause, batch).await.map_err(SubmitError::from)?;
+        let Some(diff) = prepared.diff.as_ref().filter(|_| !denied) else {
+            let (intent, prepared) = (intent.clone(), Box::new(prepared));
+            return Err(SubmitError::Denied { intent, prepared }.into());
+        };
+        if diff.plan.steps.is_empty() {
+            return Err(ReplanError::Nothing { run: id.clone() });
+        }
+        let gate = RunGate { approval: self.terms(&prepared), window_opens_at: None };
+        let signal = Signal::Replan { gate, plan: Arc::new(diff.plan.clone()), world: diff.plan.world };
+        self.drive().tell(id, signal, &Actor::human(&by.id)).await?;
+        Ok(prepared)
+    }
+}
+
+/// The text of a version of an intent, as it was submitted.
+async fn manifest(journal: &Journal, intent: &IntentId, version: u64) -> Result<Vec<u8>, ReplanError> {
+    let entries = journal.stream(&writ_intent::stream(intent)).await?;
+    let submitted = entries.iter().find(|entry| {
+        entry.kind == "intent.submitted/1"
+            && entry.body.get("version").and_then(|found| found.as_u64()) == Some(version)
+    });
+    let digest = submitted.and_then(|entry| entry.body.get("manifest")?.as_str()?.parse::<Digest>().ok());
+    let text = match digest {
+        Some(digest) => journal.ledger().attachment(&digest).await?,
+        None => None,
+    };
+    text.ok_or_else(|| ReplanError::Manifest { intent: intent.clone(), version })
+}
+
+/// What is decided now follows from the run's last entry.
+async fn cause(journal: &Journal, run: &RunId) -> Result<Cause, LedgerError> {
+    let entries = journal.stream(&writ_automation::RunEvent::stream(run)).await?;
+    Ok(entries.last().map_or_else(
+        || journal.new_cause(),
+        |entry| Cause { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) },
+    ))
+}

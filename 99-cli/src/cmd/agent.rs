@@ -1,0 +1,184 @@
+//! `writ agent`.
+
+use super::list::{get, list};
+use super::{Failure, clock, text};
+use crate::Common;
+use crate::client::{Client, escaped};
+use crate::exit::{self, Exit};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+/// Agents and the kill switch
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// List agents, and say which kill switches are pulled
+    List,
+    /// Show an agent
+    Get { id: String },
+    /// Give it work; needs the role `admin`, as do all that change an agent
+    Activate(Moved),
+    /// Give it nothing more; what it has it may finish
+    Drain(Moved),
+    /// Take everything from it at once: its permits are worth nothing
+    Quarantine(Moved),
+    /// Let it go for good
+    Retire(Moved),
+    /// Give it another public key; permits for the old one are worth nothing
+    Key(Key),
+    /// Give it other permissions
+    Permissions(Permissions),
+    /// Stop everything, or one agent, action or resource, until it is released
+    Kill(Scope),
+    /// Take a kill switch back
+    Release(Scope),
+    /// List the kill switches that are pulled
+    Killed,
+}
+
+/// An agent, and why
+#[derive(Debug, Args)]
+pub(crate) struct Moved {
+    /// The agent
+    id: String,
+    /// Why; the words stand beside the journal and can be erased
+    #[arg(long)]
+    reason: String,
+}
+
+/// Give it another public key
+#[derive(Debug, Args)]
+pub(crate) struct Key {
+    #[command(flatten)]
+    moved: Moved,
+    /// The ed25519 public key, hexadecimal
+    #[arg(long, value_name = "HEX")]
+    public_key: String,
+}
+
+/// Give it other permissions
+#[derive(Debug, Args)]
+pub(crate) struct Permissions {
+    #[command(flatten)]
+    moved: Moved,
+    /// All that it may do from now on: `read:metrics,execute:recovery`
+    #[arg(long, value_delimiter = ',', required = true, value_name = "PERMISSION")]
+    permissions: Vec<String>,
+}
+
+/// What a kill switch stops
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Scope {
+    /// Everything
+    #[arg(long)]
+    all: bool,
+    /// One agent
+    #[arg(long)]
+    agent: Option<String>,
+    /// One action
+    #[arg(long)]
+    action: Option<String>,
+    /// One resource and everything under it
+    #[arg(long)]
+    resource: Option<String>,
+}
+
+impl Scope {
+    fn document(&self) -> Value {
+        match (&self.agent, &self.action, &self.resource) {
+            (Some(agent), _, _) => json!({"scope": "agent", "agent": agent}),
+            (_, Some(action), _) => json!({"scope": "action", "action": action}),
+            (_, _, Some(resource)) => json!({"scope": "resource", "resource": resource}),
+            (None, None, None) => json!({"scope": "all"}),
+        }
+    }
+}
+
+impl Agent {
+    pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        match self {
+            Agent::List => {
+                let done = list(common, "agents", &["ID", "TYPE", "VERSION", "STATE", "PERMISSIONS"], |item| {
+                    // What was changed since it was enrolled stands beside what it was enrolled with.
+                    let held = item.get("permissions").or_else(|| item.pointer("/agent/permissions"));
+                    let held = held.and_then(Value::as_array).into_iter().flatten();
+                    vec![
+                        text(item, "/id"),
+                        text(item, "/agent/kind"),
+                        text(item, "/agent/version"),
+                        text(item, "/to"),
+                        held.filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+                    ]
+                })
+                .await?;
+                for one in pulled(&common.client()?).await? {
+                    common.out().say(&told(&one));
+                }
+                Ok(done)
+            }
+            Agent::Get { id } => get(common, "agents", &id).await,
+            Agent::Activate(moved) => tell(common, "activate", &moved, json!({})).await,
+            Agent::Drain(moved) => tell(common, "drain", &moved, json!({})).await,
+            Agent::Quarantine(moved) => tell(common, "quarantine", &moved, json!({})).await,
+            Agent::Retire(moved) => tell(common, "retire", &moved, json!({})).await,
+            Agent::Key(key) => tell(common, "key", &key.moved, json!({"public_key": key.public_key})).await,
+            Agent::Permissions(wanted) => {
+                tell(common, "permissions", &wanted.moved, json!({"permissions": wanted.permissions})).await
+            }
+            Agent::Kill(scope) => switch(common, &scope, true).await,
+            Agent::Release(scope) => switch(common, &scope, false).await,
+            Agent::Killed => {
+                let out = common.out();
+                let all = pulled(&common.client()?).await?;
+                out.list(&all, "no kill switch is pulled", |_| all.iter().map(|one| told(one) + "\n").collect());
+                Ok(exit::OK)
+            }
+        }
+    }
+}
+
+async fn pulled(client: &Client) -> Result<Vec<Value>, Failure> {
+    let page = client.get("/api/v1/kill-switch").await?;
+    Ok(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
+}
+
+/// A switch that is pulled, and how to take it back.
+fn told(one: &Value) -> String {
+    let scope = text(one, "/scope/scope");
+    let flag = if scope == "all" {
+        "--all".to_owned()
+    } else {
+        format!("--{scope} {}", text(one, &format!("/scope/{scope}")))
+    };
+    format!(
+        "stopped: {} by {} at {}; take it back with: writ agent release {flag}",
+        text(one, "/what"),
+        text(one, "/by"),
+        clock(one, "/at")
+    )
+}
+
+async fn tell(common: &Common, command: &str, moved: &Moved, mut body: Value) -> Result<Exit, Failure> {
+    let out = common.out();
+    body["reason"] = json!(moved.reason);
+    let answer = common.client()?.post(&format!("/api/v1/agents/{}/{command}", escaped(&moved.id)), &body).await?;
+    out.document(&answer, |_| match command {
+        "key" => format!("{} has another key\n", moved.id),
+        "permissions" => format!("{} has other permissions\n", moved.id),
+        _ => format!("{} is {}\n", moved.id, text(&answer, "/now/state")),
+    });
+    out.next(&format!("writ why {}", moved.id));
+    Ok(exit::OK)
+}
+
+async fn switch(common: &Common, scope: &Scope, pulled: bool) -> Result<Exit, Failure> {
+    let out = common.out();
+    let body = json!({"scope": scope.document(), "pulled": pulled});
+    let answer = common.client()?.post("/api/v1/kill-switch", &body).await?;
+    let word = if pulled { "stopped" } else { "released" };
+    out.document(&answer, |_| format!("{word}: {}\n", text(&answer, "/scope")));
+    if pulled {
+        out.next("writ agent killed");
+    }
+    Ok(exit::OK)
+}

@@ -1,0 +1,90 @@
+//! `writ incident`.
+
+use super::list::list;
+use super::{Failure, clock, text};
+use crate::Common;
+use crate::client::escaped;
+use crate::exit::{self, Exit};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+/// Incidents
+#[derive(Debug, Subcommand)]
+pub(crate) enum Incident {
+    /// List incidents, newest last
+    List,
+    /// Show an incident: what was seen, what was done about it, and how it stands
+    Get { id: String },
+    /// Say that you have seen it
+    Ack { id: String },
+    /// Close it
+    Close { id: String },
+}
+
+impl Incident {
+    pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        match self {
+            Incident::List => {
+                list(common, "incidents", &["ID", "SEVERITY", "COMPONENT", "INSTANCE", "SEEN", "LAST", "AT"], |item| {
+                    vec![
+                        text(item, "/id"),
+                        text(item, "/severity"),
+                        text(item, "/component"),
+                        text(item, "/instance"),
+                        text(item, "/seen"),
+                        last(item),
+                        clock(item, "/last/at"),
+                    ]
+                })
+                .await
+            }
+            Incident::Get { id } => get(common, &id).await,
+            Incident::Ack { id } => tell(common, &id, "ack").await,
+            Incident::Close { id } => tell(common, &id, "close").await,
+        }
+    }
+}
+
+fn last(item: &Value) -> String {
+    text(item, "/last/kind").trim_start_matches("incident.").trim_end_matches("/1").replace('_', " ")
+}
+
+async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
+    let (out, client) = (common.out(), common.client()?);
+    let item = client.get(&format!("/api/v1/incidents/{}", escaped(id))).await?;
+    let story = client.get(&format!("/api/v1/why/{}", escaped(id))).await?;
+    let is_over = matches!(text(&item, "/last/kind").as_str(), "incident.resolved/1" | "incident.closed/1");
+    out.document(&item, |_| {
+        let place = [text(&item, "/component"), text(&item, "/instance")];
+        let place: Vec<String> = place.into_iter().filter(|part| !part.is_empty()).collect();
+        let mut all = format!("{id}  {}  {}  {}\n", last(&item), text(&item, "/severity"), place.join("/"));
+        let mut line = |name: &str, value: String| {
+            if !value.is_empty() {
+                all.push_str(&format!("{name:<9} {value}\n"));
+            }
+        };
+        line("seen", text(&item, "/seen"));
+        line("rule", text(&item, "/condition"));
+        line("mode", text(&item, "/mode"));
+        line("began", text(&item, "/since"));
+        line(if is_over { "ended" } else { "last" }, text(&item, "/last/at"));
+        line("run", text(&item, "/run"));
+        for one in story.get("then").and_then(Value::as_array).into_iter().flatten() {
+            all.push_str(&format!("  {}  {}\n", clock(one, "/at"), text(one, "/text")));
+        }
+        all
+    });
+    out.next(&if is_over {
+        format!("writ audit evidence {id} --out e.json")
+    } else {
+        format!("writ incident ack {id}")
+    });
+    Ok(exit::OK)
+}
+
+async fn tell(common: &Common, id: &str, command: &str) -> Result<Exit, Failure> {
+    let out = common.out();
+    let answer = common.client()?.post(&format!("/api/v1/incidents/{}/{command}", escaped(id)), &json!({})).await?;
+    out.document(&answer, |_| format!("{id}: {command}\n"));
+    Ok(exit::OK)
+}

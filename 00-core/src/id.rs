@@ -143,6 +143,8 @@ ids! {
     ApprovalId => "apr";
     /// A symptom and all that was done about it.
     IncidentId => "inc";
+    /// A rule that may be broken somewhere for a time.
+    WaiverId => "wvr";
 }
 
 names! {

@@ -115,6 +115,9 @@ pub struct World {
 /// Does things to the world under permits.
 #[async_trait]
 pub trait Provider: Send + Sync {
+    /// What it is called, as journals and circuit breakers know it: `local`.
+    fn name(&self) -> &str;
+
     /// The verbs it knows, each with the class its effects have.
     fn verbs(&self) -> BTreeMap<String, EffectClass>;
 

@@ -34,6 +34,7 @@ mod approval_event;
 mod approve;
 mod attached;
 mod body;
+mod breaker;
 mod cancel;
 mod cell;
 mod compensate;
@@ -70,6 +71,7 @@ pub use body::{
     StepDenied, StepDone, StepFailed, StepHeld, StepKept, StepProbed, StepReadied, StepRef, StepResolved, StepStarted,
     StepUnclear, Submitted, Then, Validated, WindowAwaited,
 };
+pub use breaker::{BREAKER_FAILURES, BREAKER_OPEN, BreakerKey, BreakerMoved, Breakers};
 pub use cell::{Cell, HeldBy, Hold, Leg, Next, StepState};
 pub use event::{DecodeError, RunEvent, What, decode};
 pub use execution::execution;

@@ -102,6 +102,8 @@ pub enum HoldReason {
     KillSwitch,
     /// Every agent that could do it is away or busy.
     NoAgent,
+    /// It failed again and again at the provider, for whomever, and is left alone for a while.
+    Breaker,
 }
 
 /// A remedy has to wait; said once for each reason.

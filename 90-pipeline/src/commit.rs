@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use writ_audit::{Chain, Checkpoint, ENTRY_BYTES_MAX, Place, draft_bytes};
 use writ_core::{
     Append, AppendError, Clock, Digest, Draft, Entropy, Entry, Erasable, EventId, Group, Ledger, LedgerError, Sealed,
-    Signer, SignerError, Tile, TraceId, Witness,
+    Signer, SignerError, Tile, TraceId, Witness, failpoint,
 };
 use writ_seal::NotCanonical;
 
@@ -376,9 +376,11 @@ impl Writer {
             tiles: std::mem::take(&mut open.tiles),
             views: self.docs.take_changes(),
         };
+        failpoint::pass("commit.sealed", last_kind(&group.entries));
         let appended: Append = self.parts.ledger.append(&group).await;
         open.entries = group.entries;
         appended?;
+        failpoint::pass("commit.appended", last_kind(&open.entries));
         // After the commit: a witness that is behind is an older witness, one that is ahead would be a false alarm.
         if let Err(error) = self.parts.witness.remember(&group.checkpoint) {
             tracing::error!(error = &error as &dyn std::error::Error, "the witness did not take a checkpoint");
@@ -401,4 +403,9 @@ impl Writer {
         }
         self.docs.forget_beyond(REMEMBERED_MAX);
     }
+}
+
+/// What a group is known by at a failpoint.
+fn last_kind(entries: &[Sealed]) -> &str {
+    entries.last().map_or("", |sealed| &sealed.entry.kind)
 }

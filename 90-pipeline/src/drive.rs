@@ -8,21 +8,21 @@ use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::{Origin, RunContext};
 use crate::gate::{Gate, Issued};
 use crate::journal::Journal;
-use crate::pipeline::switches;
 pub(crate) use crate::record::live_in_journal;
 use crate::record::{read, write};
+use crate::safety;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use writ_agents::{AgentChange, AgentEvent, RedeemRefused, Refusal, TicketMove};
 use writ_automation::{
-    Answer, Command, Decision, Order, Refused, Run, RunEvent, RunState, Says, Signal, Submission, TimerKey, ask_all,
-    settle, submit, turn,
+    Answer, BreakerMoved, Command, Decision, Order, Refused, Run, RunEvent, RunState, Says, Signal, Submission,
+    TimerKey, ask_all, settle, submit, turn,
 };
 use writ_core::{
-    Actor, AgentId, Effect, Event, IntentId, Permit, Plan, Provider, ProviderError, Receipt, RunId, TicketId,
-    Timestamp, failpoint,
+    Actor, AgentId, Delivery, Effect, Event, IntentId, Notifier, Permit, Plan, Provider, ProviderError, Receipt, RunId,
+    TicketId, Timestamp, failpoint,
 };
 
 /// Signals that may wait for one run; a sender beyond that waits.
@@ -120,6 +120,7 @@ struct Inner {
     journal: Journal,
     gate: Arc<Gate>,
     provider: Arc<dyn Provider>,
+    notifier: Arc<dyn Notifier>,
     live: Mutex<HashMap<RunId, Handle>>,
     ended: broadcast::Sender<Ended>,
 }
@@ -135,8 +136,8 @@ impl Inner {
     /// Waits a little, for whoever changed what was read may not be done with it yet, and reads it again.
     async fn catch_up(&self, tries: u32) {
         self.journal.base().clock.sleep(STALE_WAIT * 2_u32.pow(tries)).await;
-        if let Ok((switches, version)) = switches(&self.journal).await {
-            self.gate.learn_switches(switches, version);
+        if let Ok(safety) = safety::read(&self.journal).await {
+            self.gate.state().learn(safety);
         }
     }
 }
@@ -150,9 +151,9 @@ pub struct Drive {
 impl Drive {
     /// Nothing live yet.
     #[must_use]
-    pub fn new(journal: Journal, gate: Arc<Gate>, provider: Arc<dyn Provider>) -> Self {
+    pub fn new(journal: Journal, gate: Arc<Gate>, provider: Arc<dyn Provider>, notifier: Arc<dyn Notifier>) -> Self {
         let (ended, _) = broadcast::channel(1_024);
-        Self { inner: Arc::new(Inner { journal, gate, provider, live: Mutex::new(HashMap::new()), ended }) }
+        Self { inner: Arc::new(Inner { journal, gate, provider, notifier, live: Mutex::new(HashMap::new()), ended }) }
     }
 
     /// Runs as they end.
@@ -433,6 +434,7 @@ impl Task {
     /// Decides and records. When something that was read has changed meanwhile, decides anew.
     async fn turn(&mut self, signal: Signal, by: &Actor) -> Result<(Decision, Vec<Issued>), DriveError> {
         let id = self.run.id().clone();
+        let breaker = self.heard(&signal);
         let mut tries = 0;
         loop {
             let now = self.inner.journal.now();
@@ -454,6 +456,7 @@ impl Task {
             let version = self.version + batch.drafts.len() as u64;
             let settled = settle(&before, &self.run, &decision.events, now);
             batch.drafts.extend(approvals::drafts(&self.run, settled, now));
+            batch.drafts.extend(breaker.iter().map(|moved| moved.draft(&Actor::system("pipeline"))));
             batch.expects.push(Expect { stream: RunEvent::stream(&id), version: self.version });
             if !issued.is_empty() {
                 batch.expects.extend(gate.expects());
@@ -461,6 +464,7 @@ impl Task {
             match self.inner.journal.commit(&self.cause, batch).await {
                 Ok(receipt) => {
                     self.version = version;
+                    breaker.iter().for_each(|moved| gate.state().breakers.apply(moved));
                     self.cause.event = receipt.last_event();
                     self.shown.send_replace(Arc::new(self.run.clone()));
                     return Ok((decision, issued));
@@ -482,6 +486,21 @@ impl Task {
                 }
             }
         }
+    }
+
+    /// What an answer to the ticket in force means for the breaker of its verb. What was refused for good says nothing about
+    /// the provider.
+    fn heard(&self, signal: &Signal) -> Option<BreakerMoved> {
+        let Signal::Answered(answer) = signal else { return None };
+        let worked = match &answer.says {
+            Says::Done { .. } => true,
+            Says::Failed { retryable: true, .. } | Says::Unclear { .. } => false,
+            Says::Failed { retryable: false, .. } => return None,
+        };
+        let (_, cell) = self.run.step(&answer.step)?;
+        cell.ticket.as_ref().filter(|ticket| ticket.id == answer.ticket)?;
+        let deed = self.run.deed(&answer.step, cell.leg)?;
+        self.inner.gate.heard(&deed, worked, self.inner.journal.now())
     }
 
     /// Does what was decided, now that it is durable.
@@ -507,6 +526,7 @@ impl Task {
 
     /// An agent in this process redeems its permit and carries the effect out.
     fn perform(&self, order: Order, issued: Issued) {
+        self.tell_people(&issued);
         let (inner, sender) = (self.inner.clone(), self.sender.clone());
         let (by, cause) = (Actor::agent(&issued.agent), self.cause.clone());
         tokio::spawn(async move {
@@ -528,6 +548,24 @@ impl Task {
             // A run that is gone has ended without this answer, or the process is about to.
             drop(sender.send(Told { signal: Signal::Answered(answer), by, reply: None }).await);
         });
+    }
+
+    /// Policy wants people told; nobody waits for that.
+    fn tell_people(&self, issued: &Issued) {
+        for channel in &issued.notify {
+            let delivery = Delivery {
+                channel: channel.clone(),
+                key: format!("{}/{channel}", issued.key.0),
+                subject: format!("{} on {} begins", issued.verb, issued.resource),
+                text: format!("run `{}`, step `{}`, by `{}`", self.run.id(), issued.step, issued.agent),
+            };
+            let notifier = self.inner.notifier.clone();
+            tokio::spawn(async move {
+                if let Err(error) = notifier.notify(&delivery).await {
+                    tracing::error!(error = &error as &dyn std::error::Error, "nobody was told");
+                }
+            });
+        }
     }
 
     fn probe(&self, order: Order) {

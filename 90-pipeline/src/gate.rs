@@ -3,6 +3,7 @@
 
 use crate::commit::Expect;
 use crate::context::RunContext;
+use crate::safety::Safety;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,12 +12,14 @@ use writ_agents::{
     Agent, GateView, KILL_SWITCH_STREAM, KillSwitches, Need, NoAgent, RedeemRefused, Roster, TicketMove, TicketOrder,
     Tickets, Unfit, Usage, assign, redeem,
 };
-use writ_automation::{ApprovalTerms, Ask, Deed, Grant, HeldBy, Hold, Leg, Run, Signal};
+use writ_automation::{
+    ApprovalTerms, Ask, BreakerKey, BreakerMoved, Breakers, Deed, Grant, HeldBy, Hold, Leg, Run, Signal,
+};
 use writ_core::{
     AgentId, ApprovalId, Decision, Digest, Effect, EffectKey, Entropy, Finding, Obligation, Permit, PermitId, Place,
     Redemption, RuleId, SealedPermit, Severity, Signer, Stage, TicketId, Timestamp,
 };
-use writ_policy::{Bundle, Judgement, Question};
+use writ_policy::{Bundle, EXCEPTIONS_STREAM, Judgement, Question, Waiver};
 use writ_seal::{canonical, seal_permit, sha256, sign_redemption};
 
 /// How much longer than the step's own timeout a lease lasts, so that a late outcome is told apart from a lost one.
@@ -48,6 +51,8 @@ pub struct Issued {
     pub epoch: u64,
     /// The idempotency key.
     pub key: EffectKey,
+    /// Channels whose people policy wants told.
+    pub notify: Vec<String>,
     /// The verb's parameters.
     pub params: Value,
     /// The signed order.
@@ -78,6 +83,12 @@ pub struct GateState {
     pub tickets: Tickets,
     /// Whether changes are frozen.
     pub maintenance: bool,
+    /// Waivers that were granted and not taken back.
+    pub waivers: Arc<[Waiver]>,
+    /// Version of the stream that the two were read from.
+    pub exceptions_version: u64,
+    /// Circuit breakers.
+    pub breakers: Breakers,
     usage: BTreeMap<AgentId, Usage>,
     granted: VecDeque<(Timestamp, String, String)>,
 }
@@ -94,8 +105,23 @@ impl GateState {
             switch_version: 0,
             tickets: Tickets::new(),
             maintenance: false,
+            waivers: Arc::default(),
+            exceptions_version: 0,
+            breakers: Breakers::default(),
             usage: BTreeMap::new(),
             granted: VecDeque::new(),
+        }
+    }
+
+    /// Takes in the safety streams as they were read from the journal, each unless it knows a newer version.
+    pub(crate) fn learn(&mut self, safety: Safety) {
+        if safety.switch_version >= self.switch_version {
+            (self.switches, self.switch_version) = (safety.switches, safety.switch_version);
+        }
+        if safety.exceptions_version >= self.exceptions_version {
+            self.maintenance = safety.exceptions.maintenance();
+            self.waivers = safety.exceptions.granted().into();
+            self.exceptions_version = safety.exceptions_version;
         }
     }
 
@@ -112,6 +138,8 @@ pub struct Gate {
     entropy: Arc<dyn Entropy>,
     /// Keys of agents that live in this process.
     agents: HashMap<AgentId, Arc<dyn Signer>>,
+    /// The name of the provider that effects are done by.
+    provider: String,
     state: Mutex<GateState>,
 }
 
@@ -129,23 +157,16 @@ impl Gate {
         signer: Arc<dyn Signer>,
         entropy: Arc<dyn Entropy>,
         agents: HashMap<AgentId, Arc<dyn Signer>>,
+        provider: &str,
         state: GateState,
     ) -> Self {
-        Self { signer, entropy, agents, state: Mutex::new(state) }
+        Self { signer, entropy, agents, provider: provider.to_owned(), state: Mutex::new(state) }
     }
 
     /// What the gate knows.
     pub fn state(&self) -> MutexGuard<'_, GateState> {
         // Whoever panicked with it changed one field at a time; each change is complete in itself.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes in the kill switches as they were read from the journal, unless it knows newer ones.
-    pub(crate) fn learn_switches(&self, switches: KillSwitches, version: u64) {
-        let mut state = self.state();
-        if version >= state.switch_version {
-            (state.switches, state.switch_version) = (switches, version);
-        }
     }
 
     /// The safety streams that a grant has read: another version of them voids it.
@@ -155,6 +176,7 @@ impl Gate {
         vec![
             Expect { stream: POLICY_STREAM.into(), version: state.policy_version },
             Expect { stream: KILL_SWITCH_STREAM.into(), version: state.switch_version },
+            Expect { stream: EXCEPTIONS_STREAM.into(), version: state.exceptions_version },
         ]
     }
 
@@ -168,8 +190,11 @@ impl Gate {
         places: &BTreeMap<String, Place>,
         now: Timestamp,
     ) -> Decided {
-        let bundle = self.state().bundle.clone();
-        let question = Question { stage, action, resource, facts, waivers: &[], now, places };
+        let (bundle, waivers) = {
+            let state = self.state();
+            (state.bundle.clone(), state.waivers.clone())
+        };
+        let question = Question { stage, action, resource, facts, waivers: &waivers, now, places };
         let judgement = bundle.judge(&question);
         let facts: Value = serde_json::from_slice(&judgement.facts).unwrap_or_default();
         let kept = json!({
@@ -200,6 +225,9 @@ impl Gate {
             let state = self.state();
             let found = assign(&need, &state.roster, &state.usage, &state.switches, now).map_err(Nobody::from)?;
             let gone = || Nobody::Never(format!("agent `{}` is gone", found.agent));
+            if let Some((hold, _)) = self.broken(&state, &step.verb, now) {
+                return Err(Nobody::Held(hold));
+            }
             (state.roster.get(&found.agent).cloned().ok_or_else(gone)?, state.maintenance)
         };
         let about = About {
@@ -222,8 +250,21 @@ impl Gate {
         let state = self.state();
         match assign(&need, &state.roster, &state.usage, &state.switches, now).map_err(Nobody::from) {
             Err(Nobody::Held(hold)) => Some(hold),
-            Ok(_) | Err(Nobody::Never(_)) => None,
+            Ok(_) => self.broken(&state, &step.verb, now).map(|(hold, _)| hold),
+            Err(Nobody::Never(_)) => None,
         }
+    }
+
+    /// Why nobody tries a verb for now, and until when.
+    fn broken(&self, state: &GateState, verb: &str, now: Timestamp) -> Option<(Hold, Timestamp)> {
+        let until = state.breakers.open_until(&BreakerKey::new(&self.provider, verb), now)?;
+        let because = format!("`{verb}` failed again and again at `{}`; it is tried again at {until}", self.provider);
+        Some((Hold { because, by: HeldBy::Breaker }, until))
+    }
+
+    /// What an answer of the provider means for its breaker: to be recorded, and then applied.
+    pub(crate) fn heard(&self, deed: &Deed<'_>, worked: bool, now: Timestamp) -> Option<BreakerMoved> {
+        self.state().breakers.heard(&BreakerKey::new(&self.provider, deed.verb), deed.resource, worked, now)
     }
 
     /// Answers a run that wants to start a step. What is granted is added to `issued`.
@@ -286,6 +327,13 @@ impl Gate {
         }
         let timeout = run.step(&ask.step).map_or(60_000, |(step, _)| step.timeout_ms);
         let lease_until = now.plus(Duration::from_millis(timeout) + LEASE_MARGIN);
+        {
+            let mut state = self.state();
+            if let Some((hold, until)) = self.broken(&state, deed.verb, now) {
+                return Some(Signal::PermitHeld { hold, step, until });
+            }
+            state.breakers.tried(&BreakerKey::new(&self.provider, deed.verb), lease_until);
+        }
         Some(self.grant(run, ask, &deed, &agent, decided, lease_until, now, issued))
     }
 
@@ -358,6 +406,7 @@ impl Gate {
             decision: decided.bytes,
             epoch,
             key: ask.effect_key.clone(),
+            notify: channels(&decided.judgement.verdict.obligations),
             params: deed.params.clone(),
             permit: sealed.clone(),
             resource: deed.resource.to_owned(),
@@ -474,14 +523,8 @@ impl Gate {
                         return Err(hold(HeldBy::Window, "outside the window that policy sets".into(), until));
                     }
                 }
-                Obligation::Notify { channel } => {
-                    tracing::info!(
-                        channel,
-                        action = deed.action,
-                        resource = deed.resource,
-                        "policy asks to tell somebody"
-                    );
-                }
+                // Told once the start is recorded, by whoever carries it out.
+                Obligation::Notify { .. } => {}
                 Obligation::DryRun | Obligation::PostCheck { .. } => {
                     let because = format!("policy demands {obligation:?}, which cannot be honoured here");
                     let findings = vec![finding("obligation", because)];
@@ -497,6 +540,16 @@ impl Gate {
         self.entropy.fill(&mut bytes);
         bytes
     }
+}
+
+/// The channels that obligations name.
+fn channels(obligations: &[Obligation]) -> Vec<String> {
+    let channel = |obligation: &Obligation| match obligation {
+        Obligation::Notify { channel } => Some(channel.clone()),
+        Obligation::RateLimit { .. } | Obligation::CoolDown { .. } | Obligation::Window { .. } => None,
+        Obligation::DryRun | Obligation::PostCheck { .. } => None,
+    };
+    obligations.iter().filter_map(channel).collect()
 }
 
 /// What people agreed to for a remedy as a whole before it began: they were shown every step of it.

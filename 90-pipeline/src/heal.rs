@@ -381,7 +381,11 @@ impl Task {
             Ok(Begun::Held(first, by)) => {
                 self.held.insert(key.clone(), *first);
                 self.wake(self.parts.journal.now().plus(ASK_AGAIN));
-                let because = if by == HeldBy::KillSwitch { HoldReason::KillSwitch } else { HoldReason::NoAgent };
+                let because = match by {
+                    HeldBy::KillSwitch => HoldReason::KillSwitch,
+                    HeldBy::Breaker => HoldReason::Breaker,
+                    HeldBy::NoAgent | HeldBy::Throttle | HeldBy::Window => HoldReason::NoAgent,
+                };
                 self.answer(Signal::RemedyHeld { remedy: key, because }).await;
             }
             Err(because) => self.answer(Signal::RemedyDenied { remedy: key, because, by: DeniedBy::Gate }).await,

@@ -2,12 +2,13 @@
 
 use crate::agreement::{Agreement, stand};
 use crate::approvals::{self, Principal};
-use crate::commit::{Batch, CommitError, Expect};
+use crate::commit::{Batch, CommitError};
 use crate::context::Origin;
 use crate::drive::{Drive, Ended, live_in_journal};
-use crate::gate::{Gate, GateState, POLICY_STREAM};
-use crate::heal::{self, Healing};
-use crate::journal::{Journal, decode as entry_of};
+use crate::gate::Gate;
+use crate::heal::Healing;
+use crate::journal::Journal;
+use crate::opening::{enrol_agents, gate_state, publish_contracts, set_policies};
 use crate::remedy::Attempts;
 use crate::submit::moved;
 use serde_json::{Value, json};
@@ -15,20 +16,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast;
-use writ_agents::{
-    AgentEvent, AgentMove, AgentSpec, Decoded, KILL_SWITCH_STREAM, KillScope, KillSwitchMoved, KillSwitches, Roster,
-};
+use writ_agents::AgentSpec;
 use writ_automation::{RunState, Standing};
 use writ_contracts::{Needs, Registry};
-use writ_core::{
-    Actor, AgentId, ComponentId, Digest, Draft, Event, Filter, IntentId, LedgerError, Notifier, Outcome, Plan,
-    Provider, Sensor, Signer,
-};
-use writ_intent::{HealMode, Intent, Platform, State, read_manifest, stream, translate};
+use writ_core::{AgentId, ComponentId, Digest, IntentId, LedgerError, Notifier, Plan, Provider, Sensor, Signer};
+use writ_intent::{Intent, Platform, State, read_manifest, stream};
 use writ_policy::Bundle;
-use writ_self_healing::{
-    BudgetText, Config, Limits, Mode, RecoveryText, RemedyAction, Scaling, SelfHealingText, TriggerText,
-};
 
 /// What the organisation provides and demands.
 pub struct Setup {
@@ -87,21 +80,21 @@ pub enum PipelineError {
     },
 }
 
-struct Inner {
+pub(crate) struct Inner {
     journal: Journal,
     drive: Drive,
     gate: Arc<Gate>,
-    ports: Ports,
+    pub(crate) ports: Ports,
     setup: Setup,
-    healing: Mutex<BTreeMap<ComponentId, Healing>>,
-    agreement: Option<Arc<Agreement>>,
-    attempts: Attempts,
+    pub(crate) healing: Mutex<BTreeMap<ComponentId, Healing>>,
+    pub(crate) agreement: Option<Arc<Agreement>>,
+    pub(crate) attempts: Attempts,
 }
 
 /// The product: everything a face needs.
 #[derive(Clone)]
 pub struct Pipeline {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl Pipeline {
@@ -118,8 +111,8 @@ impl Pipeline {
         let keys: HashMap<AgentId, Arc<dyn Signer>> =
             setup.agents.iter().map(|(spec, key)| (spec.id.clone(), key.clone())).collect();
         let entropy = journal.base().entropy.clone();
-        let gate = Arc::new(Gate::new(ports.gate_signer.clone(), entropy, keys, state));
-        let drive = Drive::new(journal.clone(), gate.clone(), ports.provider.clone());
+        let gate = Arc::new(Gate::new(ports.gate_signer.clone(), entropy, keys, ports.provider.name(), state));
+        let drive = Drive::new(journal.clone(), gate.clone(), ports.provider.clone(), ports.notifier.clone());
         let ended = drive.ended();
         let healing = Mutex::new(BTreeMap::new());
         let attempts = Attempts::default();
@@ -189,28 +182,6 @@ impl Pipeline {
         reason: &str,
     ) -> Result<writ_automation::ApprovalState, approvals::AnswerError> {
         approvals::answer(self.journal(), self.drive(), self.provider(), approval, by, agrees, reason).await
-    }
-
-    /// Pulls or releases a kill switch.
-    ///
-    /// # Errors
-    /// When it could not be recorded.
-    pub async fn kill_switch(&self, scope: KillScope, pulled: bool, by: &Actor) -> Result<(), CommitError> {
-        let at = self.journal().now();
-        let moved = KillSwitchMoved { at, by: by.clone(), pulled, reason: None, scope };
-        self.journal().commit(&self.journal().new_cause(), Batch::of(vec![moved.draft(by)])).await?;
-        // Read back whole: two people may pull at the same time, and the journal alone knows who came first.
-        match switches(self.journal()).await {
-            Ok((switches, version)) => self.gate().learn_switches(switches, version),
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "kill switches cannot be read; they hold in memory"
-                );
-                self.gate().state().switches.apply(&moved);
-            }
-        }
-        Ok(())
     }
 
     /// Which published contract version would fit whom.
@@ -387,254 +358,4 @@ impl Pipeline {
         }
         Ok(plan.zip(manifest))
     }
-
-    /// Watches and heals what an intent brought up, under its newest plan.
-    pub(crate) async fn manage(&self, intent: &Intent, plan: &Option<Plan>) {
-        let (Some(plan), platform) = (plan, self.platform()) else { return };
-        let Ok(translation) = translate(intent, &platform) else { return };
-        let component = translation.component.clone();
-        let config = match heal_config(
-            &translation,
-            &component,
-            plan,
-            self.inner.agreement.as_ref().map(|agreed| agreed.standing()),
-        ) {
-            Ok(config) => config,
-            Err(because) => {
-                tracing::error!(%component, because, "a component is not healed");
-                return;
-            }
-        };
-        let former = self.inner.healing.lock().unwrap_or_else(PoisonError::into_inner).remove(&component);
-        if let Some(former) = former {
-            former.stop().await;
-        }
-        let parts = heal::Parts {
-            journal: self.journal().clone(),
-            drive: self.drive().clone(),
-            gate: self.gate().clone(),
-            provider: self.inner.ports.provider.clone(),
-            sensor: (self.inner.ports.sense)(&component),
-            notifier: self.inner.ports.notifier.clone(),
-            config,
-            plan: Arc::new(plan.clone()),
-            zones: translation.layout.rotation.clone(),
-            environment: intent.target.environment.clone(),
-            standing: self.inner.agreement.clone(),
-            attempts: self.inner.attempts.clone(),
-            approvers: self.setup().approvers.clone(),
-            summary: self.setup().summary,
-        };
-        match heal::start(parts).await {
-            Ok(healing) => {
-                self.inner.healing.lock().unwrap_or_else(PoisonError::into_inner).insert(component, healing);
-            }
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "a component is not healed"),
-        }
-    }
-}
-
-/// What the translation declared about healing, compiled.
-fn heal_config(
-    translation: &writ_intent::Translation,
-    component: &ComponentId,
-    plan: &Plan,
-    standing: Option<&Standing>,
-) -> Result<Config, String> {
-    let recovery = translation.recovery.as_ref();
-    let triggers = translation.triggers.iter().map(|trigger| TriggerText {
-        condition: trigger.condition.clone(),
-        action: trigger.action.word().to_owned(),
-        for_seconds: None,
-    });
-    let cooldown = Duration::from_millis(translation.intervals.scaling_cooldown_ms);
-    let pause = cooldown.as_secs().clamp(1, 3_600);
-    let text = SelfHealingText {
-        enabled: recovery.is_some(),
-        recovery_policy: recovery.map_or_else(RecoveryText::default, |recovery| RecoveryText {
-            strategy: recovery.strategy.word().to_owned(),
-            max_attempts: recovery.max_attempts,
-            timeout_seconds: u64::from(recovery.timeout_seconds),
-        }),
-        triggers: triggers.collect(),
-        modes: BTreeMap::new(),
-        cool_down_seconds: [RemedyAction::ScaleOut, RemedyAction::ScaleIn].map(|action| (action, pause)).into(),
-        // What was agreed to beforehand is the most that may be spent; without an agreement the defaults hold.
-        budgets: standing
-            .map(|standing| BudgetText { count: standing.budget.count, period_seconds: standing.budget.period_seconds })
-            .into_iter()
-            .collect(),
-        at_once_percent: None,
-        freshness_seconds: None,
-    };
-    let template = plan.steps.iter().find(|step| step.verb == "instance.ensure");
-    let number = |field: &str| template.and_then(|step| step.params.get(field)?.as_u64());
-    let limits = Limits { cpu_millicores: number("cpu_millicores"), memory_bytes: number("memory_bytes") };
-    let target = plan.steps.iter().find(|step| step.verb == "scaling.configure");
-    let target = target.and_then(|step| step.params.get("target_cpu_percent")?.as_u64()).unwrap_or(70);
-    let (min, max) = (u64::from(translation.min_instances), u64::from(translation.max_instances));
-    let mut scaling = Scaling::within(min, max, u32::try_from(target).unwrap_or(70));
-    scaling.stabilise = cooldown;
-    scaling.sustain = scaling.sustain.min(cooldown);
-    let mode = match translation.heal_mode {
-        HealMode::Shadow => Mode::Shadow,
-        HealMode::Propose => Mode::Propose,
-        HealMode::Auto => Mode::Auto,
-    };
-    let mut config = Config::compile(component.clone(), &text, Some(scaling), limits, mode)
-        .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    config.recovery.timeout = Duration::from_millis(translation.intervals.healing_timeout_ms);
-    Ok(config)
-}
-
-/// Records the policy set when it is another one than the journal knows.
-async fn set_policies(journal: &Journal, setup: &Setup) -> Result<(), PipelineError> {
-    let known = journal.stream(POLICY_STREAM).await?;
-    let digest = setup.bundle.digest();
-    if known.last().and_then(|entry| entry.body.get("digest")) == Some(&json!(digest)) {
-        return Ok(());
-    }
-    let mut batch = Batch::default();
-    let mut attachments = serde_json::Map::new();
-    for (name, bytes) in &setup.policy_files {
-        attachments.insert(name.clone(), json!(batch.attach(bytes.clone())));
-    }
-    batch.drafts.push(Draft {
-        action: "set_policies".into(),
-        actor: Actor::system("genesis"),
-        body: json!({"digest": digest, "attachments": attachments}),
-        kind: "policy.set/1",
-        outcome: Outcome::Success,
-        resource: "policies".into(),
-        stream: POLICY_STREAM.into(),
-    });
-    batch.expects.push(Expect { stream: POLICY_STREAM.into(), version: known.len() as u64 });
-    journal.commit(&journal.new_cause(), batch).await?;
-    Ok(())
-}
-
-/// Records contracts that the journal does not know yet.
-async fn publish_contracts(journal: &Journal, setup: &Setup) -> Result<(), PipelineError> {
-    for record in setup.registry.records() {
-        let contract = &record.contract;
-        let stream = format!("contract/{}", contract.id);
-        let known = journal.stream(&stream).await?;
-        let version = contract.version.to_string();
-        if known.iter().any(|entry| entry.body.get("version") == Some(&json!(version))) {
-            continue;
-        }
-        let mut batch = Batch::default();
-        let kept = batch.attach(contract.bytes());
-        let mut draft = published(contract, record.digest).draft(&Actor::system("contracts"));
-        draft.body["attachments"] = json!({"contract": kept});
-        batch.drafts.push(draft);
-        batch.expects.push(Expect { stream, version: known.len() as u64 });
-        journal.commit(&journal.new_cause(), batch).await?;
-    }
-    Ok(())
-}
-
-/// The event that a contract file came into force as it stands.
-fn published(contract: &writ_contracts::Contract, digest: Digest) -> writ_contracts::ContractEvent {
-    writ_contracts::ContractEvent::Published {
-        changes: Vec::new(),
-        digest,
-        from: None,
-        given: writ_contracts::Bump::Major,
-        id: contract.id.clone(),
-        owner: contract.owner.clone(),
-        required: writ_contracts::Bump::Patch,
-        version: contract.version.clone(),
-    }
-}
-
-/// The roster as it was recorded.
-async fn roster(journal: &Journal) -> Result<Roster, PipelineError> {
-    let mut events: BTreeMap<u64, AgentEvent> = BTreeMap::new();
-    let mut from_seq = 0;
-    loop {
-        let wanted = Filter { kind: Some("agent.".into()), from_seq: Some(from_seq), ..Filter::default() };
-        let page = journal.ledger().query(&wanted, 1_000).await?;
-        for stored in &page {
-            let entry = entry_of(stored)?;
-            from_seq = entry.seq + 1;
-            let decoded = writ_agents::decode(&entry.kind, &entry.body);
-            let recorded = |because: String| PipelineError::Recorded { of: "agents", because };
-            if let Decoded::Agent(event) = decoded.map_err(|error| recorded(error.to_string()))? {
-                events.insert(entry.seq, event);
-            }
-        }
-        if page.len() < 1_000 {
-            return Ok(Roster::fold(events.values()));
-        }
-    }
-}
-
-/// Enrols agents that are new, and lets them begin.
-async fn enrol_agents(journal: &Journal, setup: &Setup) -> Result<(), PipelineError> {
-    for (spec, key) in &setup.agents {
-        let known = roster(journal).await?;
-        if known.get(&spec.id).is_some() {
-            continue;
-        }
-        let refused =
-            |error: writ_agents::RosterRefused| PipelineError::Recorded { of: "agents", because: error.to_string() };
-        let at = journal.now();
-        let agent = spec.with_key(&Digest(key.public_key()).hex());
-        let event = |what| AgentEvent { agent: spec.id.clone(), at, what };
-        let enrolled = event(known.enroll(agent).map_err(refused)?);
-        let mut then = known.clone();
-        then.apply(&enrolled);
-        let active =
-            event(then.change_state(&spec.id, AgentMove::Activate, "it lives in this process").map_err(refused)?);
-        let by = Actor::system("genesis");
-        journal.commit(&journal.new_cause(), Batch::of(vec![enrolled.draft(&by), active.draft(&by)])).await?;
-    }
-    Ok(())
-}
-
-/// The kill switches as they were recorded, and the version of their stream.
-///
-/// # Errors
-/// When the journal cannot be read.
-pub(crate) async fn switches(journal: &Journal) -> Result<(KillSwitches, u64), PipelineError> {
-    let (mut switches, mut version) = (KillSwitches::default(), 0);
-    for entry in journal.stream(KILL_SWITCH_STREAM).await? {
-        let recorded = |because: String| PipelineError::Recorded { of: "kill switches", because };
-        let decoded = writ_agents::decode(&entry.kind, &entry.body).map_err(|error| recorded(error.to_string()))?;
-        if let Decoded::KillSwitch(moved) = decoded {
-            switches.apply(&moved);
-        }
-        version = entry.version;
-    }
-    Ok((switches, version))
-}
-
-/// What the gate knows, folded from the journal.
-async fn gate_state(journal: &Journal, setup: &Setup) -> Result<GateState, PipelineError> {
-    let mut state = GateState::new(setup.bundle.clone(), roster(journal).await?);
-    state.policy_version = journal.ledger().stream_version(POLICY_STREAM).await?;
-    let (switches, version) = switches(journal).await?;
-    (state.switches, state.switch_version) = (switches, version);
-    let mut after = None::<String>;
-    loop {
-        let page = journal.ledger().views("epochs", "", after.as_deref(), 1_000).await?;
-        for (resource, doc) in &page {
-            let doc: Value = serde_json::from_slice(doc).unwrap_or_default();
-            let epoch = doc.get("epoch").and_then(Value::as_u64).unwrap_or(0);
-            state.tickets.raise_epoch(resource, epoch);
-        }
-        match page.last() {
-            Some((resource, _)) if page.len() == 1_000 => after = Some(resource.clone()),
-            _ => break,
-        }
-    }
-    let since = journal.now().minus(Duration::from_secs(3_600));
-    let started = Filter { kind: Some("run.step_started/1".into()), from_time: Some(since), ..Filter::default() };
-    for stored in journal.ledger().query(&started, 100_000).await? {
-        let entry = entry_of(&stored)?;
-        let epoch = entry.body.get("epoch").and_then(Value::as_u64).unwrap_or(0);
-        state.remember(entry.timestamp, &entry.action, &entry.resource, epoch);
-    }
-    Ok(state)
 }

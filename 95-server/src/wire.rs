@@ -242,6 +242,10 @@ struct Nowhere;
 
 #[async_trait]
 impl Provider for Nowhere {
+    fn name(&self) -> &str {
+        "nowhere"
+    }
+
     fn verbs(&self) -> BTreeMap<String, EffectClass> {
         BTreeMap::new()
     }

@@ -138,6 +138,10 @@ impl Clock for Held<Arc<dyn Clock>> {
 
 #[async_trait]
 impl Provider for Held<SimWorld> {
+    fn name(&self) -> &str {
+        "sim"
+    }
+
     fn verbs(&self) -> BTreeMap<String, EffectClass> {
         self.port.verbs()
     }

@@ -461,6 +461,10 @@ fn lasting(params: &Value) -> Value {
 
 #[async_trait]
 impl Provider for SimWorld {
+    fn name(&self) -> &str {
+        "sim"
+    }
+
     fn verbs(&self) -> BTreeMap<String, EffectClass> {
         VERBS.iter().map(|(verb, _)| ((*verb).to_owned(), EffectClass::Keyed)).collect()
     }

@@ -408,6 +408,10 @@ impl Inner {
 
 #[async_trait]
 impl Provider for LocalProvider {
+    fn name(&self) -> &str {
+        "local"
+    }
+
     fn verbs(&self) -> BTreeMap<String, EffectClass> {
         VERBS.iter().map(|verb| ((*verb).to_owned(), EffectClass::Keyed)).collect()
     }

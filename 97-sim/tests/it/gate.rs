@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use writ_core::{Actor, Draft, Entry, Filter, Ledger, Outcome};
 use writ_pipeline::input::Bundle;
-use writ_pipeline::{Batch, KillScope, Origin, decode};
+use writ_pipeline::{Batch, KillScope, Origin, WaiverState, decode, error_chain};
 use writ_sim::{Files, Site, person};
 
 /// A site with these policies alone, and the example's intent submitted.
@@ -205,5 +205,132 @@ fn a_start_that_was_decided_under_older_policies_is_decided_anew() {
         assert_eq!(starts(&site).await, Vec::<u128>::new());
         let denied = entries(&site, "run.step_denied/1").await;
         assert!(denied[0].body.to_string().contains("DENY-001"), "{}", denied[0].body);
+    });
+}
+
+/// A file that allows everything, and denies starting instances.
+fn deny_deploys(when: &str) -> String {
+    format!(
+        "{ALLOW}  - id: DENY-001\n    effect: deny\n    actions: [deploy_instances]\n    when: {when}\n    message: Not today\n"
+    )
+}
+
+#[test]
+fn a_waiver_lets_a_rule_be_broken_once_a_second_person_grants_it_and_until_it_is_taken_back() {
+    paused(async {
+        let policies = deny_deploys("maintenance == false");
+        let files = Files::read(&example()).unwrap().with_policies(&[("policies.yaml", &policies)]).unwrap();
+        let mut site = Site::open(Arc::new(files), 5).await.unwrap();
+        let (ann, bob) = (person("operator").unwrap().id, person("reviewer").unwrap().id);
+        let rule = "DENY-001".parse().unwrap();
+        let day = Duration::from_secs(86_400);
+        let waiver =
+            site.pipeline().ask_waiver(&rule, "web-service-001/*", day, "a demonstration", &ann).await.unwrap();
+        let own = site.pipeline().answer_waiver(&waiver, WaiverState::Granted, &ann).await.unwrap_err();
+        assert!(error_chain(&own).contains("cannot grant it"), "{own:?}");
+        submit(&site).await;
+        site.pass(Duration::from_secs(60)).await;
+        let denied = entries(&site, "run.step_denied/1").await;
+        assert!(denied[0].body.to_string().contains("DENY-001"), "asked for is not granted: {denied:?}");
+
+        site.pipeline().answer_waiver(&waiver, WaiverState::Granted, &bob).await.unwrap();
+        site.restart().await.unwrap();
+        submit(&site).await;
+        site.pass(Duration::from_secs(5)).await;
+        assert_eq!(entries(&site, "run.succeeded/1").await.len(), 1);
+        let started = entries(&site, "run.step_started/1").await;
+        let instance = started.iter().find(|entry| entry.resource.ends_with("/i-1")).unwrap();
+        let decision = instance.body.pointer("/attachments/decision").and_then(|digest| digest.as_str()).unwrap();
+        let decision = site.ledger().attachment(&decision.parse().unwrap()).await.unwrap().unwrap();
+        let decision = String::from_utf8(decision).unwrap();
+        assert!(decision.contains("waived by person-02"), "what is waived is still reported: {decision}");
+
+        site.pipeline().answer_waiver(&waiver, WaiverState::Revoked, &ann).await.unwrap();
+        let held = site.pipeline().gate().state().waivers.len();
+        assert_eq!(held, 0);
+    });
+}
+
+#[test]
+fn during_maintenance_nothing_changes_where_policy_says_so() {
+    paused(async {
+        let policies = deny_deploys("maintenance");
+        let files = Files::read(&example()).unwrap().with_policies(&[("policies.yaml", &policies)]).unwrap();
+        let mut site = Site::open(Arc::new(files), 5).await.unwrap();
+        let by = person("operator").unwrap().id;
+        site.pipeline().set_maintenance(true, &by).await.unwrap();
+        site.restart().await.unwrap();
+        submit(&site).await;
+        site.pass(Duration::from_secs(60)).await;
+        assert_eq!(entries(&site, "run.step_denied/1").await.len(), 1);
+        site.pipeline().set_maintenance(false, &by).await.unwrap();
+        submit(&site).await;
+        site.pass(Duration::from_secs(5)).await;
+        assert_eq!(entries(&site, "run.succeeded/1").await.len(), 1);
+    });
+}
+
+#[test]
+fn an_action_that_fails_everywhere_is_left_alone_for_a_while_and_then_tried_by_one() {
+    paused(async {
+        let mut site = submitted(ALLOW).await;
+        site.pass(Duration::from_secs(10)).await;
+        let slots = ["i-1", "i-2", "i-3"].map(|slot| format!("web-service-001/{slot}"));
+        slots.iter().for_each(|slot| site.world.break_slot(slot, true));
+        slots.iter().for_each(|slot| assert!(site.world.kill(slot)));
+        site.pass(Duration::from_secs(10)).await;
+        let opened = entries(&site, "breaker.opened/1").await;
+        assert_eq!(opened.len(), 1, "{opened:?}");
+        assert_eq!(opened[0].resource, "sim/instance.ensure");
+        let tried = starts(&site).await.len();
+        site.restart().await.unwrap();
+        slots.iter().for_each(|slot| site.world.break_slot(slot, false));
+        site.pass(Duration::from_secs(10)).await;
+        assert_eq!(starts(&site).await.len(), tried, "it is open, over a restart too");
+        site.pass(Duration::from_secs(30)).await;
+        assert_eq!(entries(&site, "breaker.closed/1").await.len(), 1);
+        assert!(starts(&site).await.len() > tried);
+    });
+}
+
+#[test]
+fn every_role_that_any_rule_asks_for_must_agree() {
+    paused(async {
+        let ask = |id: &str, role: &str| {
+            format!(
+                "  - id: {id}\n    effect: require_approval\n    actions: [deploy_instances]\n    approval: {{ count: 1, role: {role} }}\n    message: Ask {role}\n"
+            )
+        };
+        let policies = format!("{ALLOW}{}{}", ask("ASK-001", "release-manager"), ask("ASK-002", "capacity-owner"));
+        let site = submitted(&policies).await;
+        site.pass(Duration::from_secs(5)).await;
+        let asked = entries(&site, "approval.asked/1").await;
+        assert_eq!(asked.len(), 3, "one for each instance");
+        let id = |entry: &Entry| entry.stream.strip_prefix("approval/").unwrap().parse().unwrap();
+        // The deputy holds one of the two roles, the reviewer both.
+        let (deputy, reviewer) = (person("deputy").unwrap(), person("reviewer").unwrap());
+        for entry in &asked {
+            let state = site.pipeline().answer(&id(entry), &deputy, true, "").await.unwrap();
+            assert_eq!(state.to_string(), "open");
+        }
+        assert_eq!(starts(&site).await, Vec::<u128>::new());
+        for entry in &asked {
+            let state = site.pipeline().answer(&id(entry), &reviewer, true, "").await.unwrap();
+            assert_eq!(state.to_string(), "granted");
+        }
+        site.pass(Duration::from_secs(5)).await;
+        assert_eq!(entries(&site, "run.succeeded/1").await.len(), 1);
+        assert_eq!(entries(&site, "approval.used/1").await.len(), 3);
+    });
+}
+
+#[test]
+fn people_are_told_where_policy_wants_it() {
+    paused(async {
+        let site = submitted(&allow_with("{ obligation: notify, channel: changes }")).await;
+        site.pass(Duration::from_secs(5)).await;
+        let told = site.world.notices();
+        let told: Vec<_> = told.iter().filter(|delivery| delivery.channel == "changes").collect();
+        assert_eq!(told.len(), entries(&site, "run.step_started/1").await.len(), "{told:?}");
     });
 }

@@ -31,6 +31,10 @@ struct Nothing {
 
 #[async_trait::async_trait]
 impl Provider for Nothing {
+    fn name(&self) -> &str {
+        "nothing"
+    }
+
     fn verbs(&self) -> BTreeMap<String, EffectClass> {
         BTreeMap::from([("instance.ensure".to_owned(), EffectClass::Keyed)])
     }

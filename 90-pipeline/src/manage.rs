@@ -1,0 +1,113 @@
+//! Taking a component into care: what its intent declared about healing and scaling, compiled, and a task that lives by it.
+
+use crate::heal;
+use crate::pipeline::Pipeline;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use writ_automation::Standing;
+use writ_core::{ComponentId, Plan};
+use writ_intent::{HealMode, Intent, translate};
+use writ_self_healing::{
+    BudgetText, Config, Limits, Mode, RecoveryText, RemedyAction, Scaling, SelfHealingText, TriggerText,
+};
+
+impl Pipeline {
+    /// Watches and heals what an intent brought up, under its newest plan.
+    pub(crate) async fn manage(&self, intent: &Intent, plan: &Option<Plan>) {
+        let (Some(plan), platform) = (plan, self.platform()) else { return };
+        let Ok(translation) = translate(intent, &platform) else { return };
+        let component = translation.component.clone();
+        let config = match heal_config(
+            &translation,
+            &component,
+            plan,
+            self.inner.agreement.as_ref().map(|agreed| agreed.standing()),
+        ) {
+            Ok(config) => config,
+            Err(because) => {
+                tracing::error!(%component, because, "a component is not healed");
+                return;
+            }
+        };
+        let former = self.inner.healing.lock().unwrap_or_else(PoisonError::into_inner).remove(&component);
+        if let Some(former) = former {
+            former.stop().await;
+        }
+        let parts = heal::Parts {
+            journal: self.journal().clone(),
+            drive: self.drive().clone(),
+            gate: self.gate().clone(),
+            provider: self.inner.ports.provider.clone(),
+            sensor: (self.inner.ports.sense)(&component),
+            notifier: self.inner.ports.notifier.clone(),
+            config,
+            plan: Arc::new(plan.clone()),
+            zones: translation.layout.rotation.clone(),
+            environment: intent.target.environment.clone(),
+            standing: self.inner.agreement.clone(),
+            attempts: self.inner.attempts.clone(),
+            approvers: self.setup().approvers.clone(),
+            summary: self.setup().summary,
+        };
+        match heal::start(parts).await {
+            Ok(healing) => {
+                self.inner.healing.lock().unwrap_or_else(PoisonError::into_inner).insert(component, healing);
+            }
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "a component is not healed"),
+        }
+    }
+}
+
+/// What the translation declared about healing, compiled.
+fn heal_config(
+    translation: &writ_intent::Translation,
+    component: &ComponentId,
+    plan: &Plan,
+    standing: Option<&Standing>,
+) -> Result<Config, String> {
+    let recovery = translation.recovery.as_ref();
+    let triggers = translation.triggers.iter().map(|trigger| TriggerText {
+        condition: trigger.condition.clone(),
+        action: trigger.action.word().to_owned(),
+        for_seconds: None,
+    });
+    let cooldown = Duration::from_millis(translation.intervals.scaling_cooldown_ms);
+    let pause = cooldown.as_secs().clamp(1, 3_600);
+    let text = SelfHealingText {
+        enabled: recovery.is_some(),
+        recovery_policy: recovery.map_or_else(RecoveryText::default, |recovery| RecoveryText {
+            strategy: recovery.strategy.word().to_owned(),
+            max_attempts: recovery.max_attempts,
+            timeout_seconds: u64::from(recovery.timeout_seconds),
+        }),
+        triggers: triggers.collect(),
+        modes: BTreeMap::new(),
+        cool_down_seconds: [RemedyAction::ScaleOut, RemedyAction::ScaleIn].map(|action| (action, pause)).into(),
+        // What was agreed to beforehand is the most that may be spent; without an agreement the defaults hold.
+        budgets: standing
+            .map(|standing| BudgetText { count: standing.budget.count, period_seconds: standing.budget.period_seconds })
+            .into_iter()
+            .collect(),
+        at_once_percent: None,
+        freshness_seconds: None,
+    };
+    let template = plan.steps.iter().find(|step| step.verb == "instance.ensure");
+    let number = |field: &str| template.and_then(|step| step.params.get(field)?.as_u64());
+    let limits = Limits { cpu_millicores: number("cpu_millicores"), memory_bytes: number("memory_bytes") };
+    let target = plan.steps.iter().find(|step| step.verb == "scaling.configure");
+    let target = target.and_then(|step| step.params.get("target_cpu_percent")?.as_u64()).unwrap_or(70);
+    let (min, max) = (u64::from(translation.min_instances), u64::from(translation.max_instances));
+    let mut scaling = Scaling::within(min, max, u32::try_from(target).unwrap_or(70));
+    scaling.stabilise = cooldown;
+    scaling.sustain = scaling.sustain.min(cooldown);
+    let mode = match translation.heal_mode {
+        HealMode::Shadow => Mode::Shadow,
+        HealMode::Propose => Mode::Propose,
+        HealMode::Auto => Mode::Auto,
+    };
+    let mut config = Config::compile(component.clone(), &text, Some(scaling), limits, mode)
+        .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    config.recovery.timeout = Duration::from_millis(translation.intervals.healing_timeout_ms);
+    Ok(config)
+}

@@ -1,0 +1,153 @@
+//! What a pipeline does when it opens: it records what is new in its setup, and reads what the gate must know.
+
+use crate::commit::{Batch, Expect};
+use crate::gate::{GateState, POLICY_STREAM};
+use crate::journal::{Journal, decode as entry_of};
+use crate::pipeline::{PipelineError, Setup};
+use crate::safety;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use writ_agents::{AgentEvent, AgentMove, Decoded, Roster};
+use writ_automation::{BREAKER_OPEN, BreakerMoved};
+use writ_core::{Actor, Digest, Draft, Event, Filter, Outcome};
+
+/// Records the policy set when it is another one than the journal knows.
+pub(crate) async fn set_policies(journal: &Journal, setup: &Setup) -> Result<(), PipelineError> {
+    let known = journal.stream(POLICY_STREAM).await?;
+    let digest = setup.bundle.digest();
+    if known.last().and_then(|entry| entry.body.get("digest")) == Some(&json!(digest)) {
+        return Ok(());
+    }
+    let mut batch = Batch::default();
+    let mut attachments = serde_json::Map::new();
+    for (name, bytes) in &setup.policy_files {
+        attachments.insert(name.clone(), json!(batch.attach(bytes.clone())));
+    }
+    batch.drafts.push(Draft {
+        action: "set_policies".into(),
+        actor: Actor::system("genesis"),
+        body: json!({"digest": digest, "attachments": attachments}),
+        kind: "policy.set/1",
+        outcome: Outcome::Success,
+        resource: "policies".into(),
+        stream: POLICY_STREAM.into(),
+    });
+    batch.expects.push(Expect { stream: POLICY_STREAM.into(), version: known.len() as u64 });
+    journal.commit(&journal.new_cause(), batch).await?;
+    Ok(())
+}
+
+/// Records contracts that the journal does not know yet.
+pub(crate) async fn publish_contracts(journal: &Journal, setup: &Setup) -> Result<(), PipelineError> {
+    for record in setup.registry.records() {
+        let contract = &record.contract;
+        let stream = format!("contract/{}", contract.id);
+        let known = journal.stream(&stream).await?;
+        let version = contract.version.to_string();
+        if known.iter().any(|entry| entry.body.get("version") == Some(&json!(version))) {
+            continue;
+        }
+        let mut batch = Batch::default();
+        let kept = batch.attach(contract.bytes());
+        let mut draft = published(contract, record.digest).draft(&Actor::system("contracts"));
+        draft.body["attachments"] = json!({"contract": kept});
+        batch.drafts.push(draft);
+        batch.expects.push(Expect { stream, version: known.len() as u64 });
+        journal.commit(&journal.new_cause(), batch).await?;
+    }
+    Ok(())
+}
+
+/// The event that a contract file came into force as it stands.
+fn published(contract: &writ_contracts::Contract, digest: Digest) -> writ_contracts::ContractEvent {
+    writ_contracts::ContractEvent::Published {
+        changes: Vec::new(),
+        digest,
+        from: None,
+        given: writ_contracts::Bump::Major,
+        id: contract.id.clone(),
+        owner: contract.owner.clone(),
+        required: writ_contracts::Bump::Patch,
+        version: contract.version.clone(),
+    }
+}
+
+/// The roster as it was recorded.
+async fn roster(journal: &Journal) -> Result<Roster, PipelineError> {
+    let mut events: BTreeMap<u64, AgentEvent> = BTreeMap::new();
+    let mut from_seq = 0;
+    loop {
+        let wanted = Filter { kind: Some("agent.".into()), from_seq: Some(from_seq), ..Filter::default() };
+        let page = journal.ledger().query(&wanted, 1_000).await?;
+        for stored in &page {
+            let entry = entry_of(stored)?;
+            from_seq = entry.seq + 1;
+            let decoded = writ_agents::decode(&entry.kind, &entry.body);
+            let recorded = |because: String| PipelineError::Recorded { of: "agents", because };
+            if let Decoded::Agent(event) = decoded.map_err(|error| recorded(error.to_string()))? {
+                events.insert(entry.seq, event);
+            }
+        }
+        if page.len() < 1_000 {
+            return Ok(Roster::fold(events.values()));
+        }
+    }
+}
+
+/// Enrols agents that are new, and lets them begin.
+pub(crate) async fn enrol_agents(journal: &Journal, setup: &Setup) -> Result<(), PipelineError> {
+    for (spec, key) in &setup.agents {
+        let known = roster(journal).await?;
+        if known.get(&spec.id).is_some() {
+            continue;
+        }
+        let refused =
+            |error: writ_agents::RosterRefused| PipelineError::Recorded { of: "agents", because: error.to_string() };
+        let at = journal.now();
+        let agent = spec.with_key(&Digest(key.public_key()).hex());
+        let event = |what| AgentEvent { agent: spec.id.clone(), at, what };
+        let enrolled = event(known.enroll(agent).map_err(refused)?);
+        let mut then = known.clone();
+        then.apply(&enrolled);
+        let active =
+            event(then.change_state(&spec.id, AgentMove::Activate, "it lives in this process").map_err(refused)?);
+        let by = Actor::system("genesis");
+        journal.commit(&journal.new_cause(), Batch::of(vec![enrolled.draft(&by), active.draft(&by)])).await?;
+    }
+    Ok(())
+}
+
+/// What the gate knows, folded from the journal.
+pub(crate) async fn gate_state(journal: &Journal, setup: &Setup) -> Result<GateState, PipelineError> {
+    let mut state = GateState::new(setup.bundle.clone(), roster(journal).await?);
+    state.policy_version = journal.ledger().stream_version(POLICY_STREAM).await?;
+    state.learn(safety::read(journal).await?);
+    let opened = journal.now().minus(2 * BREAKER_OPEN);
+    let breakers = Filter { kind: Some("breaker.".into()), from_time: Some(opened), ..Filter::default() };
+    for stored in journal.ledger().query(&breakers, 10_000).await? {
+        let entry = entry_of(&stored)?;
+        BreakerMoved::decode(&entry.kind, &entry.body).iter().for_each(|moved| state.breakers.apply(moved));
+    }
+    let mut after = None::<String>;
+    loop {
+        let page = journal.ledger().views("epochs", "", after.as_deref(), 1_000).await?;
+        for (resource, doc) in &page {
+            let doc: Value = serde_json::from_slice(doc).unwrap_or_default();
+            let epoch = doc.get("epoch").and_then(Value::as_u64).unwrap_or(0);
+            state.tickets.raise_epoch(resource, epoch);
+        }
+        match page.last() {
+            Some((resource, _)) if page.len() == 1_000 => after = Some(resource.clone()),
+            _ => break,
+        }
+    }
+    let since = journal.now().minus(Duration::from_secs(3_600));
+    let started = Filter { kind: Some("run.step_started/1".into()), from_time: Some(since), ..Filter::default() };
+    for stored in journal.ledger().query(&started, 100_000).await? {
+        let entry = entry_of(&stored)?;
+        let epoch = entry.body.get("epoch").and_then(Value::as_u64).unwrap_or(0);
+        state.remember(entry.timestamp, &entry.action, &entry.resource, epoch);
+    }
+    Ok(state)
+}

@@ -1,0 +1,187 @@
+//! What stops or excepts, as the journal tells it: kill switches, waivers and the freeze of changes. Every grant of the gate
+//! depends on the versions of these streams.
+
+use crate::commit::{Batch, CommitError, Expect};
+use crate::erase::words;
+use crate::journal::Journal;
+use crate::pipeline::{Pipeline, PipelineError};
+use std::time::Duration;
+use writ_agents::{Decoded, KILL_SWITCH_STREAM, KillScope, KillSwitchMoved, KillSwitches};
+use writ_core::{Actor, Entry, Event, LedgerError, PrincipalId, RuleId, WaiverId};
+use writ_policy::{
+    EXCEPTIONS_STREAM, ExceptionEvent, Exceptions, MaintenanceSet, WaiverAnswered, WaiverAsked, WaiverRefused,
+    WaiverState,
+};
+
+/// How often an exception is decided anew because somebody else changed one meanwhile.
+const STALE_MAX: u32 = 8;
+
+/// The safety streams, folded.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Safety {
+    pub(crate) switches: KillSwitches,
+    pub(crate) switch_version: u64,
+    pub(crate) exceptions: Exceptions,
+    pub(crate) exceptions_version: u64,
+}
+
+/// Reads them all.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(crate) async fn read(journal: &Journal) -> Result<Safety, PipelineError> {
+    let mut safety = Safety::default();
+    for entry in journal.stream(KILL_SWITCH_STREAM).await? {
+        let decoded = writ_agents::decode(&entry.kind, &entry.body);
+        if let Decoded::KillSwitch(moved) = decoded.map_err(|error| unreadable("kill switches", &error))? {
+            safety.switches.apply(&moved);
+        }
+        safety.switch_version = entry.version;
+    }
+    (safety.exceptions, safety.exceptions_version) = exceptions(&journal.stream(EXCEPTIONS_STREAM).await?)?;
+    Ok(safety)
+}
+
+fn exceptions(entries: &[Entry]) -> Result<(Exceptions, u64), PipelineError> {
+    let mut exceptions = Exceptions::default();
+    for entry in entries {
+        let event = ExceptionEvent::decode(&entry.kind, &entry.body);
+        event.map_err(|error| unreadable("exceptions", &error))?.iter().for_each(|event| exceptions.apply(event));
+    }
+    Ok((exceptions, entries.last().map_or(0, |entry| entry.version)))
+}
+
+fn unreadable(of: &'static str, error: &dyn std::error::Error) -> PipelineError {
+    PipelineError::Recorded { of, because: error.to_string() }
+}
+
+/// Why an exception is not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ExceptionError {
+    /// It is not one that may be.
+    #[error("the exception is not made")]
+    Refused(#[from] WaiverRefused),
+    /// Nothing could be recorded.
+    #[error("the journal takes nothing")]
+    Commit(#[from] CommitError),
+    /// The journal could not be read.
+    #[error("the journal cannot be read")]
+    Ledger(#[from] LedgerError),
+    /// What was recorded cannot be read back.
+    #[error("what was recorded cannot be read")]
+    Recorded(#[source] PipelineError),
+}
+
+impl Pipeline {
+    /// Pulls or releases a kill switch.
+    ///
+    /// # Errors
+    /// When it could not be recorded.
+    pub async fn kill_switch(&self, scope: KillScope, pulled: bool, by: &Actor) -> Result<(), CommitError> {
+        let at = self.journal().now();
+        let moved = KillSwitchMoved { at, by: by.clone(), pulled, reason: None, scope };
+        self.journal().commit(&self.journal().new_cause(), Batch::of(vec![moved.draft(by)])).await?;
+        if !self.learn_safety().await {
+            self.gate().state().switches.apply(&moved);
+        }
+        Ok(())
+    }
+
+    /// Asks for a waiver: a rule that may be broken on a subject for a while. It holds once somebody else grants it.
+    ///
+    /// # Errors
+    /// When no rule in force has that name, the span is too long, or it could not be recorded.
+    pub async fn ask_waiver(
+        &self,
+        rule: &RuleId,
+        subject: &str,
+        span: Duration,
+        reason: &str,
+        by: &PrincipalId,
+    ) -> Result<WaiverId, ExceptionError> {
+        let now = self.journal().now();
+        let waiver = WaiverId::mint(now.millis(), self.journal().chance());
+        let (said, words) = words(self.journal(), EXCEPTIONS_STREAM, waiver.as_str(), &Actor::human(by), reason);
+        let asked = WaiverAsked {
+            at: now,
+            author: by.clone(),
+            expires_at: now.plus(span),
+            reason: words.commitment,
+            rule: rule.clone(),
+            subject: subject.to_owned(),
+            waiver: waiver.clone(),
+        };
+        let bundle = self.gate().state().bundle.clone();
+        let rules = || bundle.rules().map(|(id, _, _)| id);
+        let decide = |exceptions: &Exceptions| exceptions.ask(asked.clone(), rules());
+        let with = Batch { erasables: vec![words], ..Batch::of(vec![said]) };
+        self.except(&decide, with, by).await?;
+        Ok(waiver)
+    }
+
+    /// Grants or refuses a waiver that somebody else asked for, or takes one back.
+    ///
+    /// # Errors
+    /// When it is not there, in another state, or one's own; or nothing could be recorded.
+    pub async fn answer_waiver(
+        &self,
+        waiver: &WaiverId,
+        wanted: WaiverState,
+        by: &PrincipalId,
+    ) -> Result<(), ExceptionError> {
+        let at = self.journal().now();
+        let answered = WaiverAnswered { at, by: by.clone(), waiver: waiver.clone() };
+        let decide = |exceptions: &Exceptions| exceptions.answer(answered.clone(), wanted);
+        self.except(&decide, Batch::default(), by).await
+    }
+
+    /// Freezes changes, or lets them through again. What that means is for policies to say: it is the fact `maintenance`.
+    ///
+    /// # Errors
+    /// When it could not be recorded.
+    pub async fn set_maintenance(&self, on: bool, by: &PrincipalId) -> Result<(), ExceptionError> {
+        let set = MaintenanceSet { at: self.journal().now(), by: by.clone(), on };
+        self.except(&|_| Ok(ExceptionEvent::Maintenance(set.clone())), Batch::default(), by).await
+    }
+
+    /// Decides on the exceptions as they are, records it, and lets the gate know.
+    async fn except(
+        &self,
+        decide: &(dyn Fn(&Exceptions) -> Result<ExceptionEvent, WaiverRefused> + Sync),
+        with: Batch,
+        by: &PrincipalId,
+    ) -> Result<(), ExceptionError> {
+        let journal = self.journal();
+        let mut tries = 0;
+        loop {
+            let recorded = exceptions(&journal.stream(EXCEPTIONS_STREAM).await?).map_err(ExceptionError::Recorded)?;
+            let (exceptions, version) = recorded;
+            let mut batch = with.clone();
+            batch.drafts.push(decide(&exceptions)?.draft(&Actor::human(by)));
+            batch.expects.push(Expect { stream: EXCEPTIONS_STREAM.into(), version });
+            match journal.commit(&journal.new_cause(), batch).await {
+                Err(CommitError::Stale { .. }) if tries < STALE_MAX => tries += 1,
+                Err(error) => return Err(error.into()),
+                Ok(_) => break,
+            }
+        }
+        self.learn_safety().await;
+        Ok(())
+    }
+
+    /// Lets the gate know what the journal says; false when it cannot be read. Read back whole: two people may act at the same
+    /// time, and the journal alone knows who came first.
+    async fn learn_safety(&self) -> bool {
+        match read(self.journal()).await {
+            Ok(safety) => {
+                self.gate().state().learn(safety);
+                true
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "safety streams cannot be read; the gate goes by what it knew");
+                false
+            }
+        }
+    }
+}

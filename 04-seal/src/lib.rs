@@ -11,6 +11,8 @@ mod dsse;
 mod hash;
 mod key;
 mod note;
+#[cfg(test)]
+mod parse_laws;
 mod permit;
 
 pub use canonical::{NotCanonical, canonical, digest_of, entry_around, entry_bytes};

@@ -12,6 +12,8 @@ mod checkpoint;
 mod event;
 mod keys;
 mod leaf;
+#[cfg(test)]
+mod parse_laws;
 mod prove;
 mod tree;
 mod verify;

@@ -11,6 +11,7 @@ mod bundles;
 mod examples;
 mod hostile;
 mod judgements;
+mod parse_laws;
 mod reports;
 
 /// A directory of the workspace.

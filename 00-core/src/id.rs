@@ -1,6 +1,7 @@
 //! Ids. Minted ones carry a readable prefix and sort by time; given ones are an operator's own words, checked once.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use std::sync::Arc;
 
 /// Why a text is not an id of the wanted sort.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,9 +50,10 @@ fn is_word(text: &str) -> bool {
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
+        // Shared, for ids are passed on much more often than they are made.
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The id as text.
@@ -76,7 +78,13 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.0.as_ref().to_owned()
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(&self.0)
             }
         }
     };
@@ -94,7 +102,7 @@ macro_rules! ids {
             /// A new id from the time in milliseconds since 1970 and ten bytes of chance.
             #[must_use]
             pub fn mint(millis: u64, chance: [u8; 10]) -> Self {
-                Self(format!(concat!($prefix, "_{}"), mint(millis, chance)))
+                Self(format!(concat!($prefix, "_{}"), mint(millis, chance)).into())
             }
         }
 
@@ -107,7 +115,7 @@ macro_rules! ids {
                 if !is_word(&text) {
                     return Err(IdError::Text { text: text.chars().take(140).collect(), sort: stringify!($name) });
                 }
-                Ok(Self(text))
+                Ok(Self(text.into()))
             }
         }
     )*};
@@ -122,7 +130,7 @@ macro_rules! names {
             type Error = IdError;
             fn try_from(text: String) -> Result<Self, IdError> {
                 if is_word(&text) {
-                    return Ok(Self(text));
+                    return Ok(Self(text.into()));
                 }
                 Err(IdError::Text { text: text.chars().take(140).collect(), sort: stringify!($name) })
             }
@@ -167,9 +175,9 @@ names! {
 }
 
 /// A W3C trace id: 32 lower-case hexadecimal digits, not all zero.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct TraceId(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TraceId(Arc<str>);
 
 impl TraceId {
     /// The trace id of sixteen bytes of chance.
@@ -179,7 +187,9 @@ impl TraceId {
         if bytes == [0; 16] {
             bytes[15] = 1; // The all-zero id is reserved by the W3C recommendation.
         }
-        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let hex: String = digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect();
+        Self(hex.into())
     }
 
     /// The id as text.
@@ -200,7 +210,7 @@ impl TryFrom<String> for TraceId {
     fn try_from(text: String) -> Result<Self, IdError> {
         let hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if hex && text.bytes().any(|b| b != b'0') {
-            return Ok(Self(text));
+            return Ok(Self(text.into()));
         }
         Err(IdError::Text { text: text.chars().take(140).collect(), sort: "a trace id of 32 hexadecimal digits" })
     }
@@ -208,7 +218,13 @@ impl TryFrom<String> for TraceId {
 
 impl From<TraceId> for String {
     fn from(id: TraceId) -> String {
-        id.0
+        id.0.as_ref().to_owned()
+    }
+}
+
+impl Serialize for TraceId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
     }
 }
 

@@ -116,10 +116,11 @@ impl Bundle {
                 return self.refused(question, &told);
             }
         };
-        let (mut results, mut findings, mut obligations) = (Vec::new(), Vec::new(), Vec::new());
         let (mut decision, mut allowed) = (Decision::Allow, question.stage != Stage::Action);
         let view = facts.view();
         let concerned = self.index.candidates(&self.rules, question.stage, question.action, question.resource, &facts);
+        let (mut findings, mut obligations) = (Vec::new(), Vec::new());
+        let mut results = Vec::with_capacity(concerned.len());
         for rule in concerned.into_iter().filter_map(|at| self.rules.get(at)) {
             let answer = answer(rule, &view);
             let result = result(rule, &answer, question, &facts);

@@ -3,7 +3,7 @@
 //! An entry holds `SHA-256(salt ‖ text)`, so every proof stays valid when the text is gone. That it was destroyed is an entry
 //! of its own, recorded first: a start that finds one whose text is still there comes to the same end.
 
-use crate::commit::{Batch, CommitError};
+use crate::commit::{Batch, Cause, CommitError};
 use crate::journal::{Journal, decode};
 use serde_json::json;
 use writ_audit::{AuditEvent, erasables_of};
@@ -147,6 +147,25 @@ pub(crate) fn words(journal: &Journal, stream: &str, about: &str, by: &Actor, te
         stream: stream.to_owned(),
     };
     (draft, words)
+}
+
+/// The stream of what people said about something whose own stream holds nothing but its events.
+pub(crate) fn said_about(about: &str) -> String {
+    format!("said/{about}")
+}
+
+/// Records what a person says about a run or a recommendation, in its trace where it has one. The commitment to it.
+///
+/// # Errors
+/// When it could not be recorded.
+pub async fn say(journal: &Journal, about: &str, by: &Actor, text: &str) -> Result<Digest, EraseError> {
+    let last = journal.stream(&format!("run/{about}")).await?.pop();
+    let cause =
+        last.map_or_else(|| journal.new_cause(), |entry| Cause { trace: entry.trace_id, event: Some(entry.event_id) });
+    let (draft, words) = words(journal, &said_about(about), about, by, text);
+    let commitment = words.commitment;
+    journal.commit(&cause, Batch { erasables: vec![words], ..Batch::of(vec![draft]) }).await?;
+    Ok(commitment)
 }
 
 /// A text that stands beside the journal, as people read it.

@@ -124,10 +124,10 @@ impl Journal {
         }
         let frontier = restore(&*base.ledger, head.size).await?;
         let chain = Chain::resume(head.clone(), frontier).ok_or(OpenError::Torn { size: head.size })?;
-        crate::erase::finish(&*base.ledger).await?;
         let keys = key_chain(&*base.ledger).await?;
         check_witness(&base, &head, &keys).await?;
         check_key(&base, &keys)?;
+        crate::erase::finish(&*base.ledger).await?;
         let signers = Signers::of(base.signer.clone());
         let parts = Parts {
             ledger: base.ledger.clone(),

@@ -47,7 +47,7 @@ pub use causes::error_chain;
 pub use commit::{Batch, Cause, Commit, CommitError, Expect, Receipt};
 pub use context::{Origin, RunContext};
 pub use drive::{Drive, DriveError, Ended, RunSubmission};
-pub use erase::{ERASED, Erase, EraseError, erase, text_beside};
+pub use erase::{ERASED, Erase, EraseError, erase, say, text_beside};
 pub use evidence::evidence;
 pub use export::{ExportError, Exported, check_export, export_paths, tile_path};
 pub use gate::{Gate, GateState, Issued};
@@ -70,5 +70,5 @@ pub use writ_automation::{
     Answer as RunAnswer, Budget as StandingBudget, RunState, Says as RunSays, Signal as RunSignal, Standing, execution,
 };
 pub use writ_feedback::Refused as RecommendationRefused;
-pub use writ_policy::WaiverState;
+pub use writ_policy::{WaiverRefused, WaiverState};
 pub use writ_self_healing::Signal as HealSignal;

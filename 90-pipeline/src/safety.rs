@@ -87,6 +87,15 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Every waiver there ever was, and whether changes are frozen.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn exceptions(&self) -> Result<Exceptions, ExceptionError> {
+        let recorded = exceptions(&self.journal().stream(EXCEPTIONS_STREAM).await?);
+        recorded.map(|(exceptions, _)| exceptions).map_err(ExceptionError::Recorded)
+    }
+
     /// Asks for a waiver: a rule that may be broken on a subject for a while. It holds once somebody else grants it.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The story of anything: what led to it, and what came of it, read from the journal alone.
 
-use crate::erase::{ERASED, text_beside};
+use crate::erase::{ERASED, said_about, text_beside};
 use crate::journal::{Journal, decode};
 use serde::Serialize;
 use serde_json::Value;
@@ -85,8 +85,10 @@ pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String,
         "policy",
         "principal",
     ] {
-        let entries = journal.stream(&format!("{sort}/{id}")).await?;
+        let mut entries = journal.stream(&format!("{sort}/{id}")).await?;
         if !entries.is_empty() {
+            entries.extend(journal.stream(&said_about(id)).await?);
+            entries.sort_by_key(|entry| entry.seq);
             return Ok(Some((format!("{sort} {id}"), entries)));
         }
     }

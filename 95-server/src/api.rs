@@ -5,6 +5,7 @@ mod intents;
 mod people;
 mod resources;
 mod runs;
+mod waivers;
 
 use crate::error::Failure;
 use crate::wire::{NextKey, Processes};
@@ -63,6 +64,9 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/audit/evidence/{*id}", get(audit::evidence))
         .route("/api/v1/audit/rotate-key", post(audit::rotate_key))
         .route("/api/v1/audit/erase", post(people::forget))
+        .route("/api/v1/waivers", get(waivers::list).post(waivers::ask))
+        .route("/api/v1/waivers/{id}/{answer}", post(waivers::answer))
+        .route("/api/v1/maintenance", get(waivers::maintenance).post(waivers::set_maintenance))
         .route("/api/v1/principals", get(people::principals))
         .route("/api/v1/tokens", get(people::tokens).post(people::issue))
         .route("/api/v1/tokens/{id}", delete(people::revoke))

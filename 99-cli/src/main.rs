@@ -140,6 +140,12 @@ enum Noun {
     /// Feedback and recommendations
     #[command(subcommand)]
     Recommend(cmd::recommend::Recommend),
+    /// Exceptions from rules, for a while, when somebody else agrees
+    #[command(subcommand)]
+    Waiver(cmd::waiver::Waiver),
+    /// The freeze of changes
+    #[command(subcommand)]
+    Maintenance(cmd::waiver::Maintenance),
     /// Tokens, and the people whose they are
     #[command(subcommand)]
     Token(cmd::token::Token),
@@ -219,6 +225,8 @@ async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
         Noun::Incident(incident) => incident.run(common).await,
         Noun::Audit(audit) => audit.run(common).await,
         Noun::Recommend(recommend) => recommend.run(common).await,
+        Noun::Waiver(waiver) => waiver.run(common).await,
+        Noun::Maintenance(maintenance) => maintenance.run(common).await,
         Noun::Token(token) => token.run(common).await,
         Noun::Schema(schema) => schema.run(common),
     }

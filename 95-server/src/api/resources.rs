@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use writ_core::{ApprovalId, IncidentId};
-use writ_pipeline::{HealSignal, KillScope, Pulled, text_beside};
+use writ_pipeline::{HealSignal, KillScope, Pulled, say, text_beside};
 
 /// The views that can be listed.
 const VIEWS: [&str; 6] = ["intents", "runs", "incidents", "approvals", "recommendations", "agents"];
@@ -161,7 +161,12 @@ pub(crate) async fn recommendation(
         "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, &words.reason).await,
         _ => return Err(Failure::not_found("command", &command)),
     };
-    done.map(Json).map_err(|error| Failure::of_reflect(error, &shared.pipeline))
+    let done = done.map_err(|error| Failure::of_reflect(error, &shared.pipeline))?;
+    let reason = words.reason.trim();
+    if !reason.is_empty() {
+        say(shared.pipeline.journal(), &id, &caller.actor(), reason).await?;
+    }
+    Ok(Json(done))
 }
 
 pub(crate) async fn processes(State(shared): App, caller: Caller) -> Answer {

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use writ_core::RunId;
-use writ_pipeline::{DriveError, RunSignal, execution as execution_of};
+use writ_pipeline::{DriveError, RunSignal, execution as execution_of, say};
 
 pub(crate) async fn execution(State(shared): App, caller: Caller, Path(id): At) -> Answer {
     caller.must("viewer")?;
@@ -89,11 +89,12 @@ pub(crate) async fn command(
         "rollback" => RunSignal::Rollback,
         "retry" => RunSignal::Retry { step: step()? },
         "resolve" => {
-            let reason = writ_seal::sha256(details.reason.as_bytes());
             let happened = details.happened.ok_or_else(|| {
                 Failure::new(StatusCode::BAD_REQUEST, "invalid", "`resolve` needs to know whether it happened")
             })?;
-            RunSignal::OperatorResolved { happened, reason, step: step()? }
+            let step = step()?;
+            let reason = say(shared.pipeline.journal(), id.as_str(), &caller.actor(), details.reason.trim()).await?;
+            RunSignal::OperatorResolved { happened, reason, step }
         }
         other => {
             let detail = format!("a run cannot be told to `{}`", other.chars().take(40).collect::<String>());

@@ -64,7 +64,7 @@ impl Recommend {
     }
 }
 
-fn seconds(text: &str) -> Result<u64, Failure> {
+pub(crate) fn seconds(text: &str) -> Result<u64, Failure> {
     let wrong = || Failure::Other {
         exit: exit::USAGE,
         text: format!("`{text}` is not a period"),

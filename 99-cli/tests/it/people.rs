@@ -231,3 +231,40 @@ fn a_run_is_given_a_new_plan_from_the_world_as_it_is() {
     writ(&place, &["audit", "verify"], 0);
     assert_eq!(dev.end(), Some(0));
 }
+
+#[test]
+fn a_rule_is_waived_when_somebody_else_agrees_and_for_as_long_as_they_said() {
+    let (place, dev) = up(&[]);
+    let manifest = place.files().join("intent.yaml");
+    let file = manifest.to_str().unwrap();
+    place.edit("intent.yaml", "$500/month", "$50000/month").unwrap();
+    writ(&place, &["apply", "-f", file], 3);
+    let ask = |rule: &str, ttl: &str, code: i32| {
+        let args = ["waiver", "ask", rule, "--subject", "DEPLOY-WEB-001", "--ttl", ttl, "-m", "Zebulon's launch", "-o"];
+        let said = place.writ(&[&args[..], &["json"]].concat()).unwrap();
+        assert_eq!(said.code, Some(code), "{}", said.err);
+        said.json()["waiver"].as_str().unwrap_or_default().to_owned()
+    };
+    ask("NO-SUCH-RULE", "1h", 5);
+    ask("COMP-BUDGET-001", "91d", 64);
+    ask("COMP-BUDGET-001", "soon", 64);
+    let waiver = ask("COMP-BUDGET-001", "1h", 0);
+    writ(&place, &["apply", "-f", file], 3);
+    writ(&place, &["waiver", "grant", &waiver], 4);
+    writ(&place, &["waiver", "grant", &waiver, "--as", "reviewer"], 0);
+    writ(&place, &["waiver", "grant", &waiver, "--as", "reviewer"], 3);
+    let listed = writ(&place, &["waiver", "list"], 0);
+    assert!(listed.contains("granted") && listed.contains("Zebulon's launch"), "{listed}");
+    writ(&place, &["apply", "-f", file, "--wait"], 0);
+    writ(&place, &["waiver", "revoke", &waiver], 0);
+    writ(&place, &["apply", "-f", file], 3);
+    writ(&place, &["waiver", "revoke", "wvr_nothing"], 5);
+
+    // A freeze stops what policy says it stops.
+    assert!(writ(&place, &["maintenance", "begin"], 0).contains("changes are frozen"));
+    writ(&place, &["maintenance", "begin", "--as", "reviewer"], 4);
+    assert!(writ(&place, &["maintenance", "show"], 0).contains("changes are frozen"));
+    assert!(writ(&place, &["maintenance", "end"], 0).contains("changes go through"));
+    writ(&place, &["audit", "verify"], 0);
+    assert_eq!(dev.end(), Some(0));
+}

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use writ_contracts::Report;
-use writ_core::{Decision, Digest, Plan, Stage};
+use writ_core::{Decision, Digest, Plan, Stage, Timestamp};
 use writ_intent::{Diff, Manifest, Translation, plan_digest, plan_document, rollback, translation_document};
-use writ_policy::Judgement;
+use writ_policy::{Bundle, Judgement, Question};
 
 /// Everything that is worked out before anything is done.
 #[derive(Debug, Clone)]
@@ -64,6 +64,36 @@ impl Prepared {
             *most = count.max(*most);
         }
         all
+    }
+
+    /// Why each rule answered as it did, stage by stage: the values of its parts.
+    #[must_use]
+    pub fn explain(&self, bundle: &Bundle) -> String {
+        let mut told = String::new();
+        for judgement in self.judgements() {
+            told.push_str(&format!("stage {}\n", judgement.stage));
+            let question = Question {
+                stage: judgement.stage,
+                action: if judgement.stage == Stage::Plan { "apply_plan" } else { "submit_intent" },
+                resource: self.manifest.intent.id.as_str(),
+                facts: serde_json::from_slice(&judgement.facts).unwrap_or_default(),
+                waivers: &[],
+                now: Timestamp::from_micros(0),
+                places: &BTreeMap::new(),
+            };
+            for one in bundle.explain(&question).unwrap_or_default() {
+                let status = one.status.map_or_else(|| "not concerned".to_owned(), |status| status.to_string());
+                told.push_str(&format!("  {}  {status}: {}  ({})\n", one.rule, one.because, one.at));
+                for (word, parts) in [("when", &one.when), ("rule", &one.check)] {
+                    for part in parts {
+                        let value = part.value.as_ref().map_or_else(ToString::to_string, Clone::clone);
+                        let indent = " ".repeat(6 + 2 * part.depth);
+                        told.push_str(&format!("{indent}{word}  {} = {value}\n", part.source));
+                    }
+                }
+            }
+        }
+        told
     }
 
     /// What policy says, as tables.

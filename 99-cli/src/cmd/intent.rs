@@ -23,7 +23,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    fn dir(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         let beside =
             || self.file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         self.with.clone().unwrap_or_else(beside)
@@ -36,7 +36,7 @@ impl Files {
 }
 
 /// Works a manifest out with no server.
-async fn locally(files: &Files) -> Result<(Value, Prepared), Failure> {
+pub(crate) async fn locally(files: &Files) -> Result<(Value, Prepared), Failure> {
     let (name, bytes) = files.read()?;
     let setup = read_files(&files.dir()).map_err(Failure::Problems)?;
     let pipeline = offline(&setup).await.map_err(|error| Failure::of(exit::INTERNAL, &error))?;

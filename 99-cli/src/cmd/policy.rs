@@ -1,5 +1,6 @@
 //! `writ policy`, `writ contract`, `writ schema`.
 
+use super::intent::{Files, locally};
 use super::{Failure, text};
 use crate::Common;
 use crate::exit::{self, Exit};
@@ -7,7 +8,7 @@ use crate::out::{Form, columns, yaml};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use std::path::PathBuf;
-use writ_pipeline::input::{comparison, load, manifest_schema, platform_schema, read_contract, run_tests};
+use writ_pipeline::input::{comparison, load, manifest_schema, platform_schema, read_contract, render, run_tests};
 use writ_server::read_files;
 
 /// Policies
@@ -17,6 +18,17 @@ pub(crate) enum Policy {
     List,
     /// Run the policy tests of a directory; needs no server
     Test { dir: PathBuf },
+    /// Find what is wrong with the policies of a directory, and what is seldom meant; needs no server
+    Lint { dir: PathBuf },
+    /// Show for a manifest what each rule and its parts came to; needs no server
+    Explain(Explain),
+}
+
+/// Show for a manifest what each rule and its parts came to
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    files: Files,
 }
 
 impl Policy {
@@ -29,6 +41,20 @@ impl Policy {
                 let row = |rule: &Value| ["/rule", "/stage", "/at"].map(|field| text(rule, field)).to_vec();
                 let rows: Vec<Vec<String>> = rules.iter().map(row).collect();
                 out.list(&rules, "no rules", |_| columns(&["RULE", "STAGE", "AT"], &rows, out.is_terminal()));
+                Ok(exit::OK)
+            }
+            Policy::Lint { dir } => {
+                let files = read_files(&dir).map_err(Failure::Problems)?;
+                let lints = files.bundle.lints();
+                lints.iter().for_each(|lint| out.text(&format!("{}\n", render("note", lint, None))));
+                let rules = files.bundle.rules().count();
+                out.say(&format!("{rules} rules are sound, {} seldom meant", lints.len()));
+                Ok(if lints.is_empty() { exit::OK } else { exit::FAILED })
+            }
+            Policy::Explain(explain) => {
+                let files = read_files(&explain.files.dir()).map_err(Failure::Problems)?;
+                let (_, prepared) = locally(&explain.files).await?;
+                out.text(&prepared.explain(&files.bundle));
                 Ok(exit::OK)
             }
             Policy::Test { dir } => {

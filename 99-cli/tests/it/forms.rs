@@ -158,22 +158,3 @@ fn a_rule_is_explained_with_the_values_of_its_parts_and_linted() {
     assert_eq!(lint.code, Some(1), "{}", lint.err);
     assert!(lint.out.contains("never decides anything: `NEVER-001` forbids all that it is about"), "{}", lint.out);
 }
-
-#[test]
-fn a_rule_is_explained_with_the_values_of_its_parts_and_linted() {
-    let place = Place::new(program()).unwrap();
-    let intent = place.files().join("intent.yaml");
-    let told = place.writ(&["policy", "explain", "-f", intent.to_str().unwrap()]).unwrap();
-    assert_eq!(told.code, Some(0), "{}", told.err);
-    assert!(told.out.contains("SEC-ENC-001  passed: TLS 1.3 enabled"), "{}", told.out);
-    assert!(told.out.contains("rule  platform.tls.min_version = 1.3"), "{}", told.out);
-    assert!(told.out.contains("ARCH-MIN-001  not concerned"), "{}", told.out);
-    let lint = place.writ(&["policy", "lint", place.files().to_str().unwrap()]).unwrap();
-    assert_eq!((lint.code, lint.out.as_str()), (Some(0), ""), "{}", lint.err);
-    let rule = "\n  - id: NEVER-001\n    effect: deny\n    actions: ['*']\n    message: Nothing goes\n";
-    let path = place.files().join("policies/architecture-policies.yaml");
-    std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + rule).unwrap();
-    let lint = place.writ(&["policy", "lint", place.files().to_str().unwrap()]).unwrap();
-    assert_eq!(lint.code, Some(1), "{}", lint.err);
-    assert!(lint.out.contains("never decides anything: `NEVER-001` forbids all that it is about"), "{}", lint.out);
-}

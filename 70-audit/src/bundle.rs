@@ -50,7 +50,7 @@ pub enum BundleError {
         because: String,
     },
     /// It was signed by another key than the one the checker trusts.
-    #[error("the bundle's key is `{found}`, the trusted key is `{trusted}`")]
+    #[error("the bundle's key is `{found}`, and nothing in it leads there from the trusted key `{trusted}`")]
     Key {
         /// The key in the bundle.
         found: String,

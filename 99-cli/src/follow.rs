@@ -146,7 +146,7 @@ pub(crate) async fn look(
     let note = client.bytes("/log/checkpoint").await?;
     let note = note.ok_or_else(|| FollowError::Withheld { path: "checkpoint".into() })?;
     let note = String::from_utf8_lossy(&note).into_owned();
-    let (claimed, _) = Checkpoint::parse(&note)?;
+    let (claimed, signed) = Checkpoint::parse(&note)?;
     let pin = pins.get(&claimed.origin)?;
     if let Some(other) = pins.seen_at(place)?.filter(|other| other.origin != claimed.origin)
         && let Some(seen) = other.checkpoint()
@@ -161,7 +161,8 @@ pub(crate) async fn look(
         None => shown_key(client).await?,
     };
     let mut log = Log { client, size: claimed.size, root: claimed.root, tiles: BTreeMap::new() };
-    let (checkpoint, key) = log.signed(&note, &claimed, start).await?;
+    let alone = signed.signatures.len() == 1;
+    let (checkpoint, key) = log.signed(&note, &claimed, start, alone).await?;
     let before = pin.as_ref().and_then(Pin::checkpoint);
     if let Some(seen) = &before {
         log.goes_on(seen, &checkpoint).await?;
@@ -188,16 +189,19 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    /// The newest checkpoint and the key that signed it: the known one, or one that it handed over to.
+    /// The newest checkpoint and the key that signed it: the known one, or one that it handed over to. Where several signed,
+    /// the newest counts, so that a key that was rotated away is not believed for longer than it must.
     async fn signed(
         &mut self,
         note: &str,
         claimed: &Checkpoint,
         known: NoteKey,
+        alone: bool,
     ) -> Result<(Checkpoint, NoteKey), FollowError> {
         let origin = &claimed.origin;
-        if let Ok(checkpoint) = Checkpoint::open(note, origin, &known) {
-            return Ok((checkpoint, known));
+        let direct = Checkpoint::open(note, origin, &known);
+        if let (Ok(checkpoint), true) = (&direct, alone) {
+            return Ok((checkpoint.clone(), known));
         }
         let mut chain = KeyChain::from_known(known.clone());
         for seq in self.rotations().await? {
@@ -205,7 +209,10 @@ impl Log<'_> {
             chain.follow(&entry)?;
         }
         let newest = chain.newest().unwrap_or(&known).clone();
-        let opened = Checkpoint::open(note, origin, &newest);
+        let opened = match (Checkpoint::open(note, origin, &newest), direct) {
+            (Err(_), Ok(checkpoint)) => return Ok((checkpoint, known)),
+            (opened, _) => opened,
+        };
         let refused = |cause: CheckpointError| FollowError::OtherKey {
             origin: origin.clone(),
             known: known.to_string(),

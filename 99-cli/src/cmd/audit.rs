@@ -84,7 +84,7 @@ pub(crate) struct Verify {
     /// An exported directory, instead of asking a server
     #[arg(long, value_name = "DIR")]
     file: Option<PathBuf>,
-    /// The verifier key that must have signed
+    /// The verifier key that must have signed, or have handed over to the one that did
     #[arg(long)]
     key: Option<String>,
 }
@@ -408,7 +408,7 @@ impl Why {
 pub(crate) struct VerifyFile {
     /// The file
     file: PathBuf,
-    /// The verifier key that must have signed
+    /// The verifier key that must have signed, or have handed over to the one that did
     #[arg(long)]
     key: Option<String>,
 }

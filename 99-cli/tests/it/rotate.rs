@@ -40,7 +40,10 @@ fn a_key_that_was_rotated_signs_alone_after_a_restart_and_the_old_one_still_lead
     assert_ne!(old, new);
     assert!(writ(&place, &["audit", "rotate-key"], 3).contains("restart writ"));
     take(&place, "between");
-    writ(&place, &["audit", "verify", "--key", old], 0);
+    // Another client, which knows the old key alone, believes the new one as soon as both have signed.
+    let other = place.path("other-pins");
+    let between = ["audit", "verify", "--key", old, "--pins", other.to_str().unwrap(), "-o", "json"];
+    assert_eq!(place.writ(&between).unwrap().json()["pinned"]["key"], new);
     let entry = place.writ(&["audit", "query", "--kind", "audit.key_rotated/1", "-o", "json"]).unwrap().json();
     assert_eq!((&entry[0]["actor"]["id"], &entry[0]["body"]["new"]), (&"person-01".into(), &new.into()));
 

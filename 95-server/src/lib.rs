@@ -18,6 +18,6 @@ mod wire;
 pub use api::{Shared, router};
 pub use dev::{DevConfig, DevError, DevServer};
 pub use setup::{Files, read_files};
-pub use state::{ServerAddress, StateDir, StateError};
+pub use state::{ServerAddress, StateDir, StateError, write_secret};
 pub use system::{SystemClock, SystemEntropy};
 pub use wire::{Installation, WireError, bench_pipeline, faces, offline};

@@ -125,16 +125,7 @@ impl StateDir {
     /// When it cannot be written.
     pub fn write_secret(&self, name: &str, text: &str) -> Result<(), StateError> {
         let path = self.root.join(name);
-        let fresh = path.with_extension("new");
-        let write = || -> std::io::Result<()> {
-            let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
-            file.write_all(text.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            fs::rename(&fresh, &path)?;
-            path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-        };
-        write().map_err(|cause| failed(&path, cause))
+        write_secret(&path, text).map_err(|cause| failed(&path, cause))
     }
 
     /// A secret's text; none when there is no such file.
@@ -177,6 +168,20 @@ impl StateDir {
     pub fn origin(key: &Key) -> String {
         format!("writ.local/{}", &hex::encode(key.public_key())[..16])
     }
+}
+
+/// Writes a file that only its owner can read, whole or not at all, on the disk when it returns.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    let fresh = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 fn failed(path: &Path, cause: std::io::Error) -> StateError {

@@ -4,12 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use writ_audit::Checkpoint;
 use writ_seal::NoteKey;
+use writ_server::write_secret;
 
 /// The form of the files.
 const FORMAT: &str = "writ.pin/1";
@@ -123,18 +124,9 @@ impl Pins {
     /// Keeps a pin, whole or not at all, on the disk when it returns.
     pub(crate) fn keep(&self, pin: &Pin) -> Result<(), PinError> {
         let path = self.path(&pin.origin);
-        let text = serde_json::json!(pin).to_string();
-        let fresh = path.with_extension(format!("new-{}", std::process::id()));
-        let write = || -> std::io::Result<()> {
-            DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-            let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
-            file.write_all(text.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            fs::rename(&fresh, &path)?;
-            File::open(&self.dir)?.sync_all()
-        };
-        write().map_err(|cause| PinError::File { path: path.clone(), cause })
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.dir);
+        let kept = made.and_then(|()| write_secret(&path, &serde_json::json!(pin).to_string()));
+        kept.map_err(|cause| PinError::File { path, cause })
     }
 
     /// Forgets a journal.

@@ -228,6 +228,20 @@ fn a_run_is_given_a_new_plan_from_the_world_as_it_is() {
     assert_eq!(kinds, ["run.replanning/1", "run.replanned/1"]);
     let intent = place.writ(&["intent", "get", "DEPLOY-WEB-001", "-o", "json"]).unwrap().json();
     assert_eq!((&intent["to"], &intent["applied_version"]), (&"monitoring".into(), &2.into()), "{intent:#}");
+
+    // The next one is taken back before it began, and the version before stays in force.
+    writ(&place, &["agent", "kill", "--all"], 0);
+    place.edit("intent.yaml", "min_instances: 5", "min_instances: 6").unwrap();
+    let accepted = place.writ(&["apply", "-f", manifest.to_str().unwrap(), "-o", "json"]).unwrap().json();
+    let run = accepted["run"].as_str().unwrap().to_owned();
+    writ(&place, &["run", "rollback", &run], 0);
+    writ(&place, &["run", "watch", &run], 9);
+    writ(&place, &["agent", "release", "--all"], 0);
+    let in_force = || {
+        let intent = place.writ(&["intent", "get", "DEPLOY-WEB-001", "-o", "json"]).unwrap().json();
+        (intent["to"].clone(), intent["applied_version"].clone()) == ("monitoring".into(), 2.into())
+    };
+    wait_until(SOON, in_force).expect("version 2 stays");
     writ(&place, &["audit", "verify"], 0);
     assert_eq!(dev.end(), Some(0));
 }

@@ -4,7 +4,7 @@ use crate::conformance::draft;
 use std::sync::Arc;
 use writ_audit::Checkpoint;
 use writ_core::{Actor, Ledger as _, Witness as _};
-use writ_pipeline::{Batch, CommitError, Foundations, Journal, RotateError, Trust, verify};
+use writ_pipeline::{Batch, CommitError, Erase, Foundations, Journal, RotateError, Trust, erase, say, verify, why};
 use writ_seal::{Key, NoteKey};
 use writ_sim::{foundations, open_journal};
 use writ_store::MemoryLedger;
@@ -77,4 +77,22 @@ async fn a_rotated_key_takes_over_and_the_old_one_is_refused() {
     for key in [NoteKey::of(&*base.signer), NoteKey::of(&*next)] {
         verify(&*ledger, &Trust { key: Some(key), pins: vec![] }).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_a_person_says_is_told_with_what_they_said_it_about_until_it_is_erased() {
+    let journal = open_journal(Arc::new(MemoryLedger::new()), 10).await.unwrap();
+    let by = Actor::system("operator");
+    let about = journal.commit(&journal.new_cause(), Batch::of(vec![draft("run/a", 1)])).await.unwrap();
+    let commitment = say(&journal, "a", &by, "the disk\u{1b}[2J was full").await.unwrap();
+    let told = async || {
+        let story = why(&journal, "a").await.unwrap().unwrap();
+        assert_eq!((story.subject.as_str(), story.then.len()), ("run a", 2));
+        story.then[1].text.clone()
+    };
+    assert_eq!(told().await, "system:operator give reason a: success — “the disk [2J was full”");
+    let said = &journal.stream("said/a").await.unwrap()[0];
+    assert_eq!(said.trace_id, about.entries[0].trace_id, "evidence for the run holds it");
+    erase(&journal, &Erase::Commitment(commitment), "asked for", &by).await.unwrap();
+    assert_eq!(told().await, "system:operator give reason a: success — (erased)");
 }

@@ -8,6 +8,7 @@ use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::{Origin, RunContext};
 use crate::gate::{Gate, Issued};
 use crate::journal::Journal;
+use crate::live::{Task, refusal};
 pub(crate) use crate::record::live_in_journal;
 use crate::record::{read, write};
 use crate::safety;
@@ -15,27 +16,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use writ_agents::{AgentChange, AgentEvent, RedeemRefused, Refusal, TicketMove};
-use writ_automation::{
-    Answer, BreakerMoved, Command, Decision, Order, Refused, Run, RunEvent, RunState, Says, Signal, Submission,
-    TimerKey, ask_all, settle, submit, turn,
-};
-use writ_core::{
-    Actor, AgentId, Delivery, Effect, Event, IntentId, Notifier, Permit, Plan, Provider, ProviderError, Receipt, RunId,
-    TicketId, Timestamp, failpoint,
-};
+use writ_agents::{RedeemRefused, TicketMove};
+use writ_automation::{Decision, Refused, Run, RunEvent, RunState, Signal, Submission, ask_all, settle, submit};
+use writ_core::{Actor, AgentId, Effect, IntentId, Notifier, Permit, Plan, Provider, RunId};
 
 /// Signals that may wait for one run; a sender beyond that waits.
 const INBOX: usize = 256;
 
 /// How often a decision is made anew because something it read had changed, before the caller is told.
-const STALE_MAX: u32 = 8;
+pub(crate) const STALE_MAX: u32 = 8;
 
 /// How long the first wait before that is; each further one is twice as long.
 const STALE_WAIT: Duration = Duration::from_millis(1);
-
-/// When a signal that could not be recorded is taken up again.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a run was not told something.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -105,10 +97,10 @@ pub struct Ended {
     pub cause: Cause,
 }
 
-struct Told {
-    signal: Signal,
-    by: Actor,
-    reply: Option<oneshot::Sender<Result<(), DriveError>>>,
+pub(crate) struct Told {
+    pub(crate) signal: Signal,
+    pub(crate) by: Actor,
+    pub(crate) reply: Option<oneshot::Sender<Result<(), DriveError>>>,
 }
 
 struct Handle {
@@ -116,25 +108,25 @@ struct Handle {
     seen: watch::Receiver<Arc<Run>>,
 }
 
-struct Inner {
-    journal: Journal,
-    gate: Arc<Gate>,
-    provider: Arc<dyn Provider>,
-    notifier: Arc<dyn Notifier>,
+pub(crate) struct Inner {
+    pub(crate) journal: Journal,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) notifier: Arc<dyn Notifier>,
     live: Mutex<HashMap<RunId, Handle>>,
     ended: broadcast::Sender<Ended>,
 }
 
 impl Inner {
     /// What was granted is not used.
-    fn revoke(&self, issued: &[Issued]) {
+    pub(crate) fn revoke(&self, issued: &[Issued]) {
         for one in issued {
             self.gate.finish(&one.ticket, &one.agent, TicketMove::Revoke);
         }
     }
 
     /// Waits a little, for whoever changed what was read may not be done with it yet, and reads it again.
-    async fn catch_up(&self, tries: u32) {
+    pub(crate) async fn catch_up(&self, tries: u32) {
         self.journal.base().clock.sleep(STALE_WAIT * 2_u32.pow(tries)).await;
         if let Ok(safety) = safety::read(&self.journal).await {
             self.gate.state().learn(safety);
@@ -352,280 +344,4 @@ pub(crate) fn has_begun(state: &RunState) -> bool {
 /// Whether a run was over before its first step.
 pub(crate) fn never_begins(state: &RunState) -> bool {
     matches!(state, RunState::Rejected | RunState::Expired { .. })
-}
-
-/// One live run.
-struct Task {
-    inner: Arc<Inner>,
-    run: Run,
-    context: Arc<RunContext>,
-    cause: Cause,
-    version: u64,
-    timers: BTreeMap<TimerKey, Timestamp>,
-    inbox: mpsc::Receiver<Told>,
-    sender: mpsc::Sender<Told>,
-    shown: watch::Sender<Arc<Run>>,
-}
-
-impl Task {
-    async fn run(&mut self) {
-        while !self.run.state().is_over() {
-            let told = self.next().await;
-            let outcome = self.turn(told.signal.clone(), &told.by).await;
-            let answer = match outcome {
-                Ok((decision, issued)) => {
-                    self.carry_out(decision.commands, issued);
-                    Ok(())
-                }
-                Err(error) => Err(error),
-            };
-            let closed = matches!(&answer, Err(DriveError::Commit { cause, .. }) if matches!(**cause, CommitError::Closed { .. }));
-            if let Err(error) = &answer
-                && told.reply.is_none()
-            {
-                tracing::warn!(run = %self.run.id(), error = error as &dyn std::error::Error, "a signal was not taken");
-                if !closed && matches!(error, DriveError::Commit { .. }) {
-                    self.again(told.signal, told.by);
-                }
-            } else if let Some(reply) = told.reply {
-                drop(reply.send(answer));
-            }
-            if closed {
-                // Without a journal nothing is done; services keep running.
-                return;
-            }
-        }
-    }
-
-    /// What nobody waits for the answer of must not get lost: no timer fires twice by itself.
-    fn again(&self, signal: Signal, by: Actor) {
-        let (clock, sender) = (self.inner.journal.base().clock.clone(), self.sender.clone());
-        tokio::spawn(async move {
-            clock.sleep(AGAIN).await;
-            // A run that is gone needs no telling.
-            drop(sender.send(Told { signal, by, reply: None }).await);
-        });
-    }
-
-    /// The next signal: what was told, or a timer that is due.
-    async fn next(&mut self) -> Told {
-        loop {
-            let now = self.inner.journal.now();
-            let first = self.timers.iter().min_by_key(|(_, at)| **at).map(|(key, at)| (key.clone(), *at));
-            let Some((key, at)) = first else {
-                match self.inbox.recv().await {
-                    Some(told) => return told,
-                    None => continue, // The task holds a sender itself, so this does not happen.
-                }
-            };
-            if at <= now {
-                self.timers.remove(&key);
-                return Told { signal: Signal::TimerFired(key), by: Actor::system("clock"), reply: None };
-            }
-            let clock = self.inner.journal.base().clock.clone();
-            tokio::select! {
-                biased; // What is said first is heard first, in every replay.
-                Some(told) = self.inbox.recv() => return told,
-                () = clock.sleep(at.since(now)) => {}
-            }
-        }
-    }
-
-    /// Decides and records. When something that was read has changed meanwhile, decides anew.
-    async fn turn(&mut self, signal: Signal, by: &Actor) -> Result<(Decision, Vec<Issued>), DriveError> {
-        let id = self.run.id().clone();
-        let breaker = self.heard(&signal);
-        let mut tries = 0;
-        loop {
-            let now = self.inner.journal.now();
-            let (gate, context) = (&self.inner.gate, &self.context);
-            let mut issued = Vec::new();
-            let before = self.run.pending();
-            let mut ask = |run: &Run, ask: &writ_automation::Ask| gate.answer(run, ask, context, now, &mut issued);
-            let decided = turn(&mut self.run, signal.clone(), now, &mut ask);
-            let decision = decided.map_err(|cause| DriveError::Refused { run: id.clone(), cause: Arc::new(cause) })?;
-            // What the gate granted and the run did not take is worth nothing.
-            let untaken = |one: &Issued| decision.refused.iter().any(|(step, _)| *step == one.step);
-            let (lost, issued): (Vec<Issued>, Vec<Issued>) = issued.into_iter().partition(untaken);
-            self.inner.revoke(&lost);
-            if decision.events.is_empty() {
-                return Ok((decision, issued));
-            }
-            let mut batch = Batch::default();
-            write(&mut batch, &decision, &issued, by, None);
-            let version = self.version + batch.drafts.len() as u64;
-            let settled = settle(&before, &self.run, &decision.events, now);
-            batch.drafts.extend(approvals::drafts(&self.run, settled, now));
-            batch.drafts.extend(breaker.iter().map(|moved| moved.draft(&Actor::system("pipeline"))));
-            batch.expects.push(Expect { stream: RunEvent::stream(&id), version: self.version });
-            if !issued.is_empty() {
-                batch.expects.extend(gate.expects());
-            }
-            match self.inner.journal.commit(&self.cause, batch).await {
-                Ok(receipt) => {
-                    self.version = version;
-                    breaker.iter().for_each(|moved| gate.state().breakers.apply(moved));
-                    self.cause.event = receipt.last_event();
-                    self.shown.send_replace(Arc::new(self.run.clone()));
-                    return Ok((decision, issued));
-                }
-                Err(CommitError::Stale { .. }) if tries < STALE_MAX => {
-                    self.inner.revoke(&issued);
-                    self.inner.catch_up(tries).await;
-                    tries += 1;
-                    let (run, _, cause, version) = read(&self.inner.journal, &id).await?;
-                    (self.run, self.cause, self.version) = (run, cause, version);
-                }
-                Err(cause) => {
-                    // What was applied to the run in memory is not recorded: forget it.
-                    self.inner.revoke(&issued);
-                    if let Ok((run, _, _, _)) = read(&self.inner.journal, &id).await {
-                        self.run = run;
-                    }
-                    return Err(DriveError::Commit { run: id, cause: Arc::new(cause) });
-                }
-            }
-        }
-    }
-
-    /// What an answer to the ticket in force means for the breaker of its verb. What was refused for good says nothing about
-    /// the provider.
-    fn heard(&self, signal: &Signal) -> Option<BreakerMoved> {
-        let Signal::Answered(answer) = signal else { return None };
-        let worked = match &answer.says {
-            Says::Done { .. } => true,
-            Says::Failed { retryable: true, .. } | Says::Unclear { .. } => false,
-            Says::Failed { retryable: false, .. } => return None,
-        };
-        let (_, cell) = self.run.step(&answer.step)?;
-        cell.ticket.as_ref().filter(|ticket| ticket.id == answer.ticket)?;
-        let deed = self.run.deed(&answer.step, cell.leg)?;
-        self.inner.gate.heard(&deed, worked, self.inner.journal.now())
-    }
-
-    /// Does what was decided, now that it is durable.
-    fn carry_out(&mut self, commands: Vec<Command>, issued: Vec<Issued>) {
-        let mut issued: HashMap<TicketId, Issued> = issued.into_iter().map(|one| (one.ticket.clone(), one)).collect();
-        for command in commands {
-            match command {
-                Command::Perform(order) => {
-                    if let Some(issued) = issued.remove(&order.ticket) {
-                        self.perform(order, issued);
-                    }
-                }
-                Command::Probe(order) => self.probe(order),
-                Command::SetTimer { at, key } => drop(self.timers.insert(key, at)),
-                // It was asked in the same commit; who is to answer finds it among the approvals.
-                Command::AskApproval { .. } => {}
-                Command::Observe => self.observe(),
-                Command::Notify { text } => tracing::warn!(run = %self.run.id(), text, "a run needs somebody"),
-                Command::RunEnded { .. } => {}
-            }
-        }
-    }
-
-    /// An agent in this process redeems its permit and carries the effect out.
-    fn perform(&self, order: Order, issued: Issued) {
-        self.tell_people(&issued);
-        let (inner, sender) = (self.inner.clone(), self.sender.clone());
-        let (by, cause) = (Actor::agent(&issued.agent), self.cause.clone());
-        tokio::spawn(async move {
-            let now = inner.journal.now();
-            let says = match inner.gate.redeem(&issued, now) {
-                Ok(effect) => match order_out(&*inner.provider, &effect).await {
-                    Ok(receipt) => Says::Done { receipt },
-                    Err(error) => says_of(error),
-                },
-                Err(refused) => {
-                    let about = (issued.verb.as_str(), issued.resource.as_str());
-                    refusal(&inner.journal, &cause, &issued.agent, about, &refused, now).await;
-                    Says::Failed { because: refused.to_string(), retryable: false }
-                }
-            };
-            let how = if matches!(says, Says::Done { .. }) { TicketMove::Complete } else { TicketMove::Fail };
-            inner.gate.finish(&issued.ticket, &issued.agent, how);
-            let answer = Answer { says, epoch: order.epoch, step: order.step, ticket: order.ticket };
-            // A run that is gone has ended without this answer, or the process is about to.
-            drop(sender.send(Told { signal: Signal::Answered(answer), by, reply: None }).await);
-        });
-    }
-
-    /// Policy wants people told; nobody waits for that.
-    fn tell_people(&self, issued: &Issued) {
-        for channel in &issued.notify {
-            let delivery = Delivery {
-                channel: channel.clone(),
-                key: format!("{}/{channel}", issued.key.0),
-                subject: format!("{} on {} begins", issued.verb, issued.resource),
-                text: format!("run `{}`, step `{}`, by `{}`", self.run.id(), issued.step, issued.agent),
-            };
-            let notifier = self.inner.notifier.clone();
-            tokio::spawn(async move {
-                if let Err(error) = notifier.notify(&delivery).await {
-                    tracing::error!(error = &error as &dyn std::error::Error, "nobody was told");
-                }
-            });
-        }
-    }
-
-    fn probe(&self, order: Order) {
-        let Some(deed) = self.run.deed(&order.step, order.leg) else { return };
-        let (verb, resource) = (deed.verb.to_owned(), deed.resource.to_owned());
-        let (inner, sender) = (self.inner.clone(), self.sender.clone());
-        tokio::spawn(async move {
-            let answer = inner.provider.probe(&order.effect_key, &verb, &resource).await;
-            let signal = Signal::Probed { answer, epoch: order.epoch, step: order.step };
-            drop(sender.send(Told { signal, by: Actor::system("pipeline"), reply: None }).await);
-        });
-    }
-
-    fn observe(&self) {
-        let (inner, sender, context) = (self.inner.clone(), self.sender.clone(), self.context.clone());
-        tokio::spawn(async move {
-            let world = match &context.component {
-                Some(component) => inner.provider.observe(component).await.unwrap_or_default(),
-                None => writ_core::World::default(),
-            };
-            let signal = Signal::WindowOpened { world: writ_intent::world_digest(&world) };
-            drop(sender.send(Told { signal, by: Actor::system("pipeline"), reply: None }).await);
-        });
-    }
-}
-
-/// Hands an effect to the provider.
-async fn order_out(provider: &dyn Provider, effect: &Effect) -> Result<Receipt, ProviderError> {
-    failpoint::pass("effect.redeemed", &effect.resource);
-    let performed = provider.perform(effect).await;
-    failpoint::pass("effect.performed", &effect.resource);
-    performed
-}
-
-/// A refused redemption is an entry of its own, whatever the run makes of it.
-async fn refusal(
-    journal: &Journal,
-    cause: &Cause,
-    agent: &AgentId,
-    (verb, resource): (&str, &str),
-    refused: &RedeemRefused,
-    at: Timestamp,
-) {
-    let refusal = Refusal {
-        because: refused.to_string(),
-        code: refused.code().to_owned(),
-        resource: resource.to_owned(),
-        verb: verb.to_owned(),
-    };
-    let event = AgentEvent { agent: agent.clone(), at, what: AgentChange::Refused(refusal) };
-    let draft = event.draft(&Actor::agent(agent));
-    if let Err(error) = journal.commit(cause, Batch::of(vec![draft])).await {
-        tracing::error!(error = &error as &dyn std::error::Error, "a refusal was not recorded");
-    }
-}
-
-fn says_of(error: ProviderError) -> Says {
-    match error {
-        ProviderError::Refused { because, .. } => Says::Failed { because, retryable: false },
-        ProviderError::Failed { because, .. } => Says::Failed { because, retryable: true },
-        ProviderError::Unclear { because, .. } => Says::Unclear { because },
-    }
 }

@@ -3,6 +3,7 @@
 
 use crate::commit::Expect;
 use crate::context::RunContext;
+use crate::facts::{About, action_facts, exact};
 use crate::safety::Safety;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -559,16 +560,6 @@ fn agreed_before<'a>(run: &'a Run, context: &RunContext) -> Option<&'a ApprovalT
     run.submitted().gate.approval.as_ref().filter(|_| shown)
 }
 
-/// Facts with every fraction as text: what is kept must have canonical bytes.
-fn exact(facts: &Value) -> Value {
-    match facts {
-        Value::Number(number) if number.is_f64() => Value::String(number.to_string()),
-        Value::Array(items) => items.iter().map(exact).collect(),
-        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), exact(value))).collect(),
-        Value::Number(_) | Value::String(_) | Value::Bool(_) | Value::Null => facts.clone(),
-    }
-}
-
 /// A finding of the gate's own, where no rule stands behind it.
 fn finding(rule: &str, message: String) -> Finding {
     #[expect(clippy::expect_used, reason = "the two names given are ids")]
@@ -608,41 +599,4 @@ fn refused(nobody: Nobody, step: writ_core::StepKey, now: Timestamp) -> Signal {
         Nobody::Held(hold) => Signal::PermitHeld { hold, step, until: now.plus(ASK_AGAIN) },
         Nobody::Never(because) => Signal::PermitDenied { findings: vec![finding("no-agent", because)], step },
     }
-}
-
-/// What policy is asked about at the stage `action`.
-struct About<'a> {
-    action: &'a str,
-    class: writ_core::EffectClass,
-    permission: &'a writ_core::Permission,
-    resource: &'a str,
-    verb: &'a str,
-    intent: &'a writ_core::IntentId,
-    requester: &'a writ_core::Actor,
-    run: Option<&'a writ_core::RunId>,
-}
-
-/// What policy may read about a step.
-fn action_facts(about: &About<'_>, agent: &Agent, context: &RunContext, maintenance: bool, now: Timestamp) -> Value {
-    let mut facts = json!({
-        "action": {
-            "name": about.action, "verb": about.verb, "class": about.class, "resource": about.resource,
-            "origin": context.origin.word(), "permission": about.permission,
-        },
-        "agent": {"id": agent.id, "type": agent.kind, "permissions": agent.permissions},
-        "requester": {"id": about.requester.id, "kind": about.requester.kind, "roles": context.roles},
-        "intent": {"id": about.intent, "environment": context.environment},
-        "now": writ_policy::facts::now(now),
-        "maintenance": maintenance,
-    });
-    if let Some(run) = about.run {
-        facts["run"] = json!({"id": run});
-    }
-    if let Some(component) = &context.component {
-        facts["action"]["component"] = json!(component);
-    }
-    if let Some(remedy) = &context.remedy {
-        facts["remedy"] = remedy.clone();
-    }
-    facts
 }

@@ -8,7 +8,7 @@ use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
-use writ_core::{Append, AppendError, Digest, Group, LedgerError, Sealed};
+use writ_core::{Append, AppendError, Digest, Group, Ledger as _, LedgerError, Report, Sealed};
 
 /// A journal in an SQLite file, in WAL mode with `synchronous=FULL`: what `append` returned for is on the disk.
 ///
@@ -66,7 +66,12 @@ impl SqliteLedger {
         };
         let reporter = both(1).connect_with(options.clone()).await.map_err(failed)?;
         let pool = both(3).connect_with(options).await.map_err(failed)?;
-        Ok(Self { pool, writer, reporter, place, _lock: lock })
+        let ledger = Self { pool, writer, reporter, place, _lock: lock };
+        if ledger.reported().await? == 0 {
+            // A trail of another journal would find what is not there.
+            ledger.begin_trail().await?;
+        }
+        Ok(ledger)
     }
 
     /// Closes the files, folding the write-ahead logs into them.
@@ -248,6 +253,13 @@ fn script(group: &Group) -> Script {
 }
 
 impl SqliteLedger {
+    async fn begin_trail(&self) -> Result<(), LedgerError> {
+        match self.report(&Report { from: 0, upto: 0, views: Vec::new() }).await {
+            Ok(()) | Err(AppendError::Superseded) => Ok(()),
+            Err(AppendError::Ledger(error)) => Err(error),
+        }
+    }
+
     /// Takes what was deleted out of the write-ahead log, too: the log is folded into the database, where it was overwritten,
     /// and cut to nothing. Readers that look at an older state hold that up for as long as they look.
     async fn forget_traces(&self) -> Result<(), LedgerError> {

@@ -4,6 +4,7 @@
 //! keys/log keys/gate keys/agents/…   seeds, 0600; keys/log.next while the journal's key is rotated
 //! tokens/operator tokens/reviewer    tokens that `dev` made, 0600
 //! journal.db  witness                the journal and what remembers it
+//! journal.trail                      what finds its entries; made anew when it is lost
 //! world/                             the local provider's processes
 //! server.json                        where the running server listens
 //! ```

@@ -324,6 +324,18 @@ impl Dev {
         }
     }
 
+    /// Waits until the API answers, from outside. How long that took from the start; none when it took too long.
+    #[must_use]
+    pub fn until_serving(&self, place: &Place, most: Duration) -> Option<Duration> {
+        let address = || {
+            let announced = fs::read_to_string(place.state().join("server.json")).ok()?;
+            let announced: Value = serde_json::from_str(&announced).ok()?;
+            announced.get("url")?.as_str()?.trim_start_matches("http://").parse().ok()
+        };
+        wait_until(most, || address().is_some_and(|address| matches!(get(address, "/health/live"), Ok((200, _)))))?;
+        Some(self.began.elapsed())
+    }
+
     /// Waits until everything that the intent wants stands.
     ///
     /// # Errors

@@ -324,6 +324,7 @@ async fn a_changed_lookup_is_noticed_and_a_lost_trail_is_made_anew() {
     tokio::task::yield_now().await;
     let ledger = Arc::new(SqliteLedger::open(&one).await.unwrap());
     assert_eq!(ledger.reported().await.unwrap(), 0);
+    assert_eq!(ledger.stream("agent/a", 0, 100).await.unwrap().len(), 7);
     let journal = open_journal(ledger.clone(), 7).await.unwrap();
     assert_eq!(journal.stream("agent/a").await.unwrap().len(), 7);
     verify(&*ledger, &Trust::default()).await.unwrap();

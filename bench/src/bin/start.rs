@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::time::{Duration, Instant};
-use writ_bench::{Dev, Figures, Place, fdatasync_ms, get, program, wait_until};
+use writ_bench::{Figures, Place, fdatasync_ms, program, wait_until};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -27,7 +27,7 @@ fn main() -> Result<(), Failure> {
         drop(last.take());
         let place = Place::new(&writ)?;
         let mut dev = place.dev(&[])?;
-        serving_ms.add(serves(&place, &dev).ok_or("it does not serve")?.as_secs_f64() * 1_000.0);
+        serving_ms.add(dev.until_serving(&place, GIVE_UP).ok_or("it does not serve")?.as_secs_f64() * 1_000.0);
         wait_until(GIVE_UP, || place.healthy().len() == 3).ok_or("no three healthy instances")?;
         standing_s.add(dev.began.elapsed().as_secs_f64());
         dev.until_up()?;
@@ -53,17 +53,6 @@ fn main() -> Result<(), Failure> {
     );
     println!("dev ended with {:?}", dev.end());
     Ok(())
-}
-
-/// Until the API answers, from outside.
-fn serves(place: &Place, dev: &Dev) -> Option<Duration> {
-    let address = || {
-        let announced = fs::read_to_string(place.state().join("server.json")).ok()?;
-        let announced: serde_json::Value = serde_json::from_str(&announced).ok()?;
-        announced.get("url")?.as_str()?.trim_start_matches("http://").parse().ok()
-    };
-    wait_until(GIVE_UP, || address().is_some_and(|address| matches!(get(address, "/health/live"), Ok((200, _)))))?;
-    Some(dev.began.elapsed())
 }
 
 /// Processor time of a process, in seconds.

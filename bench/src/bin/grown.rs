@@ -1,0 +1,175 @@
+//! How soon `dev` serves again over a journal that has grown long: entries as a service's life makes them, by the real commit
+//! path.
+//!
+//! `cargo run --release -p writ-bench --bin grown [WRIT] [ENTRIES]`
+
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use writ_bench::{Dev, Figures, Place, Signal, fdatasync_ms, kill, program, wait_until};
+use writ_core::{Draft, Entry, Filter, Signer as _};
+use writ_pipeline::{Batch, Foundations, Journal, decode};
+use writ_server::{StateDir, SystemClock, SystemEntropy};
+use writ_store::{SqliteLedger, WitnessFile};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const GIVE_UP: Duration = Duration::from_secs(30);
+/// Callers that record at the same time.
+const WRITERS: u64 = 64;
+/// How often it is started before and after.
+const STARTS: usize = 5;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Failure> {
+    let (writ, args) = program()?;
+    let wanted: u64 = args.first().map_or(Ok(1_000_000), |text| text.parse())?;
+    let place = Place::new(&writ)?;
+    one_incident(&place)?;
+    println!("fdatasync, ms:                            {}", fdatasync_ms(&place.state(), 200)?);
+    println!("from start to an answer of the API, ms:   {}  as it is", starts(&place)?);
+    fill(&place, wanted).await?;
+    println!("from start to an answer of the API, ms:   {}  grown", starts(&place)?);
+    Ok(())
+}
+
+/// Lets the service lose an instance and be healed.
+fn one_incident(place: &Place) -> Result<(), Failure> {
+    let mut dev = place.dev(&[])?;
+    dev.until_up()?;
+    let pid = *place.alive().get("i-1").ok_or("there is no i-1")?;
+    kill(pid, Signal::KILL);
+    let over = || {
+        let incidents = place.list("incidents").unwrap_or_default();
+        incidents.iter().any(|one| one.pointer("/last/kind").is_some_and(|kind| kind == "incident.resolved/1"))
+    };
+    wait_until(GIVE_UP, over).ok_or("the incident was not resolved")?;
+    ended(dev)
+}
+
+fn starts(place: &Place) -> Result<Figures, Failure> {
+    let mut serving_ms = Figures::default();
+    for _ in 0..STARTS {
+        let dev = place.dev(&[])?;
+        let serves = dev.until_serving(place, GIVE_UP).ok_or_else(|| format!("it does not serve: {}", dev.said()))?;
+        serving_ms.add(serves.as_secs_f64() * 1_000.0);
+        ended(dev)?;
+    }
+    Ok(serving_ms)
+}
+
+fn ended(dev: Dev) -> Result<(), Failure> {
+    match dev.end() {
+        Some(0) => Ok(()),
+        code => Err(format!("dev ended with {code:?}").into()),
+    }
+}
+
+/// Records the service's one incident again and again, under new ids.
+async fn fill(place: &Place, wanted: u64) -> Result<(), Failure> {
+    let state = StateDir::open(&place.state())?;
+    let path = state.path("journal.db");
+    let ledger = Arc::new(SqliteLedger::open(&path).await?);
+    let entropy = Arc::new(SystemEntropy);
+    let origin = StateDir::origin(&state.key("log", "", &*entropy)?);
+    let base = Foundations {
+        ledger: ledger.clone(),
+        signer: Arc::new(state.key("log", &origin, &*entropy)?),
+        gate_key: state.key("gate", "gate", &*entropy)?.public_key(),
+        witness: Arc::new(WitnessFile::at(&state.path("witness"))),
+        clock: Arc::new(SystemClock),
+        entropy,
+        realm: "local".into(),
+    };
+    let journal = Journal::open(base).await?;
+    let story = Arc::new(story(&journal).await?);
+    let began = Instant::now();
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let (journal, story) = (journal.clone(), story.clone());
+            tokio::spawn(async move {
+                let (mut number, mut cause) = (writer, journal.new_cause());
+                while *journal.size().borrow() < wanted {
+                    let drafts = story.iter().map(|told| told.again(number)).collect::<Result<Vec<_>, _>>()?;
+                    journal.commit(&cause, Batch::of(drafts)).await?;
+                    (number, cause) = (number + WRITERS, journal.new_cause());
+                }
+                Ok::<(), Failure>(())
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await??;
+    }
+    let (size, took) = (*journal.size().borrow(), began.elapsed());
+    drop(journal);
+    ledger.close().await;
+    let megabytes = |path: &Path| fs::metadata(path).map_or(0, |file| file.len()) / 1_000_000;
+    println!(
+        "{size} entries after {:.0} s, {:.0} a second; {} MB, and {} MB that trail",
+        took.as_secs_f64(),
+        size as f64 / took.as_secs_f64(),
+        megabytes(&path),
+        megabytes(&path.with_extension("trail")),
+    );
+    Ok(())
+}
+
+/// An entry that is told again under other ids.
+struct Told {
+    entry: Entry,
+    kind: &'static str,
+    text: String,
+    ids: Vec<String>,
+}
+
+impl Told {
+    fn again(&self, number: u64) -> Result<Draft, serde_json::Error> {
+        let (mut text, mut stream) = (self.text.clone(), self.entry.stream.clone());
+        for id in &self.ids {
+            // Digits are letters of ids, too: the new one differs in its chance alone.
+            let other = format!("{}{number:010}", id.get(..id.len() - 10).unwrap_or_default());
+            text = text.replace(id, &other);
+            stream = stream.replace(id, &other);
+        }
+        Ok(Draft {
+            action: self.entry.action.clone(),
+            actor: self.entry.actor.clone(),
+            body: serde_json::from_str(&text)?,
+            kind: self.kind,
+            outcome: self.entry.outcome,
+            resource: self.entry.resource.clone(),
+            stream,
+        })
+    }
+}
+
+/// What was recorded of the incident and of the run that healed it.
+async fn story(journal: &Journal) -> Result<Vec<Told>, Failure> {
+    let opened = Filter { kind: Some("incident.opened/1".into()), ..Filter::default() };
+    let opened = journal.ledger().query(&opened, 1).await?;
+    let trace = decode(opened.first().ok_or("there was no incident")?)?.trace_id;
+    let all = journal.ledger().query(&Filter { trace: Some(trace), ..Filter::default() }, 1_000).await?;
+    let (mut kinds, mut told) = (HashMap::new(), Vec::new());
+    for entry in all.iter().map(decode) {
+        let entry = entry?;
+        if !["incident/", "run/"].iter().any(|sort| entry.stream.starts_with(sort)) {
+            continue;
+        }
+        // A program has few kinds, and they are for ever.
+        let kind = *kinds.entry(entry.kind.clone()).or_insert_with(|| &*entry.kind.clone().leak());
+        let text = entry.body.to_string();
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').chain(entry.stream.split('/'));
+        let minted =
+            |word: &&str| ["inc_", "run_", "tkt_"].iter().any(|sort| word.starts_with(sort)) && word.len() == 30;
+        let mut ids: Vec<String> = words.filter(minted).map(str::to_owned).collect();
+        ids.sort();
+        ids.dedup();
+        told.push(Told { entry, kind, text, ids });
+    }
+    Ok(told)
+}

@@ -8,7 +8,7 @@ use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
-use writ_core::{Append, AppendError, Digest, Group, Ledger as _, LedgerError, Report, Sealed};
+use writ_core::{Append, AppendError, Group, Ledger as _, LedgerError, Report};
 
 /// A journal in an SQLite file, in WAL mode with `synchronous=FULL`: what `append` returned for is on the disk.
 ///
@@ -48,8 +48,9 @@ impl SqliteLedger {
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "ON")
             .pragma("cache_size", "-8000")
-            // A checkpoint syncs the database file; at the default of 1,000 pages that is every few hundred commits.
-            .pragma("wal_autocheckpoint", "8000")
+            // A checkpoint syncs the database file, so it should be seldom; but a log that begins anew is not extended, and its
+            // syncs are cheaper then.
+            .pragma("wal_autocheckpoint", "2000")
             .foreign_keys(false)
             .busy_timeout(Duration::from_secs(10))
             .statement_cache_capacity(256)
@@ -144,18 +145,44 @@ async fn migrate(pool: &SqlitePool, place: &str) -> Result<(), LedgerError> {
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
     }
+    for statement in APPENDING {
+        sqlx::query(statement).execute(&mut *connection).await.map_err(failed)?;
+    }
     Ok(())
 }
 
 /// How often the write-ahead log is folded; each try waits for readers as long as a statement may.
 const FOLD_TRIES: u32 = 3;
 
-/// Up to so many parts, a group goes to the database as one text.
+/// Up to so many parts, a group goes to the database as one statement.
 const AT_ONCE_MAX: usize = 24;
 
-/// A text of statements and its values, numbered through.
+/// A view that holds nothing; a row inserted into it is one part of a group, and goes where the part belongs. So one statement
+/// can write a whole group: each statement sent by itself costs changes of threads, which for a small group is most of what
+/// a commit takes beside the disk.
+const APPENDING: [&str; 2] = [
+    "CREATE VIEW IF NOT EXISTS appending (part, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) AS
+        SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE 0",
+    "CREATE TRIGGER IF NOT EXISTS append_part INSTEAD OF INSERT ON appending BEGIN
+        SELECT RAISE(ABORT, 'superseded') WHERE NEW.part = 'head' AND NOT EXISTS (
+            SELECT 1 FROM head WHERE id = 1 AND size = NEW.e AND root = NEW.f AND epoch = NEW.g);
+        UPDATE head SET size = NEW.a, root = NEW.b, last_leaf = NEW.c, last_timestamp = NEW.d
+            WHERE NEW.part = 'head' AND id = 1;
+        INSERT INTO entries (seq, leaf, stream, version, trace_id, trace_seq, event_id, timestamp, actor, action, resource,
+                outcome, kind, checkpoint, bytes)
+            SELECT NEW.a, NEW.b, NEW.c, NEW.d, NEW.e, NEW.f, NEW.g, NEW.h, NEW.i, NEW.j, NEW.k, NEW.l, NEW.m, NEW.n, NEW.o
+            WHERE NEW.part = 'entry';
+        INSERT INTO attachments (digest, bytes) SELECT NEW.a, NEW.b WHERE NEW.part = 'attachment'
+            ON CONFLICT (digest) DO NOTHING;
+        INSERT INTO views (name, doc_key, doc) SELECT NEW.a, NEW.b, NEW.c WHERE NEW.part = 'view' AND NEW.c IS NOT NULL
+            ON CONFLICT (name, doc_key) DO UPDATE SET doc = excluded.doc;
+        DELETE FROM views WHERE NEW.part = 'view' AND NEW.c IS NULL AND name = NEW.a AND doc_key = NEW.b;
+    END",
+];
+
+/// One statement and its values, numbered through.
 #[derive(Default)]
-struct Script {
+struct Statement {
     text: String,
     values: Vec<Bound>,
 }
@@ -167,89 +194,63 @@ enum Bound {
     Words(String),
 }
 
-impl Script {
-    /// Adds a value and answers the name it has in the text.
-    fn bind(&mut self, value: Bound) -> String {
-        self.values.push(value);
-        format!("${}", self.values.len())
+impl Statement {
+    /// Adds a part of the group. Rows of a statement are of one length.
+    fn part<const N: usize>(&mut self, part: &str, values: [Bound; N]) {
+        self.text.push_str(if self.text.is_empty() { "INSERT INTO appending VALUES " } else { "," });
+        self.text.push_str(&format!("('{part}'"));
+        for value in values {
+            self.values.push(value);
+            self.text.push_str(&format!(",${}", self.values.len()));
+        }
+        self.text.push_str(&",NULL".repeat(15 - N));
+        self.text.push(')');
     }
 
-    fn rows(&mut self, table: &str, rows: Vec<Vec<Bound>>, end: &str) {
-        if rows.is_empty() {
-            return;
+    fn of(group: &Group) -> Self {
+        use Bound::{Bytes, Nothing, Number, Words};
+        let mut statement = Self::default();
+        let (head, expected) = (&group.head, &group.expected);
+        let swap = [
+            Number(int(head.size)),
+            Bytes(head.root.0.to_vec()),
+            Bytes(head.last_leaf.0.to_vec()),
+            Number(head.last_timestamp.micros()),
+            Number(int(expected.size)),
+            Bytes(expected.root.0.to_vec()),
+            Number(int(expected.epoch)),
+        ];
+        statement.part("head", swap);
+        for sealed in &group.entries {
+            let entry = &sealed.entry;
+            let values = [
+                Number(int(entry.seq)),
+                Bytes(sealed.leaf.0.to_vec()),
+                Words(entry.stream.clone()),
+                Number(int(entry.version)),
+                Words(entry.trace_id.to_string()),
+                Number(int(entry.trace_seq)),
+                Words(entry.event_id.to_string()),
+                Number(entry.timestamp.micros()),
+                Words(entry.actor.to_string()),
+                Words(entry.action.clone()),
+                Words(entry.resource.clone()),
+                Words(entry.outcome.to_string()),
+                Words(entry.kind.clone()),
+                group.checkpoint_at(entry.seq).map_or(Nothing, |note| Words(note.to_owned())),
+                Bytes(sealed.bytes.clone()),
+            ];
+            statement.part("entry", values);
         }
-        let row = |row: Vec<Bound>| {
-            let names: Vec<String> = row.into_iter().map(|value| self.bind(value)).collect();
-            format!("({})", names.join(","))
-        };
-        let rows: Vec<String> = rows.into_iter().map(row).collect();
-        self.text.push_str(&format!("INSERT INTO {table} VALUES {}{end};", rows.join(",")));
-    }
-}
-
-fn script(group: &Group) -> Script {
-    use Bound::{Bytes, Number, Words};
-    let mut script = Script { text: "BEGIN IMMEDIATE;".into(), values: Vec::new() };
-    let (head, expected) = (&group.head, &group.expected);
-    // A head that is not the expected one becomes NULL, which its column refuses: the whole script fails there.
-    let names = [
-        Number(int(head.size)),
-        Bytes(head.root.0.to_vec()),
-        Bytes(head.last_leaf.0.to_vec()),
-        Number(head.last_timestamp.micros()),
-        Number(int(expected.size)),
-        Bytes(expected.root.0.to_vec()),
-        Number(int(expected.epoch)),
-    ]
-    .map(|value| script.bind(value));
-    let [size, root, leaf, time, old_size, old_root, epoch] = names;
-    script.text.push_str(&format!(
-        "UPDATE head SET epoch = CASE WHEN size = {old_size} AND root = {old_root} AND epoch = {epoch} THEN epoch END,
-         size = {size}, root = {root}, last_leaf = {leaf}, last_timestamp = {time} WHERE id = 1;"
-    ));
-    let entry = |sealed: &Sealed| {
-        let entry = &sealed.entry;
-        vec![
-            Number(int(entry.seq)),
-            Bytes(sealed.leaf.0.to_vec()),
-            Words(entry.stream.clone()),
-            Number(int(entry.version)),
-            Words(entry.trace_id.to_string()),
-            Number(int(entry.trace_seq)),
-            Words(entry.event_id.to_string()),
-            Number(entry.timestamp.micros()),
-            Words(entry.actor.to_string()),
-            Words(entry.action.clone()),
-            Words(entry.resource.clone()),
-            Words(entry.outcome.to_string()),
-            Words(entry.kind.clone()),
-            group.checkpoint_at(entry.seq).map_or(Bound::Nothing, |note| Words(note.to_owned())),
-            Bytes(sealed.bytes.clone()),
-        ]
-    };
-    let columns =
-        "entries (seq, leaf, stream, version, trace_id, trace_seq, event_id, timestamp, actor, action, resource,
-        outcome, kind, checkpoint, bytes)";
-    script.rows(columns, group.entries.iter().map(entry).collect(), "");
-    let attachment = |(digest, bytes): &(Digest, Vec<u8>)| vec![Bytes(digest.0.to_vec()), Bytes(bytes.clone())];
-    let attachments = group.attachments.iter().map(attachment).collect();
-    script.rows("attachments (digest, bytes)", attachments, " ON CONFLICT (digest) DO NOTHING");
-    for change in &group.views {
-        let (view, key) = (Words(change.view.to_owned()), Words(change.key.clone()));
-        match &change.doc {
-            Some(doc) => script.rows(
-                "views (name, doc_key, doc)",
-                vec![vec![view, key, Bytes(doc.clone())]],
-                " ON CONFLICT (name, doc_key) DO UPDATE SET doc = excluded.doc",
-            ),
-            None => {
-                let (view, key) = (script.bind(view), script.bind(key));
-                script.text.push_str(&format!("DELETE FROM views WHERE name = {view} AND doc_key = {key};"));
-            }
+        for (digest, bytes) in &group.attachments {
+            statement.part("attachment", [Bytes(digest.0.to_vec()), Bytes(bytes.clone())]);
         }
+        for change in &group.views {
+            let doc = change.doc.clone().map_or(Nothing, Bytes);
+            statement.part("view", [Words(change.view.to_owned()), Words(change.key.clone()), doc]);
+        }
+        statement
     }
-    script.text.push_str("COMMIT");
-    script
 }
 
 impl SqliteLedger {
@@ -274,16 +275,15 @@ impl SqliteLedger {
         Err(unreachable_at(&self.place, cause))
     }
 
-    /// Appends a small group as one text: every statement sent by itself costs two changes of threads, which is most of what
-    /// a small commit takes beside the disk. None when the group is not small.
+    /// Appends a small group as one statement. None when the group is not small.
     async fn append_at_once(&self, group: &Group) -> Option<Append> {
         let parts = group.entries.len() + group.attachments.len() + group.views.len();
         if parts > AT_ONCE_MAX || !group.erasables.is_empty() || !group.tiles.is_empty() {
             return None;
         }
-        let script = script(group);
-        let mut query = sqlx::query(AssertSqlSafe(script.text));
-        for value in script.values {
+        let statement = Statement::of(group);
+        let mut query = sqlx::query(AssertSqlSafe(statement.text));
+        for value in statement.values {
             query = match value {
                 Bound::Bytes(bytes) => query.bind(bytes),
                 Bound::Nothing => query.bind(None::<String>),
@@ -292,12 +292,7 @@ impl SqliteLedger {
             };
         }
         let Err(cause) = query.execute(&self.writer).await else { return Some(Ok(())) };
-        // The script left its transaction open where it failed; the one connection must be free of it.
-        let rolled_back = sqlx::query("ROLLBACK").execute(&self.writer).await;
-        if let Err(cause) = rolled_back {
-            return Some(Err(AppendError::Ledger(unreachable_at(&self.place, cause))));
-        }
-        let superseded = cause.as_database_error().is_some_and(|error| error.message().contains("head.epoch"));
+        let superseded = cause.as_database_error().is_some_and(|error| error.message() == "superseded");
         let failed = || AppendError::Ledger(unreachable_at(&self.place, cause));
         Some(Err(if superseded { AppendError::Superseded } else { failed() }))
     }

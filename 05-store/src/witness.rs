@@ -17,7 +17,8 @@ const BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct WitnessFile {
     path: PathBuf,
-    file: Mutex<Option<File>>,
+    /// The open file, and how long it is.
+    file: Mutex<Option<(File, u64)>>,
 }
 
 impl WitnessFile {
@@ -33,20 +34,27 @@ impl WitnessFile {
 
     fn append(&self, note: &str) -> std::io::Result<()> {
         let mut held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = match held.as_mut() {
-            Some(file) => file,
-            None => held.insert(File::options().create(true).append(true).open(&self.path)?),
+        let (file, length) = match held.as_mut() {
+            Some(open) => open,
+            None => {
+                let file = File::options().create(true).append(true).open(&self.path)?;
+                let length = file.metadata()?.len();
+                held.insert((file, length))
+            }
         };
-        if file.metadata()?.len() > BYTES_MAX {
+        let text = format!("{note}{END}");
+        if *length > BYTES_MAX {
             let fresh = self.path.with_extension("new");
             let mut written = File::create(&fresh)?;
-            written.write_all(format!("{note}{END}").as_bytes())?;
+            written.write_all(text.as_bytes())?;
             written.sync_all()?;
             fs::rename(&fresh, &self.path)?;
             *held = None;
             return Ok(());
         }
-        file.write_all(format!("{note}{END}").as_bytes())
+        file.write_all(text.as_bytes())?;
+        *length += text.len() as u64;
+        Ok(())
     }
 }
 

@@ -216,10 +216,10 @@ impl Verifier {
         if line.seq != seq {
             return Err(fault(Expected::Sequence { expected: seq, found: line.seq }));
         }
-        let last = self.last.unwrap_or(ZERO_LEAF).hex();
-        if *line.prev != *last {
-            let of = seq.saturating_sub(1);
-            return Err(Fault { seq: of, expected: Expected::SealedUpon { expected: line.prev.into(), found: last } });
+        let last = self.last.unwrap_or(ZERO_LEAF);
+        if Digest::from_hex(&line.prev) != Ok(last) {
+            let expected = Expected::SealedUpon { expected: line.prev.into(), found: last.hex() };
+            return Err(Fault { seq: seq.saturating_sub(1), expected });
         }
         // Times are printed in a fixed width, so that they compare as texts.
         if *line.timestamp < *self.last_time {

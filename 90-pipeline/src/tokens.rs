@@ -125,7 +125,7 @@ pub async fn person(journal: &Journal, who: &str) -> Result<Person, TokenError> 
     let known = people(journal).await?;
     let found = known.iter().find(|person| person.principal.as_str() == who);
     let found = found.or_else(|| known.iter().find(|person| person.name == who && who != crate::erase::ERASED));
-    found.cloned().ok_or_else(|| TokenError::Nobody { who: who.to_owned() })
+    found.cloned().ok_or_else(|| TokenError::Nobody { who: who.chars().take(140).collect() })
 }
 
 /// Every token that is good, oldest first.

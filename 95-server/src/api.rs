@@ -147,6 +147,28 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
+/// The most that a person may say about something, in bytes.
+const WORDS_MAX: usize = 4_096;
+
+/// What a person says about something, which may be nothing.
+pub(crate) fn words(text: &str) -> Result<&str, Failure> {
+    let text = text.trim();
+    if text.len() <= WORDS_MAX {
+        return Ok(text);
+    }
+    let detail = format!("a reason of {} bytes is longer than {WORDS_MAX}", text.len());
+    Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
+        .hint("say it shorter, and name a document for the rest"))
+}
+
+/// What a person has to say about something.
+pub(crate) fn reason(text: &str) -> Result<&str, Failure> {
+    match words(text)? {
+        "" => Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", "a reason is missing")),
+        text => Ok(text),
+    }
+}
+
 /// An id from a path, as the sort it should be.
 pub(crate) fn parsed<T: std::str::FromStr<Err = writ_core::IdError>>(text: &str) -> Result<T, Failure> {
     text.parse()

@@ -33,7 +33,7 @@ impl Failure {
     }
 
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
-        let short: String = id.chars().take(140).collect();
+        let short = short(id);
         let missing = Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {what} `{short}`"));
         match what {
             "intent" | "run" | "incident" | "approval" | "agent" => {
@@ -55,6 +55,11 @@ impl Failure {
         tracing::error!(error, "a request failed inside");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "writ could not do that; its log says why")
     }
+}
+
+/// As much of what somebody sent as an answer repeats.
+pub(crate) fn short(text: &str) -> String {
+    text.chars().take(140).collect()
 }
 
 impl IntoResponse for Failure {

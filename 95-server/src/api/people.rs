@@ -1,7 +1,7 @@
 //! People, their tokens, the agents, and what is to be forgotten: what administrators do.
 
-use super::{Answer, App, Body, Caller, parsed};
-use crate::error::Failure;
+use super::{Answer, App, Body, Caller, parsed, reason, words};
+use crate::error::{Failure, short};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -77,10 +77,12 @@ pub(crate) async fn forget(State(shared): App, caller: Caller, Body(forget): Bod
     let what = match (&forget.principal, &forget.approval, &forget.commitment) {
         (Some(who), None, None) => Erase::Principal(person(journal, who).await?.principal),
         (None, Some(id), None) => Erase::Approval(parsed(id)?),
-        (None, None, Some(text)) => Erase::Commitment(text.parse().map_err(|_| bad(format!("`{text}` is no digest")))?),
+        (None, None, Some(text)) => {
+            Erase::Commitment(text.parse().map_err(|_| bad(format!("`{}` is no digest", short(text))))?)
+        }
         _ => return Err(bad("say one of `principal`, `approval` and `commitment`".into())),
     };
-    let gone = erase(journal, &what, &forget.reason, &caller.actor()).await?;
+    let gone = erase(journal, &what, reason(&forget.reason)?, &caller.actor()).await?;
     Ok(Json(json!({"erased": gone, "of": what.to_string()})))
 }
 
@@ -122,7 +124,7 @@ pub(crate) async fn agent(
     if shared.pipeline.gate().state().roster.get(&agent).is_none() {
         return Err(Failure::not_found("agent", agent.as_str()));
     }
-    let done = shared.pipeline.change_agent(&agent, &wish, details.reason.trim(), &caller.actor()).await;
+    let done = shared.pipeline.change_agent(&agent, &wish, words(&details.reason)?, &caller.actor()).await;
     done.map_err(|error| match error {
         AgentError::Refused(_) => Failure::new(StatusCode::CONFLICT, "refused", error_chain(&error)),
         AgentError::Commit(error) => Failure::from(error),

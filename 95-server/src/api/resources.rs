@@ -1,6 +1,6 @@
 //! Everything that is listed, and what people say about it.
 
-use super::{Answer, App, Asked, Body, Caller, parsed};
+use super::{Answer, App, Asked, Body, Caller, parsed, words};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -94,7 +94,7 @@ pub(crate) async fn answer(
     State(shared): App,
     caller: Caller,
     Path((id, answer)): Path<(String, String)>,
-    Body(words): Body<Words>,
+    Body(said): Body<Words>,
 ) -> Answer {
     let id: ApprovalId = parsed(&id)?;
     let agrees = match answer.as_str() {
@@ -102,7 +102,7 @@ pub(crate) async fn answer(
         "reject" => false,
         _ => return Err(Failure::not_found("answer", &answer)),
     };
-    let state = shared.pipeline.answer(&id, &caller.0, agrees, &words.reason).await?;
+    let state = shared.pipeline.answer(&id, &caller.0, agrees, words(&said.reason)?).await?;
     Ok(Json(json!({"approval": id, "state": state})))
 }
 
@@ -153,16 +153,16 @@ pub(crate) async fn recommendation(
     State(shared): App,
     caller: Caller,
     Path((id, command)): Path<(String, String)>,
-    Body(words): Body<Words>,
+    Body(said): Body<Words>,
 ) -> Answer {
     caller.must("approver")?;
+    let reason = words(&said.reason)?;
     let done = match command.as_str() {
         "approve" => shared.pipeline.approve_recommendation(&id, &caller.0).await,
-        "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, &words.reason).await,
+        "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, reason).await,
         _ => return Err(Failure::not_found("command", &command)),
     };
     let done = done.map_err(|error| Failure::of_reflect(error, &shared.pipeline))?;
-    let reason = words.reason.trim();
     if !reason.is_empty() {
         say(shared.pipeline.journal(), &id, &caller.actor(), reason).await?;
     }

@@ -1,6 +1,6 @@
 //! Runs: their state, and what an operator can tell them.
 
-use super::{Answer, App, At, Body, Caller, Shared, parsed};
+use super::{Answer, App, At, Body, Caller, Shared, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -93,8 +93,8 @@ pub(crate) async fn command(
                 Failure::new(StatusCode::BAD_REQUEST, "invalid", "`resolve` needs to know whether it happened")
             })?;
             let step = step()?;
-            let reason = say(shared.pipeline.journal(), id.as_str(), &caller.actor(), details.reason.trim()).await?;
-            RunSignal::OperatorResolved { happened, reason, step }
+            let said = say(shared.pipeline.journal(), id.as_str(), &caller.actor(), reason(&details.reason)?).await?;
+            RunSignal::OperatorResolved { happened, reason: said, step }
         }
         other => {
             let detail = format!("a run cannot be told to `{}`", other.chars().take(40).collect::<String>());

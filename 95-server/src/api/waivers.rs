@@ -1,6 +1,6 @@
 //! What is excepted from the rules: waivers, and the freeze of changes.
 
-use super::{Answer, App, Body, Caller, parsed};
+use super::{Answer, App, Body, Caller, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -38,7 +38,7 @@ pub(crate) struct Wanted {
 pub(crate) async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<Wanted>) -> Answer {
     caller.must("operator")?;
     let rule: RuleId = parsed(&wanted.rule)?;
-    let (span, reason) = (Duration::from_secs(wanted.seconds), wanted.reason.trim());
+    let (span, reason) = (Duration::from_secs(wanted.seconds), reason(&wanted.reason)?);
     let waiver = shared.pipeline.ask_waiver(&rule, &wanted.subject, span, reason, &caller.0.id).await?;
     Ok(Json(json!({"waiver": waiver, "state": WaiverState::Asked})))
 }

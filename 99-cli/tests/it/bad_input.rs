@@ -210,3 +210,49 @@ fn words_that_make_no_sense_are_refused_as_usage() {
         assert!(!said.err.contains("panicked"), "{args:?}: {}", said.err);
     }
 }
+
+#[test]
+fn words_that_make_no_sense_to_a_server_are_refused_and_leave_nothing_behind() {
+    let place = Place::new(program()).unwrap();
+    let dev = crate::pin::serve(&place);
+    let long = "x".repeat(100_000);
+    let size = || place.api("/api/v1/audit/verify").unwrap()["size"].clone();
+    let before = size();
+    for args in [
+        &["token", "issue", "a\u{1b}[2Jb", "--enrol", "--roles", "viewer"][..],
+        &["token", "issue", &long, "--enrol", "--roles", "viewer"],
+        &["token", "issue", "Eve", "--enrol", "--roles", ""],
+        &["token", "issue", "Eve", "--enrol", "--roles", "部署"],
+        &["token", "issue", "../../etc/passwd"],
+        &["token", "revoke", "../../etc/passwd"],
+        &["token", "revoke", "%"],
+        &["audit", "erase", "--yes", "-m", "x", "--commitment", "sha256:00"],
+        &["audit", "erase", "--yes", "-m", "x", "--commitment", &long],
+        &["audit", "erase", "--yes", "-m", " ", "--principal", "person-01"],
+        &["audit", "erase", "--yes", "-m", &long, "--principal", "person-01"],
+        &["audit", "erase", "--yes", "-m", "x", "--approval", "run_x"],
+        &["agent", "drain", "scaling-agent-001", "--reason", &long],
+        &["agent", "drain", "a b", "--reason", "x"],
+        &["agent", "drain", "", "--reason", "x"],
+        &["agent", "key", "scaling-agent-001", "--reason", "x", "--public-key", "💥"],
+        &["agent", "permissions", "scaling-agent-001", "--reason", "x", "--permissions", "do everything"],
+        &["waiver", "ask", "COMP-BUDGET-001", "--subject", "*", "--ttl", "99999999999d", "-m", "x"],
+        &["waiver", "ask", "COMP-BUDGET-001", "--subject", "*", "--ttl", "1h", "-m", ""],
+        &["waiver", "grant", "wvr_", "--as", "reviewer"],
+        &["waiver", "revoke", "../maintenance"],
+        &["run", "replan", "run_x"],
+        &["run", "resolve", "run_x", "--step", "a", "--happened", "-m", &long],
+        &["approval", "get", "\u{202e}"],
+        &["incident", "get", "inc_?x=1#y"],
+    ] {
+        let said = place.writ(args).unwrap();
+        let told: Vec<String> = args.iter().map(|arg| arg.chars().take(30).collect()).collect();
+        let err: String = said.err.chars().take(500).collect();
+        assert!(matches!(said.code, Some(3 | 5 | 64)), "{told:?}: {:?} {err}", said.code);
+        assert!(said.err.starts_with("error: ") && said.err.len() < 2_000, "{told:?}: {err}");
+        assert!(!said.err.contains("panicked"), "{told:?}: {err}");
+    }
+    assert_eq!(size(), before, "{}", dev.said());
+    assert!(!dev.said().contains("ERROR") && !dev.said().contains("panicked"), "{}", dev.said());
+    assert_eq!(dev.end(), Some(0));
+}

@@ -71,6 +71,14 @@ pub enum Expected {
     /// What finds entries by what they say does not find it, or finds too much.
     #[error("the lookups kept beside the entries do not lead to them rightly; rebuild them")]
     Lookup,
+    /// A document that decisions are made on is not what the entries make of it.
+    #[error("the document `{key}` of view `{view}` is not what the entries make of it; views are rebuilt from them")]
+    View {
+        /// Which view.
+        view: &'static str,
+        /// Which document.
+        key: String,
+    },
     /// An attachment that it names is missing or has other bytes.
     #[error("its attachment {digest} {wrong}")]
     Attachment {

@@ -2,6 +2,7 @@
 
 use crate::causes::error_chain;
 use crate::journal::decode;
+use crate::view::{Docs, Kept};
 use std::collections::{BTreeSet, VecDeque};
 use writ_audit::{Audit, Checkpoint, Expected, Fault, KeyChain, Verifier, attachments_of, erasables_of};
 use writ_core::{Columns, Digest, Entry, Ledger, LedgerError, Stored, StoredCheckpoint, Tile};
@@ -9,6 +10,9 @@ use writ_seal::{NoteKey, salted, sha256};
 
 /// Entries read at once.
 const PAGE: usize = 1_024;
+
+/// How often documents are looked at again because the journal grew meanwhile.
+const GROWN_MAX: u32 = 16;
 
 /// Why a journal does not verify.
 #[derive(Debug, thiserror::Error)]
@@ -37,30 +41,75 @@ pub struct Trust {
 pub async fn verify(ledger: &dyn Ledger, trust: &Trust) -> Result<Audit, VerifyError> {
     let mut walk = Walk::new(trust);
     let head = ledger.head().await?;
+    let mut tries = 0;
     loop {
-        let seq = walk.verifier.size();
-        let page = ledger.entries(seq, PAGE).await?;
-        if page.is_empty() {
-            break;
+        walk.entries(ledger).await?;
+        let Some(fault) = walk.views(ledger).await? else { break };
+        // Documents that somebody wrote while they were read belong to entries that were not walked yet.
+        let grown = ledger.head().await?.is_some_and(|head| head.size > walk.verifier.size());
+        if !grown || tries == GROWN_MAX {
+            return Err(fault.into());
         }
-        let columns = ledger.columns(seq, PAGE).await?;
-        for (at, stored) in page.iter().enumerate() {
-            let entry = walk.entry(stored)?;
-            match columns.get(at) {
-                Some(found) => {
-                    same_columns(&Columns::of(&entry), found).map_err(|expected| Fault { seq: entry.seq, expected })?
-                }
-                None => return Err(missing(entry.seq).into()),
-            }
-            walk.attachments(ledger, &entry).await?;
-            walk.tiles(ledger, entry.seq).await?;
-            walk.checkpoints(ledger).await?;
-        }
+        tries += 1;
     }
     let audit = walk.finish(head.map_or(0, |head| head.size))?;
     match ledger.misfiled().await? {
         Some(seq) => Err(Fault { seq, expected: Expected::Lookup }.into()),
         None => Ok(audit),
+    }
+}
+
+impl Walk<'_> {
+    /// Walks on to the last entry there is.
+    async fn entries(&mut self, ledger: &dyn Ledger) -> Result<(), VerifyError> {
+        let walk = self;
+        loop {
+            let seq = walk.verifier.size();
+            let page = ledger.entries(seq, PAGE).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let columns = ledger.columns(seq, PAGE).await?;
+            for (at, stored) in page.iter().enumerate() {
+                let entry = walk.entry(stored)?;
+                match columns.get(at) {
+                    Some(found) => same_columns(&Columns::of(&entry), found)
+                        .map_err(|expected| Fault { seq: entry.seq, expected })?,
+                    None => return Err(missing(entry.seq).into()),
+                }
+                walk.attachments(ledger, &entry).await?;
+                walk.tiles(ledger, entry.seq).await?;
+                walk.checkpoints(ledger).await?;
+                walk.docs.follow(&entry, None).await?;
+            }
+        }
+    }
+
+    /// Holds the documents that decisions are made on against what the entries make of them: the first that differs.
+    async fn views(&self, ledger: &dyn Ledger) -> Result<Option<Fault>, LedgerError> {
+        let fault = |view, key: &str| Fault {
+            seq: self.verifier.size().saturating_sub(1),
+            expected: Expected::View { view, key: key.to_owned() },
+        };
+        for (view, mut expected) in self.docs.all() {
+            let mut after = None::<String>;
+            loop {
+                let page = ledger.views(view, "", after.as_deref(), PAGE).await?;
+                for (key, doc) in &page {
+                    if expected.remove(key.as_str()).as_ref() != Some(doc) {
+                        return Ok(Some(fault(view, key)));
+                    }
+                }
+                match page.last() {
+                    Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
+                    _ => break,
+                }
+            }
+            if let Some((key, _)) = expected.pop_first() {
+                return Ok(Some(fault(view, key)));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -77,6 +126,7 @@ struct Walk<'a> {
     due: VecDeque<StoredCheckpoint>,
     checkpoints: u64,
     last_checkpoint: u64,
+    docs: Docs,
 }
 
 impl<'a> Walk<'a> {
@@ -90,6 +140,7 @@ impl<'a> Walk<'a> {
             due: VecDeque::new(),
             checkpoints: 0,
             last_checkpoint: 0,
+            docs: Docs::new(Kept::Operational),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::resume;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use writ_core::{Entry, Ledger, LedgerError, ViewChange};
 
 /// When a document is written.
@@ -119,6 +119,16 @@ impl Docs {
             }
         }
         Ok(())
+    }
+
+    /// Every document that there is, by view; only when all entries were followed.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, BTreeMap<&str, Vec<u8>>)> {
+        let views = VIEWS.iter().zip(&self.docs).filter(|(view, _)| view.kept == self.kept);
+        views.map(|(view, docs)| {
+            let told =
+                docs.iter().filter_map(|(key, doc)| Some((key.as_str(), doc.value.as_ref()?.to_string().into_bytes())));
+            (view.name, told.collect())
+        })
     }
 
     /// What has changed since the last time, each document once.

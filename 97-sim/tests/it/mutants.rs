@@ -23,6 +23,8 @@ struct Rows {
     erasables: BTreeMap<Digest, Erasable>,
     tiles: BTreeMap<(u8, u64), Vec<u8>>,
     checkpoints: Vec<StoredCheckpoint>,
+    /// Documents that decisions are made on.
+    views: BTreeMap<&'static str, BTreeMap<String, Vec<u8>>>,
 }
 
 #[async_trait]
@@ -81,8 +83,15 @@ impl Ledger for Rows {
     async fn view(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>, LedgerError> {
         Err(unused())
     }
-    async fn views(&self, _: &str, _: &str, _: Option<&str>, _: usize) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
-        Err(unused())
+    async fn views(
+        &self,
+        view: &str,
+        _: &str,
+        after: Option<&str>,
+        _: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+        let whole = self.views.get(view).filter(|_| after.is_none());
+        Ok(whole.into_iter().flatten().map(|(key, doc)| (key.clone(), doc.clone())).collect())
     }
     async fn rebuild(&self, _: Vec<ViewChange>, _: u64) -> Result<bool, LedgerError> {
         Err(unused())
@@ -127,6 +136,11 @@ async fn journal(seed: u64, count: u64, key: &Key) -> (Rows, Checkpoint) {
                 one.body = serde_json::json!({"n": at, "erasables": {"reason": commitment}});
                 batch.erasables.push(Erasable { commitment, salt, bytes });
             }
+            if at.is_multiple_of(3) {
+                // Decisions are made on what such an entry leaves: whose token it is.
+                one.kind = "principal.token_issued/1";
+                one.body = serde_json::json!({"n": at, "principal": "p-1", "token_hash": format!("sha256:{at:064x}")});
+            }
             batch.drafts.push(one);
         }
         journal.commit(&cause, batch).await.unwrap();
@@ -141,7 +155,12 @@ async fn journal(seed: u64, count: u64, key: &Key) -> (Rows, Checkpoint) {
         erasables: BTreeMap::new(),
         tiles: BTreeMap::new(),
         checkpoints: ledger.checkpoints(0, usize::MAX).await.unwrap(),
+        views: BTreeMap::new(),
     };
+    for view in ["live", "intents", "approvals", "recommendations", "tokens", "standing"] {
+        let docs = ledger.views(view, "", None, usize::MAX).await.unwrap();
+        rows.views.insert(view, docs.into_iter().collect());
+    }
     for (stored, _) in &rows.entries {
         let entry: Entry = serde_json::from_slice(&stored.bytes).unwrap();
         for digest in writ_audit::attachments_of(&entry) {
@@ -324,6 +343,16 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         Some(())
     }),
     ("the newest checkpoint removed", |rows, _| rows.checkpoints.pop().map(drop)),
+    ("a document changed", |rows, chance| {
+        let tokens = rows.views.get_mut("tokens")?;
+        let at = chance.below(tokens.len() as u64) as usize;
+        flip(tokens.values_mut().nth(at)?, chance)
+    }),
+    ("a document removed", |rows, _| rows.views.get_mut("tokens")?.pop_first().map(drop)),
+    ("a document put in", |rows, chance| {
+        let (view, key) = [("tokens", "f00"), ("standing", "apr_1"), ("live", "run/run_1")][chance.below(3) as usize];
+        rows.views.get_mut(view)?.insert(key.into(), b"{\"principal\":\"thief\"}".to_vec()).is_none().then_some(())
+    }),
     ("the head set back", |rows, chance| {
         rows.head.size -= 1 + chance.below(rows.head.size - 1);
         Some(())

@@ -2,15 +2,13 @@
 
 use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::drive::{Drive, DriveError};
+use crate::erase::beside;
 use crate::journal::Journal;
 use serde_json::{Value, json};
 use writ_automation::{
     Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, Ballot, BallotRefused, Run, Settled, Signal,
 };
-use writ_core::{
-    Actor, ApprovalId, Draft, Entry, Erasable, Event, LedgerError, PrincipalId, Provider, RunId, Timestamp,
-};
-use writ_seal::salted;
+use writ_core::{Actor, ApprovalId, Draft, Entry, Event, LedgerError, PrincipalId, Provider, RunId, Timestamp};
 
 /// A person, as a token names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,13 +105,7 @@ pub(crate) async fn answer(
     reason: &str,
 ) -> Result<ApprovalState, AnswerError> {
     let (mut approval, run, entries) = read(journal, id).await?;
-    let mut salt = [0; 32];
-    journal.base().entropy.fill(&mut salt);
-    let words = (!reason.is_empty()).then(|| Erasable {
-        commitment: salted(&salt, reason.as_bytes()),
-        salt,
-        bytes: reason.as_bytes().to_vec(),
-    });
+    let words = Some(beside(journal, reason)).filter(|_| !reason.is_empty());
     let shown = approval.question().shown;
     let reason = words.as_ref().map(|words| words.commitment);
     let ballot = Ballot { agrees, by: by.id.clone(), reason, roles: Vec::new(), shown };

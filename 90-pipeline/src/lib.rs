@@ -27,7 +27,6 @@ mod manage;
 mod opening;
 mod pipeline;
 mod prepared;
-mod principals;
 mod record;
 mod reflect;
 mod remedy;
@@ -56,14 +55,15 @@ pub use heal::Healing;
 pub use journal::{Foundations, Journal, OpenError, decode, tile};
 pub use pipeline::{Pipeline, PipelineError, Ports, Sense, Setup};
 pub use prepared::Prepared;
-pub use principals::{enrol, principal_of};
 pub use reflect::ReflectError;
 pub use replan::ReplanError;
 pub use report::rebuild_views;
 pub use rotate::{RotateError, key_chain};
 pub use safety::ExceptionError;
 pub use submit::{Accepted, SubmitError};
-pub use tokens::{Person, Token, TokenError, enrol_person, issue_token, people, person, revoke_token, tokens};
+pub use tokens::{
+    Person, Token, TokenError, enrol, enrol_person, issue_token, people, person, principal_of, revoke_token, tokens,
+};
 pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};
 pub use writ_agents::{AgentMove, KillScope, Pulled, RedeemRefused};

@@ -1,13 +1,14 @@
-//! People, and the tokens that they show. A token is kept as its hash; that one was issued or revoked is an entry of its
-//! person's stream.
+//! People, and the tokens that they show. A person is an opaque id with roles; a name is erasable; a token is kept as its hash.
+//! That one was issued or revoked is an entry of its person's stream.
 
+use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::erase::{beside, text_beside};
 use crate::journal::{Journal, decode};
 use serde::Serialize;
 use serde_json::json;
 use writ_audit::erasables_of;
-use writ_core::{Actor, Draft, Entry, Filter, LedgerError, Outcome, PrincipalId, Timestamp};
+use writ_core::{Actor, Digest, Draft, Entry, Erasable, Filter, LedgerError, Outcome, PrincipalId, Timestamp};
 use writ_seal::sha256;
 
 /// People at the most.
@@ -16,6 +17,7 @@ const PEOPLE_MAX: usize = 10_000;
 /// The role that may issue and revoke tokens.
 const ADMIN: &str = "admin";
 
+const ENROLLED: &str = "principal.enrolled/1";
 const ISSUED: &str = "principal.token_issued/1";
 const REVOKED: &str = "principal.token_revoked/1";
 
@@ -94,12 +96,48 @@ pub enum TokenError {
     Ledger(#[from] LedgerError),
 }
 
+/// The person whose token this is; none when it is nobody's.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn principal_of(journal: &Journal, token: &str) -> Result<Option<Principal>, LedgerError> {
+    // Looking up the hash, not the token, is what makes the comparison safe against timing.
+    let doc = journal.doc("tokens", &sha256(token.as_bytes()).hex()).await?;
+    Ok(doc.and_then(|doc| {
+        Some(Principal {
+            id: doc.get("principal")?.as_str()?.parse().ok()?,
+            roles: serde_json::from_value(doc.get("roles")?.clone()).ok()?,
+        })
+    }))
+}
+
+/// Enrols a person with roles and a token of their own, unless they are known already: what an installation begins with.
+///
+/// # Errors
+/// When nothing could be recorded.
+pub async fn enrol(
+    journal: &Journal,
+    id: &PrincipalId,
+    name: &str,
+    roles: &[&str],
+    token: &str,
+) -> Result<(), CommitError> {
+    let (by, named) = (Actor::system("genesis"), beside(journal, name));
+    let drafts = vec![enrolled(&by, id, roles, &named), issued(&by, id, roles, &sha256(token.as_bytes()))];
+    let expects = vec![Expect { stream: stream(id), version: 0 }];
+    let batch = Batch { expects, erasables: vec![named], ..Batch::of(drafts) };
+    match journal.commit(&journal.new_cause(), batch).await {
+        Ok(_) | Err(CommitError::Stale { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Everybody who was enrolled.
 ///
 /// # Errors
 /// When the journal cannot be read.
 pub async fn people(journal: &Journal) -> Result<Vec<Person>, LedgerError> {
-    let enrolled = Filter { kind: Some("principal.enrolled/1".into()), ..Filter::default() };
+    let enrolled = Filter { kind: Some(ENROLLED.into()), ..Filter::default() };
     let mut people = Vec::new();
     for stored in journal.ledger().query(&enrolled, PEOPLE_MAX).await? {
         let entry = decode(&stored)?;
@@ -173,15 +211,7 @@ pub async fn enrol_person(journal: &Journal, name: &str, roles: &[String], by: &
     let wanted = format!("person-{number:02}");
     let principal: PrincipalId = wanted.parse().map_err(|_| wrong(&wanted, "id"))?;
     let named = beside(journal, name);
-    let draft = Draft {
-        action: "enrol_principal".into(),
-        actor: by.clone(),
-        body: json!({"principal": principal, "roles": roles, "erasables": {"name": named.commitment}}),
-        kind: "principal.enrolled/1",
-        outcome: Outcome::Success,
-        resource: principal.to_string(),
-        stream: stream(&principal),
-    };
+    let draft = enrolled(by, &principal, roles, &named);
     let expects = vec![Expect { stream: stream(&principal), version: 0 }];
     let batch = Batch { expects, erasables: vec![named], ..Batch::of(vec![draft]) };
     let receipt = journal.commit(&journal.new_cause(), batch).await?;
@@ -207,7 +237,7 @@ pub async fn issue_token(
     journal.base().entropy.fill(&mut chance);
     let secret = format!("writ_{}", chance.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     let hash = sha256(secret.as_bytes());
-    let draft = draft(ISSUED, "issue_token", by, &person.principal, json!({"roles": roles, "token_hash": hash}));
+    let draft = issued(by, &person.principal, roles, &hash);
     let receipt = journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await?;
     let issued_at = receipt.entries.first().map_or_else(|| journal.now(), |entry| entry.timestamp);
     let (principal, roles, hash) = (person.principal.clone(), roles.to_vec(), hash.hex());
@@ -236,6 +266,15 @@ pub async fn revoke_token(journal: &Journal, id: &str, by: &Actor) -> Result<Tok
     let expects = vec![Expect { stream: stream(&token.principal), version }];
     journal.commit(&journal.new_cause(), Batch { expects, ..Batch::of(vec![draft]) }).await?;
     Ok(token)
+}
+
+fn enrolled<R: Serialize>(by: &Actor, id: &PrincipalId, roles: &[R], named: &Erasable) -> Draft {
+    let body = json!({"roles": roles, "erasables": {"name": named.commitment}});
+    draft(ENROLLED, "enrol_principal", by, id, body)
+}
+
+fn issued<R: Serialize>(by: &Actor, id: &PrincipalId, roles: &[R], hash: &Digest) -> Draft {
+    draft(ISSUED, "issue_token", by, id, json!({"roles": roles, "token_hash": hash}))
 }
 
 fn draft(kind: &'static str, action: &str, by: &Actor, principal: &PrincipalId, mut body: serde_json::Value) -> Draft {

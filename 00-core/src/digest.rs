@@ -25,12 +25,18 @@ impl Digest {
     /// All 64 hexadecimal digits.
     #[must_use]
     pub fn hex(&self) -> String {
+        String::from_utf8_lossy(&self.digits()).into_owned()
+    }
+
+    /// All 64 hexadecimal digits, in ASCII.
+    #[must_use]
+    pub fn digits(&self) -> [u8; 64] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
         for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
             *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
         }
-        String::from_utf8_lossy(&text).into_owned()
+        text
     }
 
     /// The digest of 64 lower-case hexadecimal digits.

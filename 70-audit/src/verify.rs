@@ -225,7 +225,7 @@ impl Verifier {
             return Err(fault(Expected::Sequence { expected: seq, found: line.seq }));
         }
         let last = self.last.unwrap_or(ZERO_LEAF);
-        if Digest::from_hex(&line.prev) != Ok(last) {
+        if line.prev.as_bytes() != last.digits() {
             let expected = Expected::SealedUpon { expected: line.prev.into(), found: last.hex() };
             return Err(Fault { seq: seq.saturating_sub(1), expected });
         }

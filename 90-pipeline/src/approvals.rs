@@ -4,6 +4,7 @@ use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::drive::{Drive, DriveError};
 use crate::erase::beside;
 use crate::journal::Journal;
+use crate::record::live;
 use serde_json::{Value, json};
 use writ_automation::{
     Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, Ballot, BallotRefused, Run, Settled, Signal,
@@ -161,7 +162,7 @@ async fn hand_over(
 /// # Errors
 /// When the journal cannot be read.
 pub(crate) async fn take_up(journal: &Journal, drive: &Drive, provider: &dyn Provider) -> Result<(), LedgerError> {
-    for (key, _) in journal.ledger().views("approvals", "", None, 1_000).await? {
+    for key in live(journal, "approval/").await? {
         let Ok(id) = key.parse::<ApprovalId>() else { continue };
         let Ok((approval, run, _)) = read(journal, &id).await else { continue };
         if !drive.live_runs().contains(&run) {

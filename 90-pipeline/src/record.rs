@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use writ_automation::{Decision, FoldError, Run, RunEvent, What, decode};
 use writ_core::{Actor, Draft, Entry, Event, LedgerError, Plan, RunId};
 
+/// Documents read at once.
+const PAGE: usize = 500;
+
 /// A run with what it was for, its last entry and its stream's version, read from the journal.
 pub(crate) async fn read(journal: &Journal, id: &RunId) -> Result<(Run, RunContext, Cause, u64), DriveError> {
     let failed = |because: String| DriveError::Read { run: id.clone(), because };
@@ -103,18 +106,26 @@ fn actor_of(event: &RunEvent, by: &Actor) -> Actor {
     if asked_for || decided || answered { by.clone() } else { Actor::system("pipeline") }
 }
 
-/// Streams of runs that had not ended when the journal was last written.
+/// Runs that had not ended when the journal was last written.
 ///
 /// # Errors
 /// When the journal cannot be read.
 pub(crate) async fn live_in_journal(journal: &Journal) -> Result<Vec<RunId>, LedgerError> {
-    let (mut runs, mut after) = (Vec::new(), None::<String>);
+    Ok(live(journal, "run/").await?.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// The ids of one sort of things that had not ended when the journal was last written.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(crate) async fn live(journal: &Journal, sort: &str) -> Result<Vec<String>, LedgerError> {
+    let (mut ids, mut after) = (Vec::new(), None::<String>);
     loop {
-        let page = journal.ledger().views("live", "run/", after.as_deref(), 500).await?;
-        runs.extend(page.iter().filter_map(|(key, _)| key.strip_prefix("run/")?.parse().ok()));
+        let page = journal.ledger().views("live", sort, after.as_deref(), PAGE).await?;
+        ids.extend(page.iter().filter_map(|(key, _)| key.strip_prefix(sort)).map(str::to_owned));
         match page.last() {
-            Some((key, _)) if page.len() == 500 => after = Some(key.clone()),
-            _ => return Ok(runs),
+            Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
+            _ => return Ok(ids),
         }
     }
 }

@@ -158,13 +158,13 @@ fn under(entry: &Entry, prefix: &str) -> Option<String> {
     entry.stream.strip_prefix(prefix).map(str::to_owned)
 }
 
-/// Runs and incidents that have not ended: what a restart takes up again.
+/// Runs, incidents and questions to people that have not ended: what a restart takes up again.
 fn live_key(entry: &Entry) -> Option<String> {
     let changes = BEGINS.contains(&entry.kind.as_str()) || ENDS.contains(&entry.kind.as_str());
     changes.then(|| entry.stream.clone())
 }
 
-const BEGINS: &[&str] = &["run.submitted/1", "incident.opened/1"];
+const BEGINS: &[&str] = &["run.submitted/1", "incident.opened/1", "approval.asked/1"];
 const ENDS: &[&str] = &[
     "run.succeeded/1",
     "run.rolled_back/1",
@@ -174,6 +174,9 @@ const ENDS: &[&str] = &[
     "run.expired/1",
     "incident.resolved/1",
     "incident.closed/1",
+    "approval.used/1",
+    "approval.expired/1",
+    "approval.voided/1",
 ];
 
 fn epoch_key(entry: &Entry) -> Option<String> {

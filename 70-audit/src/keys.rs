@@ -30,9 +30,9 @@ impl KeyChain {
             self.0 = vec![(0, key)];
             return Ok(());
         }
-        match self.newest().cloned() {
-            Some(old) if entry.kind == KEY_ROTATED => self.hand_over(entry, &old),
-            Some(_) | None => Ok(()),
+        match self.newest().filter(|_| entry.kind == KEY_ROTATED).cloned() {
+            Some(old) => self.hand_over(entry, &old),
+            None => Ok(()),
         }
     }
 

@@ -11,9 +11,6 @@ use writ_seal::{NoteKey, salted, sha256};
 /// Entries read at once.
 const PAGE: usize = 1_024;
 
-/// How often documents are looked at again because the journal grew meanwhile.
-const GROWN_MAX: u32 = 16;
-
 /// Why a journal does not verify.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
@@ -40,19 +37,21 @@ pub struct Trust {
 /// The first fault, or the ledger's own failure.
 pub async fn verify(ledger: &dyn Ledger, trust: &Trust) -> Result<Audit, VerifyError> {
     let mut walk = Walk::new(trust);
-    let head = ledger.head().await?;
-    let mut tries = 0;
-    loop {
+    let audit = loop {
+        let before = walk.verifier.size();
         walk.entries(ledger).await?;
-        let Some(fault) = walk.views(ledger).await? else { break };
-        // Documents that somebody wrote while they were read belong to entries that were not walked yet.
-        let grown = ledger.head().await?.is_some_and(|head| head.size > walk.verifier.size());
-        if !grown || tries == GROWN_MAX {
+        // The journal may have grown meanwhile. Entries, head, checkpoint and documents are written at once, so whatever does not
+        // fit belongs to entries that were not walked yet, or is wrong.
+        let head = ledger.head().await?.map_or(0, |head| head.size);
+        if head > walk.verifier.size() && walk.verifier.size() > before {
+            continue;
+        }
+        let audit = walk.finish(head)?;
+        let Some(fault) = walk.views(ledger).await? else { break audit };
+        if ledger.head().await?.is_none_or(|now| now.size <= head) {
             return Err(fault.into());
         }
-        tries += 1;
-    }
-    let audit = walk.finish(head.map_or(0, |head| head.size))?;
+    };
     match ledger.misfiled().await? {
         Some(seq) => Err(Fault { seq, expected: Expected::Lookup }.into()),
         None => Ok(audit),
@@ -218,7 +217,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn finish(self, head_size: u64) -> Result<Audit, VerifyError> {
+    fn finish(&self, head_size: u64) -> Result<Audit, VerifyError> {
         let found = self.verifier.size();
         let promised = self.trust.pins.iter().map(|pin| pin.size).max().unwrap_or(0).max(head_size);
         if promised > found {

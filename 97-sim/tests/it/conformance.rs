@@ -74,6 +74,24 @@ async fn finds_what_was_recorded(ledger: &Arc<dyn Ledger>, journal: &Journal, ca
     assert_eq!(ledger.by_event("evt_none").await.unwrap(), None);
 }
 
+/// Whoever verifies a journal that others write to is not alarmed by what they write.
+async fn grows_while_it_is_verified(ledger: &Arc<dyn Ledger>, journal: &Journal) {
+    let writer = journal.clone();
+    let writing = tokio::spawn(async move {
+        for n in 0..150 {
+            let mut token = draft("principal/p-9", n);
+            token.kind = "principal.token_issued/1";
+            token.body = json!({"n": n, "principal": "p-9", "token_hash": format!("sha256:{n:064x}")});
+            writer.commit(&writer.new_cause(), Batch::of(vec![token])).await.unwrap();
+        }
+    });
+    while !writing.is_finished() {
+        verify(&**ledger, &writ_pipeline::Trust::default()).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    writing.await.unwrap();
+}
+
 async fn keeps_its_promises(ledger: Arc<dyn Ledger>) {
     let journal = open_journal(ledger.clone(), 1).await.unwrap();
     let cause = journal.new_cause();
@@ -126,6 +144,8 @@ async fn keeps_its_promises(ledger: Arc<dyn Ledger>) {
     }
     let audit = verify(&*ledger, &writ_pipeline::Trust { key: Some(journal.key()), pins: vec![] }).await.unwrap();
     assert_eq!((audit.size, audit.root, audit.attachments), (size, root, 0));
+
+    grows_while_it_is_verified(&ledger, &journal).await;
 
     // A second writer takes over; the first is refused and stops.
     let second = open_journal(ledger.clone(), 2).await.unwrap();

@@ -106,9 +106,12 @@ impl Task {
             drawn = Some(draw);
         }
         let chance = self.parts.journal.chance();
+        let seed = chance.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+        let freshness = u64::try_from(self.parts.config.bounds.freshness.as_millis()).unwrap_or(u64::MAX);
         let submission = Submission {
             gate: RunGate { approval: terms, window_opens_at: None },
-            options: Options::new(OnFailure::Stop, chance.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte))),
+            // One that is held for longer would act on what was seen too long ago: it fails, and is thought of anew.
+            options: Options { start_timeout_ms: freshness, ..Options::new(OnFailure::Stop, seed) },
             parent: None,
             plan: Arc::new(plan),
             requester,

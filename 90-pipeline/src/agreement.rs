@@ -2,13 +2,13 @@
 //! budget, and the entry by which a remedy cites it is what spends it.
 
 use crate::commit::{Batch, CommitError, Expect};
-use crate::journal::Journal;
+use crate::journal::{Journal, decode};
 use crate::pipeline::PipelineError;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 use writ_automation::{ApprovalEvent, ApprovalFact, Cited, Standing};
-use writ_core::{Actor, ApprovalId, Draft, Entry, Event, LedgerError, Timestamp};
+use writ_core::{Actor, ApprovalId, Draft, Event, Filter, LedgerError, Timestamp};
 use writ_self_healing::Remedy;
 
 /// A standing approval in force, and what was drawn on it.
@@ -118,14 +118,23 @@ fn stream_of(standing: &Standing) -> String {
     format!("approval/{}", standing.id)
 }
 
+/// Only the last period counts, and of it no more than there is budget, so an old approval costs what a new one does. The
+/// version is read first: what is drawn meanwhile makes the caller stale.
 async fn drawn(journal: &Journal, standing: &Standing) -> Result<Drawn, LedgerError> {
-    let entries = journal.stream(&stream_of(standing)).await?;
-    let of = |kind: &'static str| entries.iter().filter(move |entry| entry.kind == kind);
-    Ok(Drawn {
-        cited: of("approval.cited/1").map(|entry| entry.timestamp).collect(),
-        version: entries.last().map_or(0, |entry: &Entry| entry.version),
-        revoked: of("approval.revoked/1").next().is_some(),
-    })
+    let (ledger, stream) = (journal.ledger(), stream_of(standing));
+    let version = ledger.stream_version(&stream).await?;
+    let cited = Filter {
+        stream: Some(stream),
+        kind: Some("approval.cited/1".into()),
+        from_time: Some(journal.now().minus(Duration::from_secs(standing.budget.period_seconds))),
+        newest_first: true,
+        ..Filter::default()
+    };
+    let found = ledger.query(&cited, usize::try_from(standing.budget.count).unwrap_or(usize::MAX)).await?;
+    let cited = found.iter().rev().map(|stored| Ok(decode(stored)?.timestamp)).collect::<Result<_, LedgerError>>()?;
+    // The view has those that were granted and not revoked.
+    let revoked = version > 0 && journal.doc("standing", standing.id.as_str()).await?.is_none();
+    Ok(Drawn { cited, version, revoked })
 }
 
 /// The standing approval in force: the newest in the journal, or else the one offered, which is recorded.

@@ -21,6 +21,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const GIVE_UP: Duration = Duration::from_secs(30);
 /// Callers that record at the same time.
 const WRITERS: u64 = 64;
+/// The component whose story is told again, and of how many others.
+const COMPONENT: &str = "web-service-001";
+const OTHERS: u64 = 20_000;
 /// How often it is started before and after.
 const STARTS: usize = 5;
 
@@ -69,7 +72,7 @@ fn ended(dev: Dev) -> Result<(), Failure> {
     }
 }
 
-/// Records the service's one incident again and again, under new ids.
+/// Records the service's one incident again and again, under new ids, as other components' incidents.
 async fn fill(place: &Place, wanted: u64) -> Result<(), Failure> {
     let state = StateDir::open(&place.state())?;
     let path = state.path("journal.db");
@@ -129,12 +132,14 @@ struct Told {
 
 impl Told {
     fn again(&self, number: u64) -> Result<Draft, serde_json::Error> {
-        let (mut text, mut stream) = (self.text.clone(), self.entry.stream.clone());
+        let component = format!("service-{:05}", number % OTHERS);
+        let other = |text: &str| text.replace(COMPONENT, &component);
+        let (mut text, mut stream) = (other(&self.text), self.entry.stream.clone());
         for id in &self.ids {
             // Digits are letters of ids, too: the new one differs in its chance alone.
-            let other = format!("{}{number:010}", id.get(..id.len() - 10).unwrap_or_default());
-            text = text.replace(id, &other);
-            stream = stream.replace(id, &other);
+            let new = format!("{}{number:010}", id.get(..id.len() - 10).unwrap_or_default());
+            text = text.replace(id, &new);
+            stream = stream.replace(id, &new);
         }
         Ok(Draft {
             action: self.entry.action.clone(),
@@ -142,7 +147,7 @@ impl Told {
             body: serde_json::from_str(&text)?,
             kind: self.kind,
             outcome: self.entry.outcome,
-            resource: self.entry.resource.clone(),
+            resource: other(&self.entry.resource),
             stream,
         })
     }

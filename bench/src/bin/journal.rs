@@ -59,19 +59,22 @@ async fn main() -> Result<(), Failure> {
     let f = disk.median() / 1_000.0;
     let mut entries = 0;
     for (writers, target) in [(1_usize, 0.6 / f), (64, 15_000.0)] {
-        let mut rates = Figures::default();
+        let (mut rates, mut behind) = (Figures::default(), Figures::default());
         for round in 0..5 {
             let ledger = Arc::new(SqliteLedger::open(&dir.path().join(format!("{writers}-{round}.db"))).await?);
             let journal = writ_sim::open_journal(ledger, 1).await?;
             let began = Instant::now();
             let count = write(&journal, writers, Duration::from_secs(seconds)).await?;
             rates.add(count as f64 / began.elapsed().as_secs_f64());
+            let size = *journal.size().borrow();
+            behind.add((size - journal.reported(0).await) as f64);
             entries += count;
         }
         println!(
             "{writers:>2} writers, entries/s:        {rates}  target {target:.0}  ratio to 1/F {:.2}",
             rates.median() * f
         );
+        println!("   entries that lookups and report views are behind then: {behind}");
     }
     println!("entries written: {entries}");
 

@@ -360,9 +360,10 @@ macro_rules! impl_ledger {
                     let sql = "SELECT doc_key, doc FROM (SELECT name, doc_key, doc FROM views
                             UNION ALL SELECT name, doc_key, doc FROM reports) AS documents
                         WHERE name = $1 AND doc_key >= $2 AND doc_key < $3 AND doc_key > $4 ORDER BY doc_key LIMIT $5";
+                    // The later of both, so that a page is looked for where the one before ended.
                     let asked = sqlx::query(sql)
                         .bind(view)
-                        .bind(prefix)
+                        .bind(after.map_or(prefix, |after| after.max(prefix)))
                         .bind(prefix_end(prefix))
                         .bind(after.unwrap_or(""))
                         .bind(int(limit as u64));

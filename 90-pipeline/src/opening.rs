@@ -5,12 +5,13 @@ use crate::gate::{GateState, POLICY_STREAM};
 use crate::journal::{Journal, decode as entry_of};
 use crate::pipeline::{PipelineError, Setup};
 use crate::safety;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use writ_agents::{AgentEvent, AgentMove, Decoded, Roster};
 use writ_automation::{BREAKER_OPEN, BreakerMoved};
-use writ_core::{Actor, Digest, Draft, Event, Filter, Outcome};
+use writ_core::{Actor, Digest, Draft, Event, Filter, Outcome, Timestamp};
 
 /// Records the policy set when it is another one than the journal knows.
 pub(crate) async fn set_policies(journal: &Journal, setup: &Setup) -> Result<(), PipelineError> {
@@ -143,11 +144,34 @@ pub(crate) async fn gate_state(journal: &Journal, setup: &Setup) -> Result<GateS
         }
     }
     let since = journal.now().minus(Duration::from_secs(3_600));
-    let started = Filter { kind: Some("run.step_started/1".into()), from_time: Some(since), ..Filter::default() };
-    for stored in journal.ledger().query(&started, 100_000).await? {
-        let entry = entry_of(&stored)?;
-        let epoch = entry.body.get("epoch").and_then(Value::as_u64).unwrap_or(0);
-        state.remember(entry.timestamp, &entry.action, &entry.resource, epoch);
+    let started = Filter {
+        kind: Some("run.step_started/1".into()),
+        from_time: Some(since),
+        newest_first: true,
+        ..Filter::default()
+    };
+    for stored in journal.ledger().query(&started, STARTED_MAX).await?.iter().rev() {
+        let Started { timestamp, action, resource, body } = serde_json::from_slice(&stored.bytes)
+            .map_err(|error| PipelineError::Recorded { of: "a step", because: error.to_string() })?;
+        state.remember(timestamp, &action, &resource, body.epoch);
     }
     Ok(state)
+}
+
+/// Steps that the gate is reminded of at the most, the newest.
+const STARTED_MAX: usize = 100_000;
+
+/// What the gate remembers of a step that was started. There may be many, so nothing else is read of them.
+#[derive(Deserialize)]
+struct Started {
+    timestamp: Timestamp,
+    action: String,
+    resource: String,
+    body: Holder,
+}
+
+#[derive(Deserialize)]
+struct Holder {
+    #[serde(default)]
+    epoch: u64,
 }

@@ -54,6 +54,8 @@ impl SqliteLedger {
             .foreign_keys(false)
             .busy_timeout(Duration::from_secs(10))
             .statement_cache_capacity(256)
+            // Rows come from another thread; with few places between the two, each waits for the other all the time.
+            .row_buffer_size(1_024)
             .disable_statement_logging();
         let failed = |cause: sqlx::Error| opening(&place, cause);
         let writer = pooled(1).connect_with(options.clone()).await.map_err(failed)?;

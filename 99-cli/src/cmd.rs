@@ -16,6 +16,7 @@ pub(crate) mod waiver;
 
 use crate::client::ClientError;
 use crate::exit::{self, Exit};
+use crate::findings;
 use crate::follow::FollowError;
 use crate::out::Out;
 use serde_json::Value;
@@ -30,6 +31,8 @@ pub(crate) enum Failure {
     Client(ClientError),
     /// Files.
     Problems(Vec<Problem>),
+    /// Nothing holds everything that a manifest asks.
+    Infeasible { file: String, intent: String, report: Value },
     /// Anything else, in words.
     Other { exit: Exit, text: String, hint: Option<String> },
 }
@@ -58,7 +61,18 @@ impl Failure {
         match self {
             Failure::Client(error) => error.exit(),
             Failure::Problems(_) => exit::USAGE,
+            Failure::Infeasible { .. } => exit::DENIED,
             Failure::Other { exit, .. } => *exit,
+        }
+    }
+
+    /// Prints what was found wrong as the answer, in the forms that scripts read.
+    pub(crate) fn answer(&self, out: Out) {
+        match self {
+            Failure::Client(ClientError::Problem { problem, .. }) => findings::print_answered(out, problem),
+            Failure::Problems(problems) => findings::print_problems(out, problems),
+            Failure::Infeasible { file, report, .. } => findings::print_infeasible(out, file, report),
+            Failure::Client(_) | Failure::Other { .. } => {}
         }
     }
 
@@ -79,6 +93,11 @@ impl Failure {
                     let source = source.and_then(|bytes| String::from_utf8(bytes).ok());
                     out.say(render("error", problem, source.as_deref()).trim_end());
                 }
+            }
+            Failure::Infeasible { intent, report, .. } => {
+                let report = text(report, "/text");
+                out.say(&format!("error: nothing holds everything that `{intent}` asks\n{}", report.trim_end()));
+                out.say("  hint: take one of the fixes");
             }
             Failure::Other { text, hint, .. } => {
                 out.say(&format!("error: {text}"));

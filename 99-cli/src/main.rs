@@ -7,6 +7,7 @@
 mod client;
 mod cmd;
 mod exit;
+mod findings;
 mod follow;
 mod out;
 mod pin;
@@ -153,6 +154,29 @@ enum Noun {
     Schema(cmd::policy::SchemaOf),
 }
 
+impl Noun {
+    /// Whether this command answers in that form: SARIF and JUnit are what checks answer in.
+    fn takes(&self, form: Form) -> Result<(), cmd::Failure> {
+        let check = match (self, form) {
+            (_, Form::Table | Form::Wide | Form::Json | Form::Yaml | Form::Ndjson)
+            | (Noun::Validate(_), Form::Sarif | Form::Junit)
+            | (Noun::Policy(cmd::policy::Policy::Test { .. }), Form::Junit) => true,
+            (_, Form::Sarif | Form::Junit) => false,
+        };
+        if check {
+            return Ok(());
+        }
+        Err(cmd::Failure::Other {
+            exit: exit::USAGE,
+            text: "this command does not answer in that form".into(),
+            hint: Some(
+                "give `-o` one of table, wide, json, yaml, ndjson; sarif is for `validate`, junit for `validate` and `policy test`"
+                    .into(),
+            ),
+        })
+    }
+}
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -188,6 +212,10 @@ fn serve(noun: Noun, common: Common) -> Exit {
 async fn answer(noun: Noun, common: Common) -> Exit {
     // Policies are evaluated on a worker's stack, which is large; the main thread's is the system's.
     let told = common.clone();
+    if let Err(failure) = noun.takes(told.output) {
+        failure.tell(told.out());
+        return failure.exit();
+    }
     let task = tokio::spawn(async move { run(noun, &common).await });
     let outcome = match task.await {
         Ok(outcome) => outcome,
@@ -199,6 +227,7 @@ async fn answer(noun: Noun, common: Common) -> Exit {
     match outcome {
         Ok(exit) => exit,
         Err(failure) => {
+            failure.answer(told.out());
             failure.tell(told.out());
             failure.exit()
         }

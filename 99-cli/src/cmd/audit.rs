@@ -109,7 +109,11 @@ impl Audit {
             Audit::RotateKey => rotate_key(common).await,
             Audit::Checkpoint => {
                 let note = common.client()?.bytes("/log/checkpoint").await?.unwrap_or_default();
-                common.out().text(&String::from_utf8_lossy(&note));
+                let note = String::from_utf8_lossy(&note).into_owned();
+                let parsed = Checkpoint::parse(&note).map_err(|error| Failure::of(exit::UNVERIFIED, &error))?;
+                let Checkpoint { origin, size, root } = parsed.0;
+                let document = json!({"log": origin, "size": size, "root": root, "note": note});
+                common.out().document(&document, |_| note);
                 Ok(exit::OK)
             }
             Audit::Export { dir } => export(common, &dir).await,

@@ -45,11 +45,10 @@ pub(crate) async fn locally(files: &Files) -> Result<(Value, Prepared), Failure>
     match pipeline.prepare(&name, &bytes, &Principal { id, roles }).await {
         Ok(prepared) => Ok((prepared.document(&pipeline), prepared)),
         Err(SubmitError::Invalid(problems)) => Err(Failure::Problems(problems)),
-        Err(SubmitError::Infeasible { intent, text, .. }) => Err(Failure::Other {
-            exit: exit::DENIED,
-            text: format!("nothing holds everything that `{intent}` asks\n{}", text.trim_end()),
-            hint: Some("take one of the fixes".into()),
-        }),
+        Err(SubmitError::Infeasible { intent, mut report, text }) => {
+            report["text"] = json!(text);
+            Err(Failure::Infeasible { file: name, intent: intent.to_string(), report })
+        }
         Err(error) => Err(Failure::of(exit::FAILED, &error)),
     }
 }

@@ -256,3 +256,50 @@ fn words_that_make_no_sense_to_a_server_are_refused_and_leave_nothing_behind() {
     assert!(!dev.said().contains("ERROR") && !dev.said().contains("panicked"), "{}", dev.said());
     assert_eq!(dev.end(), Some(0));
 }
+
+#[test]
+fn a_check_that_says_no_answers_in_the_form_that_was_asked_for() {
+    let cases = [
+        ("availability: '99.9%'", "availabilty: '99.9%'", 64, "/problems/0/at/line", "7", "problem"),
+        ("'$500/month'", "'$5/month'", 3, "/infeasible/fixes/0/gives/count", "", "infeasible"),
+    ];
+    for (from, to, code, pointer, value, rule) in cases {
+        let place = Place::new(program()).unwrap();
+        place.edit("intent.yaml", from, to).unwrap();
+        let file = place.files().join("intent.yaml").display().to_string();
+        let asked = |args: &[&str], form: &str| {
+            let args = [args, &["-f", &file, "-o", form]].concat();
+            let said = place.writ(&args).unwrap();
+            assert_eq!(said.code, Some(code), "{args:?}: {}", said.err);
+            assert!(said.err.contains("error: "), "{args:?}: people read the same: {}", said.err);
+            said
+        };
+        for args in [&["validate"][..], &["plan", "--local"]] {
+            for form in ["json", "ndjson"] {
+                let document = asked(args, form).json();
+                let found = document.pointer(pointer).unwrap_or_else(|| panic!("{document}")).to_string();
+                assert!(value.is_empty() || found == value, "{document}");
+            }
+            let yaml = asked(args, "yaml").out;
+            assert!(writ_text::read("a.yaml", yaml.as_bytes(), &writ_text::Limits::default()).is_ok(), "{yaml}");
+            assert_eq!(asked(args, "table").out, "");
+        }
+        let sarif = asked(&["validate"], "sarif").json();
+        let result = &sarif["runs"][0]["results"][0];
+        assert_eq!((sarif["version"].as_str(), result["ruleId"].as_str()), (Some("2.1.0"), Some(rule)), "{sarif}");
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(place["artifactLocation"]["uri"].as_str().unwrap().ends_with("intent.yaml"), "{sarif}");
+        assert!(value.is_empty() || place["region"]["startLine"] == 7, "{sarif}");
+        let junit = asked(&["validate"], "junit").out;
+        assert!(junit.starts_with("<?xml") && junit.contains("<failure message="), "{junit}");
+    }
+    let place = Place::new(program()).unwrap();
+    let missing = place.writ(&["validate", "-f", "missing.yaml", "-o", "json"]).unwrap();
+    assert_eq!(missing.code, Some(64));
+    assert_eq!(missing.json()["problems"][0]["at"]["file"], "missing.yaml");
+    for args in [&["run", "list", "-o", "sarif"][..], &["plan", "--local", "-f", "x", "-o", "junit"]] {
+        let said = place.writ(args).unwrap();
+        assert_eq!((said.code, said.out.as_str()), (Some(64), ""), "{args:?}: {}", said.err);
+        assert!(said.err.contains("sarif is for `validate`") && said.err.contains("ndjson"), "{}", said.err);
+    }
+}

@@ -26,6 +26,7 @@ fn questions(file: &str) -> Vec<Vec<&str>> {
         vec!["recommend", "list"],
         vec!["audit", "query", "--limit", "5"],
         vec!["audit", "verify"],
+        vec!["audit", "checkpoint"],
         vec!["why", "web-service-001/i-1"],
         vec!["validate", "-f", file],
         vec!["plan", "-f", file],

@@ -47,6 +47,7 @@ impl Default for Budgets {
                 (RemedyAction::RestartService, seconds(60)),
                 (RemedyAction::ScaleOut, seconds(60)),
                 (RemedyAction::ScaleIn, seconds(300)),
+                (RemedyAction::RestoreBalancer, seconds(1)),
             ]),
             patience: seconds(60),
         }

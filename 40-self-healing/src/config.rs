@@ -350,6 +350,7 @@ impl Config {
     /// What is done about a symptom.
     pub(crate) fn answer(&self, symptom: &Symptom) -> Option<RemedyAction> {
         match symptom {
+            Symptom::Unseen => Some(RemedyAction::RestoreBalancer),
             Symptom::Down | Symptom::Hung | Symptom::Leak | Symptom::Errors | Symptom::CpuBurn | Symptom::Slow => {
                 Some(match self.recovery.strategy {
                     Strategy::Restart => RemedyAction::RestartInstance,

@@ -97,8 +97,16 @@ impl Work<'_> {
             Signal::RemedyHeld { remedy, because } => {
                 let incident = self.asked(&remedy)?.remedy.incident.clone();
                 match incident.and_then(|id| self.heal.incident(&id)).cloned() {
-                    Some(incident) => self.hold(&incident, because, None),
-                    None => Ok(()),
+                    Some(incident) if !incident.held.contains(&because) => {
+                        self.decision.asks.push(Ask::Notify {
+                            key: format!("{remedy}/held"),
+                            severity: Severity::High,
+                            subject: format!("{component}: a remedy is held back, {}", because.words()),
+                            text: format!("remedy `{remedy}` of incident `{}`", incident.id),
+                        });
+                        self.hold(&incident, because, None)
+                    }
+                    Some(_) | None => Ok(()),
                 }
             }
             Signal::RemedyReleased { remedy } => {
@@ -222,6 +230,7 @@ impl Work<'_> {
     fn severity(&self, sign: &Fingerprint) -> Severity {
         match (&sign.symptom, self.watch.behaviour(self.config).healthy) {
             (_, 0) => Severity::Critical,
+            (Symptom::Unseen, _) => Severity::Critical,
             (Symptom::Down | Symptom::Hung, _) => Severity::High,
             (Symptom::Leak | Symptom::Errors | Symptom::CpuBurn | Symptom::Slow | Symptom::Declared { .. }, _) => {
                 Severity::Medium
@@ -234,10 +243,12 @@ impl Work<'_> {
         match &incident.state {
             IncidentState::Running { .. } => Ok(()),
             IncidentState::Verifying { tried, ended_at } => self.look(&incident, tried, *ended_at),
-            IncidentState::Escalated { .. } => match self.is_over(&incident, true) {
-                Some(because) => self.resolve(id, because),
-                None => Ok(()),
-            },
+            IncidentState::Escalated { at } => {
+                match self.is_over(&incident, true).or_else(|| self.is_renewed(&incident, *at)) {
+                    Some(because) => self.resolve(id, because),
+                    None => Ok(()),
+                }
+            }
             IncidentState::Proposed { .. } | IncidentState::Waiting { .. } => match self.is_over(&incident, false) {
                 Some(because) => {
                     self.withdraw(id);
@@ -255,6 +266,22 @@ impl Work<'_> {
     fn resolve(&mut self, id: &IncidentId, because: Resolution) -> Step {
         let (at, component, incident) = (self.now, self.config.component.clone(), id.clone());
         self.emit(HealEvent::Resolved(Resolved { at, because, component, incident }))
+    }
+
+    /// Whether somebody started everything anew that an escalated incident is about, and it serves: writ itself has not touched
+    /// it since, and what fails from now on is another matter.
+    fn is_renewed(&self, incident: &Incident, escalated_at: Timestamp) -> Option<Resolution> {
+        let renewed = |sign: &Fingerprint| {
+            let Some(name) = sign.subject.instance() else {
+                // What stood before the instances answers again.
+                let quiet = self.watch.alert(sign).is_some_and(|alert| alert.is_quiet_since(escalated_at));
+                return sign.symptom == Symptom::Unseen && quiet;
+            };
+            let anew = self.watch.instance(name).is_some_and(|known| known.started_at > escalated_at && known.serves());
+            let quiet = self.watch.alert(sign).is_none_or(|alert| alert.is_quiet_since(escalated_at));
+            self.watch.is_gone(name) || (anew && quiet)
+        };
+        incident.signs.iter().all(renewed).then_some(Resolution::Cleared)
     }
 
     /// Whether data from after the incident's opening shows every sign gone; `calmly`: and for long.

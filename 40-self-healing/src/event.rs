@@ -106,6 +106,24 @@ pub enum HoldReason {
     Breaker,
 }
 
+impl HoldReason {
+    /// The reason as people say it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            HoldReason::CoolDown => "the same was done a moment ago",
+            HoldReason::Budget => "the budget has no room",
+            HoldReason::Stale => "what is known is too old",
+            HoldReason::AtOnce => "as many as may be are touched already",
+            HoldReason::Busy => "another remedy is at work there",
+            HoldReason::AtLeast => "there are as few instances as there may be",
+            HoldReason::KillSwitch => "a kill switch is pulled",
+            HoldReason::NoAgent => "no agent may do it now",
+            HoldReason::Breaker => "it failed again and again at the provider",
+        }
+    }
+}
+
 /// A remedy has to wait; said once for each reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {

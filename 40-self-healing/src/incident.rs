@@ -415,6 +415,7 @@ fn single(remedy: &Remedy) -> Option<&str> {
     match remedy.action {
         RemedyAction::RestartInstance => remedy.targets.first().map(|target| target.instance.as_str()),
         RemedyAction::RestartService | RemedyAction::ScaleOut | RemedyAction::ScaleIn => None,
+        RemedyAction::RestoreBalancer => None,
     }
 }
 

@@ -63,7 +63,7 @@ fn tell(event: &HealEvent) -> String {
             format!("attempt {}: {} {}{count}", event.remedy.attempt, event.remedy.action, targets.join(", "))
         }
         HealEvent::Shadowed(event) => format!("would have done: {}", event.remedy.action),
-        HealEvent::Held(event) => format!("waits: {:?}", event.because).to_lowercase(),
+        HealEvent::Held(event) => format!("waits: {}", event.because.words()),
         HealEvent::Waiting(event) => format!("waits for approval `{}`", event.approval),
         HealEvent::Released(_) => "is thought of anew: nothing stands before it any more".to_owned(),
         HealEvent::Denied(event) => format!("denied: {}", event.because),

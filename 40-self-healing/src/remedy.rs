@@ -21,12 +21,19 @@ pub enum RemedyAction {
     ScaleOut,
     /// Takes an instance away.
     ScaleIn,
+    /// Brings up what stands before the instances, and through which they are seen.
+    RestoreBalancer,
 }
 
 impl RemedyAction {
     /// Every action.
-    pub const ALL: [RemedyAction; 4] =
-        [RemedyAction::RestartInstance, RemedyAction::RestartService, RemedyAction::ScaleOut, RemedyAction::ScaleIn];
+    pub const ALL: [RemedyAction; 5] = [
+        RemedyAction::RestartInstance,
+        RemedyAction::RestartService,
+        RemedyAction::ScaleOut,
+        RemedyAction::ScaleIn,
+        RemedyAction::RestoreBalancer,
+    ];
 
     /// The name that manifests, policies and people use.
     #[must_use]
@@ -36,6 +43,7 @@ impl RemedyAction {
             RemedyAction::RestartService => "restart_service",
             RemedyAction::ScaleOut => "scale_out",
             RemedyAction::ScaleIn => "scale_in",
+            RemedyAction::RestoreBalancer => "restore_balancer",
         }
     }
 
@@ -151,6 +159,8 @@ pub struct ComponentView {
     pub slots: Vec<Slot>,
     /// The slots that would be used next, in order.
     pub spare: Vec<Slot>,
+    /// The slot of what stands before them, with the parameters of the `balancer.ensure` that made it.
+    pub balancer: Option<(String, Value)>,
 }
 
 /// What heads the plan of a remedy.
@@ -250,6 +260,7 @@ impl Remedy {
             RemedyAction::RestartInstance | RemedyAction::RestartService => self.restarts(view),
             RemedyAction::ScaleOut => self.additions(view),
             RemedyAction::ScaleIn => self.removals(view),
+            RemedyAction::RestoreBalancer => self.restored(view),
         }
     }
 
@@ -265,6 +276,7 @@ impl Remedy {
             }
             RemedyAction::ScaleOut => (Change::Create, "scale_in"),
             RemedyAction::ScaleIn => (Change::Delete, "scale_out"),
+            RemedyAction::RestoreBalancer => (Change::Create, "none"),
         };
         let action = Action {
             action: self.action.name().to_owned(),
@@ -356,6 +368,12 @@ impl Remedy {
             .collect()
     }
 
+    fn restored(&self, view: &ComponentView) -> Result<Vec<Step>, RemedyError> {
+        let missing = || RemedyError::NoSlot { remedy: self.key.clone(), instance: "a balancer".to_owned() };
+        let (name, params) = view.balancer.as_ref().ok_or_else(missing)?;
+        Ok(vec![self.step("balancer.ensure", name, params.clone(), None)?])
+    }
+
     fn slot<'view>(&self, view: &'view ComponentView, instance: &str) -> Result<&'view Slot, RemedyError> {
         let missing = || RemedyError::NoSlot { remedy: self.key.clone(), instance: instance.to_owned() };
         view.slots.iter().find(|slot| slot.instance == instance).ok_or_else(missing)
@@ -437,6 +455,7 @@ mod tests {
             component: "web-service-001".parse().unwrap(),
             slots: names.iter().map(|name| slot(name, 4)).collect(),
             spare: vec![slot("i-8", 0), slot("i-9", 2)],
+            balancer: None,
         }
     }
 

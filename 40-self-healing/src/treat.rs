@@ -102,8 +102,10 @@ impl Work<'_> {
                 let to = total.checked_sub(1).filter(|to| *to >= least);
                 (self.dispensable(), Some(to.ok_or(Unfit::Held(HoldReason::AtLeast))?))
             }
+            RemedyAction::RestoreBalancer => (vec![], None),
         };
-        if targets.is_empty() && action != RemedyAction::ScaleOut {
+        let touches_none = matches!(action, RemedyAction::ScaleOut | RemedyAction::RestoreBalancer);
+        if targets.is_empty() && !touches_none {
             return Err(Unfit::Held(HoldReason::Stale));
         }
         let width = self.room(action, &targets, total)?;
@@ -150,7 +152,7 @@ impl Work<'_> {
         if targets.iter().any(|target| touched(&target.instance)) || (action.scales() && scales) {
             return Err(Unfit::Held(HoldReason::Busy));
         }
-        if action.scales() {
+        if action.scales() || targets.is_empty() {
             return Ok(1);
         }
         let restarts = self.heal.live().filter(|tried| !tried.remedy.action.scales());

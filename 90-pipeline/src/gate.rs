@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use writ_agents::{
-    Agent, GateView, KILL_SWITCH_STREAM, KillSwitches, Need, NoAgent, RedeemRefused, Roster, TicketMove, TicketOrder,
-    Tickets, Unfit, Usage, assign, redeem,
+    Agent, AgentState, GateView, KILL_SWITCH_STREAM, KillSwitches, Need, NoAgent, RedeemRefused, Roster, TicketMove,
+    TicketOrder, Tickets, Unfit, Usage, assign, redeem,
 };
 use writ_automation::{
     ApprovalTerms, Ask, BreakerKey, BreakerMoved, Breakers, Deed, Grant, HeldBy, Hold, Leg, Run, Signal,
@@ -588,8 +588,11 @@ impl From<NoAgent> for Nobody {
     fn from(none: NoAgent) -> Self {
         let stopped = none.why.iter().any(|(_, unfit)| matches!(unfit, Unfit::Stopped(_)));
         let by = if stopped { HeldBy::KillSwitch } else { HeldBy::NoAgent };
+        // Somebody who was sent away for a while may be let back; one that has gone for good is not waited for.
+        let away = |unfit: &Unfit| matches!(unfit, Unfit::State(state) if *state != AgentState::Retired);
+        let away = none.why.iter().any(|(_, unfit)| away(unfit));
         let because = none.to_string();
-        if stopped || none.passes() { Self::Held(Hold { because, by }) } else { Self::Never(because) }
+        if stopped || away || none.passes() { Self::Held(Hold { because, by }) } else { Self::Never(because) }
     }
 }
 

@@ -16,8 +16,8 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use writ_automation::{HeldBy, Run, RunState, StepState};
 use writ_core::{
-    Actor, Event, IncidentId, LedgerError, Notifier, Observation, Plan, Provider, RunId, Sensor, SensorError, Step,
-    Timestamp, Window,
+    Actor, Event, Health, IncidentId, LedgerError, Notifier, Observation, Plan, Provider, RunId, Sensor, SensorError,
+    Step, Timestamp, Window,
 };
 use writ_self_healing::{
     Ask, Config, DeniedBy, Heal, HealEvent, HoldReason, Mode, Remedy, RemedyKey, Signal, Stage, Summary, Watch,
@@ -222,6 +222,9 @@ impl Task {
                     );
                     self.blind = Some(because);
                 }
+                self.watch.unseen(&error_chain(&error), now);
+                self.show();
+                self.look().await;
                 self.parts.journal.base().clock.sleep(LOOK_AGAIN).await;
             }
         }
@@ -240,7 +243,14 @@ impl Task {
             self.windows.pop_front();
         }
         self.windows.make_contiguous();
-        let document = monitoring(&self.parts.config, self.watch.health(), self.windows.as_slices().0);
+        self.show();
+    }
+
+    /// What is known of the component now. Of one that cannot be observed, nothing is.
+    fn show(&mut self) {
+        let health = if self.blind.is_some() { Health::Unknown } else { self.watch.health() };
+        let windows = if self.blind.is_some() { &[] } else { self.windows.as_slices().0 };
+        let document = monitoring(&self.parts.config, health, windows);
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = document;
     }
 

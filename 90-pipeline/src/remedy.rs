@@ -219,7 +219,9 @@ fn component_view(component: &ComponentId, plan: &Plan, zones: &[String], world:
     let slots = there.iter().filter_map(|(name, document)| slot(name, Some(document))).collect();
     let free = (1..=100).map(|number| format!("i-{number}")).filter(|name| !there.contains_key(name.as_str()));
     let spare = free.filter_map(|name| slot(&name, None)).collect();
-    ComponentView { component: component.clone(), slots, spare }
+    let before = plan.steps.iter().find(|step| step.verb == "balancer.ensure");
+    let balancer = before.and_then(|step| Some((step.resource.rsplit_once('/')?.1.to_owned(), step.params.clone())));
+    ComponentView { component: component.clone(), slots, spare, balancer }
 }
 
 fn slot_of(template: &Step, zones: &[String], name: &str, seen: Option<&Value>) -> Slot {

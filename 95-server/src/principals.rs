@@ -54,7 +54,7 @@ pub(crate) fn people(state: &StateDir, entropy: &dyn Entropy) -> Result<Vec<Newc
 pub(crate) fn standing(now: Timestamp, chance: [u8; 10]) -> Option<Standing> {
     let person = |at: usize| PEOPLE.get(at)?.1.parse::<PrincipalId>().ok();
     Some(Standing {
-        actions: ["restart_instance", "restart_service", "scale_out", "scale_in"].map(str::to_owned).to_vec(),
+        actions: ["restart_instance", "restart_service", "restore_balancer", "scale_out", "scale_in"].map(str::to_owned).to_vec(),
         approvers: vec![person(1)?],
         author: person(0)?,
         budget: writ_pipeline::StandingBudget { count: 600, period_seconds: 3_600 },

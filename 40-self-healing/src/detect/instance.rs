@@ -20,7 +20,8 @@ pub(crate) struct InstanceWatch {
     pub(crate) seen_at: Timestamp,
     /// Windows in a row that did not speak of it.
     pub(crate) absent: u32,
-    started_at: Timestamp,
+    /// When this start was first seen.
+    pub(crate) started_at: Timestamp,
     health_at: Timestamp,
     because: String,
     exited: bool,

@@ -11,6 +11,8 @@ use writ_core::{Health, Histogram, InstanceSample};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "symptom", rename_all = "snake_case")]
 pub enum Symptom {
+    /// Nothing can be seen of the component: what stands before it does not answer.
+    Unseen,
     /// Its process ended, or its health checks fail.
     Down,
     /// It has requests and answers none.
@@ -32,13 +34,21 @@ pub enum Symptom {
 
 impl Symptom {
     /// Every symptom that is looked for without being declared.
-    pub const BUILT_IN: [Symptom; 6] =
-        [Symptom::Down, Symptom::Hung, Symptom::Leak, Symptom::Errors, Symptom::CpuBurn, Symptom::Slow];
+    pub const BUILT_IN: [Symptom; 7] = [
+        Symptom::Unseen,
+        Symptom::Down,
+        Symptom::Hung,
+        Symptom::Leak,
+        Symptom::Errors,
+        Symptom::CpuBurn,
+        Symptom::Slow,
+    ];
 
     /// A short name.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
+            Symptom::Unseen => "unseen",
             Symptom::Down => "down",
             Symptom::Hung => "hung",
             Symptom::Leak => "leak",

@@ -1,7 +1,7 @@
 //! Everything that is seen of one component. Volatile: a restart begins with an empty one, and what was concluded stands in
 //! the journal.
 
-use super::alert::{Alert, Timing};
+use super::alert::{Alert, Check, Timing};
 use super::instance::{InstanceWatch, Sample};
 use super::symptom::{self, Failures, Symptom};
 use crate::config::Config;
@@ -30,6 +30,8 @@ pub struct Watch {
 const MOST_INSTANCES: usize = 4_096;
 /// An instance that nobody speaks of any more is forgotten, unless it is expected to be there.
 const FORGOTTEN: Duration = Duration::from_secs(600);
+/// How long nothing must be seen before that is a symptom: a balancer that is being replaced is away for a moment.
+const UNSEEN: Timing = Timing { raise: Duration::from_secs(2), clear: Duration::ZERO };
 /// So many windows in a row must leave out an expected instance before it counts as gone.
 const ABSENT: u32 = 2;
 
@@ -65,6 +67,12 @@ impl Watch {
     /// Says that these instances are being worked on by somebody else until then: their signs open no incident.
     pub fn planned_work<'a>(&mut self, instances: impl IntoIterator<Item = &'a str>, until: Timestamp) {
         self.planned.extend(instances.into_iter().map(|name| (name.to_owned(), until)));
+    }
+
+    /// Takes in that nothing could be seen, and why. What was seen before is not made newer by it.
+    pub fn unseen(&mut self, because: &str, now: Timestamp) {
+        let alert = self.alerts.entry(Symptom::Unseen).or_insert_with(Alert::new);
+        alert.check(Check::Holds { seen: because.to_owned() }, now, now, UNSEEN);
     }
 
     /// Takes in what a sensor saw. Late, repeated and foreign news changes nothing.
@@ -136,6 +144,9 @@ impl Watch {
         {
             let serving = told.iter().filter(|sample| serves(sample.health)).count() as u64;
             self.load.observe(scaling, self.count(), serving, cpu.unsigned_abs(), at);
+        }
+        if let Some(alert) = self.alerts.get_mut(&Symptom::Unseen) {
+            alert.check(Check::Away, from, at, UNSEEN);
         }
         self.latest = Some((at, reading));
     }

@@ -206,6 +206,7 @@ impl Script {
 
     fn carry_out(&mut self, remedy: &writ_self_healing::Remedy, healthy: bool) {
         match remedy.action {
+            RemedyAction::RestoreBalancer => {}
             RemedyAction::RestartInstance | RemedyAction::RestartService => {
                 for target in &remedy.targets {
                     self.generations.insert(target.instance.clone(), target.generation);
@@ -258,6 +259,9 @@ impl Script {
         } else if let Some(because) = step.get("hold") {
             let (remedy, because) = (self.proposal().0.key, serde_json::from_value(because.clone()).unwrap());
             self.signal(Signal::RemedyHeld { remedy, because }).unwrap();
+        } else if let Some(because) = text("unseen") {
+            self.watch.unseen(&because, at(self.now));
+            self.signal(Signal::Look).unwrap();
         } else if step.get("release").is_some() {
             let remedy = self.proposal().0.key;
             self.signal(Signal::RemedyReleased { remedy }).unwrap();

@@ -218,7 +218,7 @@ impl Task {
                     tracing::warn!(
                         component = %self.parts.config.component,
                         error = &error as &dyn std::error::Error,
-                        "a component cannot be observed, and nothing is tried for it; if it was stopped, apply its intent again"
+                        "a component cannot be observed"
                     );
                     self.blind = Some(because);
                 }

@@ -63,6 +63,7 @@ pub use safety::ExceptionError;
 pub use submit::{Accepted, SubmitError};
 pub use tokens::{
     Person, Token, TokenError, enrol, enrol_person, issue_token, people, person, principal_of, revoke_token, tokens,
+    was_issued,
 };
 pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};

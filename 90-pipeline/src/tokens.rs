@@ -111,7 +111,18 @@ pub async fn principal_of(journal: &Journal, token: &str) -> Result<Option<Princ
     }))
 }
 
-/// Enrols a person with roles and a token of their own, unless they are known already: what an installation begins with.
+/// Whether a token was ever issued to a person, be it revoked since.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn was_issued(journal: &Journal, id: &PrincipalId, token: &str) -> Result<bool, LedgerError> {
+    let hash = json!(sha256(token.as_bytes()));
+    let entries = journal.stream(&stream(id)).await?;
+    Ok(entries.iter().any(|entry| entry.kind == ISSUED && entry.body.get("token_hash") == Some(&hash)))
+}
+
+/// Enrols a person with roles and a token of their own: what an installation begins with. Who is known already is issued the
+/// token.
 ///
 /// # Errors
 /// When nothing could be recorded.
@@ -127,7 +138,11 @@ pub async fn enrol(
     let expects = vec![Expect { stream: stream(id), version: 0 }];
     let batch = Batch { expects, erasables: vec![named], ..Batch::of(drafts) };
     match journal.commit(&journal.new_cause(), batch).await {
-        Ok(_) | Err(CommitError::Stale { .. }) => Ok(()),
+        Ok(_) => Ok(()),
+        Err(CommitError::Stale { .. }) => {
+            let again = Batch::of(vec![issued(&by, id, roles, &sha256(token.as_bytes()))]);
+            journal.commit(&journal.new_cause(), again).await.map(drop)
+        }
         Err(error) => Err(error),
     }
 }

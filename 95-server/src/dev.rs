@@ -1,7 +1,7 @@
 //! `writ dev`: everything on one machine, from one directory, until it is interrupted.
 
 use crate::api::{Shared, router};
-use crate::principals::people;
+use crate::principals::admit;
 use crate::setup::Files;
 use crate::state::{ServerAddress, StateDir, StateError};
 use crate::system::SystemEntropy;
@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use writ_core::ProviderError;
-use writ_pipeline::{CommitError, Pipeline, enrol};
+use writ_core::{LedgerError, ProviderError};
+use writ_pipeline::{CommitError, Pipeline};
 
 /// How `dev` is to run.
 #[derive(Debug, Clone)]
@@ -50,6 +50,9 @@ pub enum DevError {
     /// The journal.
     #[error("the people of this installation cannot be recorded")]
     Commit(#[from] CommitError),
+    /// The journal's people.
+    #[error("the people of this installation cannot be read")]
+    Ledger(#[from] LedgerError),
 }
 
 /// A running `dev`.
@@ -76,9 +79,7 @@ impl DevServer {
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let installation = Installation::open(&state, files).await?;
-        for person in people(&state, &SystemEntropy)? {
-            enrol(installation.pipeline.journal(), &person.id, person.name, person.roles, &person.token).await?;
-        }
+        admit(&state, installation.pipeline.journal(), &SystemEntropy).await?;
         let next_key = installation.next_key(&state);
         let shared = Arc::new(Shared::new(installation.pipeline.clone(), installation.processes(), next_key));
         let serving = tokio::spawn(async move {

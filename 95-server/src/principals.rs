@@ -1,9 +1,10 @@
 //! The two people of a `dev` installation, and what they agreed to beforehand.
 
-use crate::state::{StateDir, StateError};
+use crate::dev::DevError;
+use crate::state::StateDir;
 use std::time::Duration;
 use writ_core::{ApprovalId, Entropy, PrincipalId, Timestamp};
-use writ_pipeline::Standing;
+use writ_pipeline::{Journal, Standing, enrol, was_issued};
 
 /// Name, id and roles of each: the second approves what the first asks for.
 const PEOPLE: [(&str, &str, &[&str]); 2] = [
@@ -11,42 +12,28 @@ const PEOPLE: [(&str, &str, &[&str]); 2] = [
     ("reviewer", "person-02", &["viewer", "approver", "release-manager", "capacity-owner"]),
 ];
 
-/// A principal of a new installation with the token it was given.
-#[derive(Debug, Clone)]
-pub(crate) struct Newcomer {
-    /// The name, and the name of the token's file.
-    pub name: &'static str,
-    /// The opaque id.
-    pub id: PrincipalId,
-    /// Roles.
-    pub roles: &'static [&'static str],
-    /// The token.
-    pub token: String,
-}
-
-/// The people of a `dev` installation; tokens are made once and kept in files that only their owner can read.
+/// Makes the people of a `dev` installation known, each with a token in a file that only its owner can read. A file that is lost,
+/// or holds what was never issued to its person, gets a new token: whoever can write the state directory is its owner. A token
+/// that was revoked stays so.
 ///
 /// # Errors
-/// When a token cannot be read or written.
-pub(crate) fn people(state: &StateDir, entropy: &dyn Entropy) -> Result<Vec<Newcomer>, StateError> {
-    let mut all = Vec::new();
+/// When a token cannot be read, written or recorded.
+pub(crate) async fn admit(state: &StateDir, journal: &Journal, entropy: &dyn Entropy) -> Result<(), DevError> {
     for (name, id, roles) in PEOPLE {
+        let Ok(id) = id.parse::<PrincipalId>() else { continue };
         let file = format!("tokens/{name}");
-        let token = match state.read_secret(&file)? {
-            Some(token) => token,
-            None => {
-                let mut bytes = [0; 24];
-                entropy.fill(&mut bytes);
-                let token = format!("writ_{}", hex::encode(bytes));
-                state.write_secret(&file, &token)?;
-                token
-            }
-        };
-        if let Ok(id) = id.parse() {
-            all.push(Newcomer { name, id, roles, token });
+        if let Some(token) = state.read_secret(&file)?
+            && was_issued(journal, &id, &token).await?
+        {
+            continue;
         }
+        let mut bytes = [0; 24];
+        entropy.fill(&mut bytes);
+        let token = format!("writ_{}", hex::encode(bytes));
+        state.write_secret(&file, &token)?;
+        enrol(journal, &id, name, roles, &token).await?;
     }
-    Ok(all)
+    Ok(())
 }
 
 /// What the two agree to when a `dev` installation begins: remedies within the example's policy, for a day.
@@ -54,7 +41,9 @@ pub(crate) fn people(state: &StateDir, entropy: &dyn Entropy) -> Result<Vec<Newc
 pub(crate) fn standing(now: Timestamp, chance: [u8; 10]) -> Option<Standing> {
     let person = |at: usize| PEOPLE.get(at)?.1.parse::<PrincipalId>().ok();
     Some(Standing {
-        actions: ["restart_instance", "restart_service", "restore_balancer", "scale_out", "scale_in"].map(str::to_owned).to_vec(),
+        actions: ["restart_instance", "restart_service", "restore_balancer", "scale_out", "scale_in"]
+            .map(str::to_owned)
+            .to_vec(),
         approvers: vec![person(1)?],
         author: person(0)?,
         budget: writ_pipeline::StandingBudget { count: 600, period_seconds: 3_600 },

@@ -129,7 +129,7 @@ impl StateDir {
         write_secret(&path, text).map_err(|cause| failed(&path, cause))
     }
 
-    /// A secret's text; none when there is no such file.
+    /// A secret's text; none when there is no such file, or it holds no text.
     ///
     /// # Errors
     /// When it is there and cannot be read.
@@ -137,7 +137,8 @@ impl StateDir {
         let path = self.root.join(name);
         match fs::read_to_string(&path) {
             Ok(text) => Ok(Some(text.trim().to_owned())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            // What is no text is no secret of ours.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => Ok(None),
             Err(cause) => Err(failed(&path, cause)),
         }
     }

@@ -66,6 +66,43 @@ fn a_token_that_is_revoked_is_refused_at_once_and_after_a_restart() {
 }
 
 #[test]
+fn a_token_file_that_is_lost_or_damaged_is_made_anew_and_recorded() {
+    let place = Place::new(program()).unwrap();
+    let path = |name: &str| place.state().join("tokens").join(name);
+    let dev = serve(&place);
+    let first = fs::read_to_string(path("operator")).unwrap();
+    assert_eq!(dev.end(), Some(0));
+
+    fs::remove_dir_all(place.state().join("tokens")).unwrap();
+    let dev = serve(&place);
+    let second = fs::read_to_string(path("operator")).unwrap();
+    assert_ne!(first, second);
+    assert!(!dev.said().contains(second.trim()), "{}", dev.said());
+    writ(&place, &["agent", "kill", "--all"], 0);
+    writ(&place, &["agent", "release", "--all"], 0);
+    writ(&place, &["run", "list", "--as", "reviewer"], 0);
+    assert_eq!(dev.end(), Some(0));
+
+    // What was never issued to its person is no token of theirs, whoever else's it is.
+    fs::write(path("operator"), b"\xff\xfe garbage").unwrap();
+    fs::write(path("reviewer"), &second).unwrap();
+    let dev = serve(&place);
+    writ(&place, &["agent", "drain", "scaling-agent-001", "--reason", "x", "--as", "reviewer"], 4);
+    writ(&place, &["agent", "drain", "scaling-agent-001", "--reason", "x"], 0);
+    assert_eq!(dev.end(), Some(0));
+
+    // What is in order is left alone.
+    let third = fs::read_to_string(path("operator")).unwrap();
+    let dev = serve(&place);
+    assert_eq!(fs::read_to_string(path("operator")).unwrap(), third);
+    let issued = place.writ(&["audit", "query", "--action", "issue_token", "-o", "json"]).unwrap().json();
+    let by: Vec<&Value> = issued.as_array().unwrap().iter().map(|entry| &entry["actor"]["id"]).collect();
+    assert_eq!(by, ["genesis"; 6]);
+    writ(&place, &["audit", "verify"], 0);
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
 fn what_an_agent_may_do_is_changed_by_entries_and_shown() {
     let place = Place::new(program()).unwrap();
     let dev = serve(&place);

@@ -112,9 +112,9 @@ fn plan() -> Schema {
         .fact("zones", Type::words(64), "zones that are used")
         .fact("regions", Type::words(32), "regions that are used, by the names that intents use")
         .fact("steps", Type::Int, "steps in all")
-        .fact("creates", Type::Int, "actions that create")
+        .fact("creates", Type::Int, "actions that create, or bring back what has ended")
         .fact("updates", Type::Int, "actions that change in place")
-        .fact("replaces", Type::Int, "actions that make anew")
+        .fact("replaces", Type::Int, "actions that make anew what is there")
         .fact("deletes", Type::Int, "actions that delete")
         .fact("irreversible", Type::Int, "steps that nothing takes back")
         .maybe_group("predicted", predicted, "what the models say");

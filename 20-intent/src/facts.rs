@@ -53,6 +53,9 @@ pub fn plan_facts(plan: &Plan, translation: &Translation, intent: &Intent, platf
     let (layout, predicted) = (&translation.layout, &translation.predicted);
     let changes: Vec<Change> = plan.steps.iter().map(change_of).collect();
     let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
+    // What has ended is made anew and nothing is taken away by it: nothing but its generation differs.
+    let revives = |change: &Change| matches!(change, Change::Replace { because } if because == "/generation");
+    let revived = changes.iter().filter(|change| revives(change)).count();
     let regions: Vec<&str> =
         layout.regions.iter().map(|name| platform.region(name).map_or(name.as_str(), common_name)).collect();
     let mut facts = Map::from_iter([
@@ -65,9 +68,9 @@ pub fn plan_facts(plan: &Plan, translation: &Translation, intent: &Intent, platf
         ("zones".to_owned(), json!(layout.zones())),
         ("regions".to_owned(), json!(regions)),
         ("steps".to_owned(), json!(plan.steps.len())),
-        ("creates".to_owned(), json!(count(|change| matches!(change, Change::Create)))),
+        ("creates".to_owned(), json!(count(|change| matches!(change, Change::Create)) + revived)),
         ("updates".to_owned(), json!(count(|change| matches!(change, Change::Update { .. })))),
-        ("replaces".to_owned(), json!(count(|change| matches!(change, Change::Replace { .. })))),
+        ("replaces".to_owned(), json!(count(|change| matches!(change, Change::Replace { .. })) - revived)),
         ("deletes".to_owned(), json!(count(|change| matches!(change, Change::Delete)))),
         ("irreversible".to_owned(), json!(plan.steps.iter().filter(|step| step.undo.is_none()).count())),
     ]);

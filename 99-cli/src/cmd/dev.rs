@@ -75,7 +75,9 @@ impl Dev {
                 done = work => {
                     if let Err(failure) = done {
                         failure.tell(out);
-                        if !self.keep {
+                        // What was brought up before goes on, and what waits for people can only be answered while somebody listens.
+                        let waits = failure.exit() == exit::WAITING;
+                        if !self.keep && !waits && !serves(common).await {
                             stop(server, true, common).await?;
                             return Ok(failure.exit());
                         }
@@ -115,6 +117,13 @@ async fn stop(server: DevServer, all: bool, common: &Common) -> Result<(), Failu
         "writ   stopped; what it started keeps running"
     });
     Ok(())
+}
+
+/// Whether an earlier version of something runs here.
+async fn serves(common: &Common) -> bool {
+    let Ok(client) = common.client() else { return false };
+    let processes = client.get("/api/v1/processes").await.unwrap_or_default();
+    processes.get("items").and_then(Value::as_array).is_some_and(|items| !items.is_empty())
 }
 
 /// Submits the directory's intent and shows what comes of it.

@@ -250,3 +250,49 @@ fn what_is_kept_serves_on_and_the_next_dev_takes_it_up_again() {
     assert_eq!(again.wait().unwrap().code(), Some(130));
     assert!(place.processes().is_empty(), "{:?}", place.processes());
 }
+
+#[test]
+fn after_a_power_cut_everything_comes_up_again_and_nobody_is_asked() {
+    let (place, dev) = up(&[]);
+    dev.crash();
+    for pid in place.processes().into_keys() {
+        kill(pid, Signal::KILL);
+    }
+    let mut dev = place.dev(&[]).unwrap();
+    dev.until_up().unwrap();
+    assert_eq!(place.alive().len(), 4, "{}", dev.said());
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
+fn a_change_that_waits_for_people_does_not_end_what_runs() {
+    let (place, dev) = up(&["--keep"]);
+    dev.crash();
+    let served = place.alive();
+    let big = "  workload:\n    memory_per_instance: '6GiB'\n";
+    let path = place.files().join("intent.yaml");
+    std::fs::write(&path, std::fs::read_to_string(&path).unwrap().trim_end().to_owned() + "\n" + big).unwrap();
+    let mut dev = place.dev(&[]).unwrap();
+    dev.until(&["writ approval list"], Duration::from_secs(30)).unwrap();
+    dev.until(&["next: writ why last"], Duration::from_secs(10)).unwrap();
+    assert_eq!(place.alive(), served, "{}", dev.said());
+    let asked = |one: &Value| one.pointer("/last/kind") == Some(&Value::from("approval.asked/1"));
+    assert!(place.list("approvals").unwrap().iter().any(asked), "it can be answered: {}", dev.said());
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
+fn a_balancer_that_is_killed_is_restored() {
+    let (place, dev) = up(&[]);
+    let before = place.alive()["lb"];
+    kill(before, Signal::KILL);
+    let back = wait_until(Duration::from_secs(20), || {
+        place.alive().get("lb").is_some_and(|pid| *pid != before) && place.healthy().len() == 3
+    });
+    assert!(back.is_some(), "{}", dev.said());
+    let resolved = |incident: &Value| incident.pointer("/last/kind") == Some(&Value::from("incident.resolved/1"));
+    let over = wait_until(Duration::from_secs(20), || place.list("incidents").unwrap().iter().all(resolved));
+    assert!(over.is_some(), "{}", dev.said());
+    assert_eq!(place.list("incidents").unwrap().len(), 1);
+    assert_eq!(dev.end(), Some(0));
+}

@@ -5,6 +5,7 @@ use crate::migrations::{NEWEST, STEPS, TRAIL};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, Sqlite, SqliteConnection};
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -36,11 +37,7 @@ impl SqliteLedger {
         let place = path.display().to_string();
         let lock = lock(path, &place)?;
         let trail = path.with_extension("trail");
-        for file in [path, &trail] {
-            // SQLite would make the file readable by others.
-            let made = File::options().create(true).append(true).mode(0o600).open(file);
-            made.map_err(|cause| unreachable_at(&place, cause))?;
-        }
+        make(path).map_err(|cause| unreachable_at(&place, cause))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -60,6 +57,7 @@ impl SqliteLedger {
         let failed = |cause: sqlx::Error| opening(&place, cause);
         let writer = pooled(1).connect_with(options.clone()).await.map_err(failed)?;
         migrate(&writer, &place).await?;
+        make_sound(&trail, &options).await?;
         let both = |size| {
             let trail = trail.clone();
             pooled(size).after_connect(move |connection, _| {
@@ -83,6 +81,44 @@ impl SqliteLedger {
         self.reporter.close().await;
         self.writer.close().await;
     }
+}
+
+/// Makes a file, unless it is there. SQLite would make it readable by others.
+fn make(path: &Path) -> std::io::Result<()> {
+    File::options().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+/// Throws away what stands in the trail's place and is no trail: it is made anew. A pool would try for half a minute to open it.
+async fn make_sound(trail: &Path, options: &SqliteConnectOptions) -> Result<(), LedgerError> {
+    let place = trail.display().to_string();
+    let hold = |cause: std::io::Error| {
+        let told = format!("{cause}; it can be made anew from the journal: remove it and start again");
+        unreachable_at(&place, std::io::Error::other(told))
+    };
+    if trail.is_dir() {
+        // Only when it is empty: what else stands in it is not ours.
+        std::fs::remove_dir(trail).map_err(hold)?;
+    }
+    make(trail).map_err(hold)?;
+    match opens(trail, options).await.map_err(|cause| opening(&place, cause)) {
+        Err(LedgerError::Damaged { .. }) => {}
+        opened => return opened,
+    }
+    for end in ["", "-wal", "-shm"] {
+        match std::fs::remove_file(format!("{place}{end}")) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(hold(cause)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    make(trail).map_err(hold)?;
+    opens(trail, options).await.map_err(|cause| opening(&place, cause))
+}
+
+async fn opens(trail: &Path, options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let attached = attach(&mut connection, trail).await;
+    connection.close().await?;
+    attached
 }
 
 fn pooled(size: u32) -> SqlitePoolOptions {

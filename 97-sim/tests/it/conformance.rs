@@ -351,6 +351,44 @@ async fn a_changed_lookup_is_noticed_and_a_lost_trail_is_made_anew() {
 }
 
 #[tokio::test]
+async fn what_stands_in_the_trails_place_is_replaced_or_named_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, trail) = (dir.path().join("journal.db"), dir.path().join("journal.trail"));
+    let ledger = Arc::new(SqliteLedger::open(&path).await.unwrap());
+    let journal = open_journal(ledger.clone(), 1).await.unwrap();
+    let batch = Batch::of((0..20).map(|n| draft("run/a", n)).collect());
+    let receipt = journal.commit(&journal.new_cause(), batch).await.unwrap();
+    journal.reported(receipt.last_seq() + 1).await;
+    drop(journal);
+    ledger.close().await;
+    drop(ledger);
+    let open = || tokio::time::timeout(std::time::Duration::from_secs(5), SqliteLedger::open(&path));
+    for damage in ["garbage", "a directory", "half of it"] {
+        tokio::task::yield_now().await;
+        let whole = std::fs::read(&trail).unwrap();
+        std::fs::remove_file(&trail).unwrap();
+        match damage {
+            "garbage" => std::fs::write(&trail, [0xa5; 9_000]).unwrap(),
+            "a directory" => std::fs::create_dir(&trail).unwrap(),
+            _ => std::fs::write(&trail, &whole[..5_000]).unwrap(),
+        }
+        let ledger = Arc::new(open().await.expect("at once").unwrap());
+        assert_eq!(ledger.reported().await.unwrap(), 0, "{damage}");
+        let journal = open_journal(ledger.clone(), 1).await.unwrap();
+        assert_eq!(journal.stream("run/a").await.unwrap().len(), 20, "{damage}");
+        verify(&*ledger, &Trust::default()).await.unwrap();
+        drop(journal);
+        ledger.close().await;
+    }
+    tokio::task::yield_now().await;
+    std::fs::remove_file(&trail).unwrap();
+    std::fs::create_dir_all(trail.join("somebody's")).unwrap();
+    let error = open().await.expect("at once").unwrap_err();
+    let told = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    assert!(told.contains("journal.trail") && told.contains("remove it and start again"), "{told}");
+}
+
+#[tokio::test]
 async fn a_second_process_is_told_that_the_journal_is_held() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal.db");

@@ -21,7 +21,7 @@ pub struct Question<'a> {
     pub stage: Stage,
     /// The action's name; empty before the action stage.
     pub action: &'a str,
-    /// What it is about: the intent's id, or the resource of an action. Waivers name it.
+    /// What it is about: the intent's id, or the resource of an action. Waivers name it, or the intent.
     pub resource: &'a str,
     /// The facts, in the shape of the stage's schema ([`facts::schema`]).
     pub facts: Value,
@@ -257,7 +257,12 @@ fn asked(rule: &Rule, answer: &Answer) -> Option<Decision> {
 
 pub(crate) fn result(rule: &Rule, answer: &Answer, question: &Question<'_>, facts: &Facts) -> RuleResult {
     let waiver = match answer {
-        Answer::Against => Waiver::find(question.waivers, rule.id.as_str(), question.resource, question.now),
+        Answer::Against => {
+            // A waiver for an intent holds for all that is done for it.
+            let intent = facts.json().pointer("/intent/id").and_then(Value::as_str);
+            let find = |subject| Waiver::find(question.waivers, rule.id.as_str(), subject, question.now);
+            find(question.resource).filter(|waiver| waiver.in_force(question.now)).or_else(|| intent.and_then(find))
+        }
         Answer::NotApplicable | Answer::Met | Answer::Permits | Answer::Failed { .. } => None,
     };
     let in_force = waiver.is_some_and(|waiver| waiver.in_force(question.now));

@@ -72,11 +72,19 @@ impl Prepared {
         let mut told = String::new();
         for judgement in self.judgements() {
             told.push_str(&format!("stage {}\n", judgement.stage));
+            let facts: Value = serde_json::from_slice(&judgement.facts).unwrap_or_default();
+            let of = |pointer: &str| facts.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let id = self.manifest.intent.id.to_string();
+            let (action, resource) = match judgement.stage {
+                Stage::Intent => ("submit_intent".to_owned(), id),
+                Stage::Plan => ("apply_plan".to_owned(), id),
+                Stage::Action => (of("/action/name"), of("/action/resource")),
+            };
             let question = Question {
                 stage: judgement.stage,
-                action: if judgement.stage == Stage::Plan { "apply_plan" } else { "submit_intent" },
-                resource: self.manifest.intent.id.as_str(),
-                facts: serde_json::from_slice(&judgement.facts).unwrap_or_default(),
+                action: &action,
+                resource: &resource,
+                facts,
                 waivers: &[],
                 now: Timestamp::from_micros(0),
                 places: &BTreeMap::new(),

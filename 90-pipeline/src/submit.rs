@@ -10,13 +10,14 @@ use crate::gate::{Decided, POLICY_STREAM};
 use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use writ_automation::{ApprovalTerms, Gate as RunGate, OnFailure, Options, Submission};
 use writ_contracts::{Report, Subject, check};
 use writ_core::{
-    Actor, ApprovalId, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan, ProviderError, RunId,
-    Stage,
+    Actor, ApprovalId, ComponentId, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan,
+    ProviderError, RunId, Stage,
 };
 use writ_intent::{
     Diff, FoundInfeasible, Infeasible, IntentEvent, Manifest, Moved, State, Submitted, TranslateError, Translated,
@@ -69,6 +70,18 @@ pub enum SubmitError {
         /// The run that carries it out, while it is live.
         run: Option<RunId>,
     },
+    /// Another intent brought the component up, and two cannot decide about one.
+    #[error("`{component}` belongs to `{owner}`, which is {state}; `{intent}` cannot have it too")]
+    Taken {
+        /// The intent.
+        intent: IntentId,
+        /// What it wants.
+        component: ComponentId,
+        /// Whose it is.
+        owner: String,
+        /// Where that one stands.
+        state: &'static str,
+    },
     /// What was planned is no longer what would be done.
     #[error("the plan {planned} is stale; it would now be {found}")]
     Stale {
@@ -102,7 +115,7 @@ impl SubmitError {
                 false
             }
             SubmitError::Invalid(_) | SubmitError::Infeasible { .. } | SubmitError::Denied { .. } => false,
-            SubmitError::Busy { .. } | SubmitError::Stale { .. } => false,
+            SubmitError::Busy { .. } | SubmitError::Taken { .. } | SubmitError::Stale { .. } => false,
             SubmitError::Provider(_) | SubmitError::Ledger(_) => false,
         }
     }
@@ -178,18 +191,19 @@ impl Pipeline {
         if prepared.decision == Decision::Deny {
             return Ok(prepared);
         }
-        self.solve(&mut prepared, &intent_facts).await?;
+        self.solve(&mut prepared, &intent_facts, by).await?;
         Ok(prepared)
     }
 
     /// Solves a manifest that policy lets in, and asks policy and contracts about the solution.
-    async fn solve(&self, prepared: &mut Prepared, intent_facts: &Value) -> Result<(), SubmitError> {
+    async fn solve(&self, prepared: &mut Prepared, intent_facts: &Value, by: &Principal) -> Result<(), SubmitError> {
         let (intent, platform, now) = (prepared.manifest.intent.clone(), self.platform(), self.journal().now());
         let translation = match translate(&intent, &platform) {
             Ok(translation) => translation,
             Err(TranslateError::Infeasible(infeasible)) => return Err(self.infeasible(&intent.id, &infeasible)),
             Err(TranslateError::Misfit(_)) => return Err(SubmitError::Invalid(prepared.manifest.check(&platform))),
         };
+        self.is_free(&intent.id, &translation.component).await?;
         let world = self.provider().observe(&translation.component).await?;
         let target = plan(&intent, &platform, &translation, prepared.version, world_digest(&world));
         let diff = drift(&target, &world);
@@ -205,9 +219,46 @@ impl Pipeline {
         prepared.judged.push((Stage::Plan, second));
         prepared.contracts = Some(report.document());
         prepared.contract_report = Some(Arc::new(report));
+        self.judge_actions(prepared, &translation.component, &diff.plan, by);
         prepared.translation = Some(translation);
         prepared.target = Some(target);
         prepared.diff = Some(diff);
+        Ok(())
+    }
+
+    /// Asks about the first step of each action, as the gate will when it is to start: what is denied now need not begin.
+    fn judge_actions(&self, prepared: &mut Prepared, component: &ComponentId, plan: &Plan, by: &Principal) {
+        let context = RunContext {
+            component: Some(component.clone()),
+            environment: prepared.manifest.intent.target.environment.clone(),
+            roles: by.roles.clone(),
+            ..RunContext::default()
+        };
+        let (now, requester) = (self.journal().now(), Actor::human(&by.id));
+        let mut asked = BTreeSet::new();
+        for step in plan.steps.iter().filter(|step| asked.insert(&step.action_name)) {
+            // What nobody can do now somebody may be able to do when it is due.
+            let Ok(decided) = self.gate().judge_step(step, &plan.intent, &requester, &context, now) else { continue };
+            if decided.judgement.verdict.decision == Decision::Deny {
+                prepared.decision = Decision::Deny;
+                prepared.reports.push(decided.judgement.validation());
+                prepared.judged.push((Stage::Action, decided));
+                return;
+            }
+        }
+    }
+
+    /// No other intent that is carried out or watched has the component.
+    async fn is_free(&self, intent: &IntentId, component: &ComponentId) -> Result<(), SubmitError> {
+        for (key, doc) in self.journal().ledger().views("intents", "", None, 10_000).await? {
+            let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
+            let state = doc.get("to").and_then(|state| serde_json::from_value::<State>(state.clone()).ok());
+            let Some(state) = state.filter(|state| is_live(*state) || *state == State::Executing) else { continue };
+            if key != intent.as_str() && doc.get("component") == Some(&json!(component)) {
+                let (intent, component) = (intent.clone(), component.clone());
+                return Err(SubmitError::Taken { intent, component, owner: key, state: state.word() });
+            }
+        }
         Ok(())
     }
 

@@ -175,6 +175,8 @@ impl Failure {
                 Self::new(StatusCode::FORBIDDEN, "denied", format!("`{intent}` is denied"))
                     .with(prepared.document(pipeline))
             }
+            SubmitError::Taken { ref owner, .. } => Self::new(StatusCode::CONFLICT, "refused", error.to_string())
+                .hint(format!("give it another service, or change `{owner}`: `writ intent get {owner}`")),
             SubmitError::Busy { ref run, .. } => {
                 let busy = Self::new(StatusCode::CONFLICT, "busy", error.to_string()).with(json!({"run": run}));
                 match run {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use writ_core::{Actor, Draft, Entry, Filter, Ledger, Outcome};
 use writ_pipeline::input::Bundle;
-use writ_pipeline::{Batch, KillScope, Origin, WaiverState, decode, error_chain};
+use writ_pipeline::{Accepted, Batch, KillScope, Origin, SubmitError, WaiverState, decode, error_chain};
 use writ_sim::{Files, Site, person};
 
 /// A site with these policies alone, and the example's intent submitted.
@@ -18,9 +18,21 @@ async fn submitted(policies: &str) -> Site {
 }
 
 async fn submit(site: &Site) {
+    try_submit(site).await.unwrap();
+}
+
+async fn try_submit(site: &Site) -> Result<Accepted, SubmitError> {
     let text = std::fs::read(example().join("intent.yaml")).unwrap();
     let by = person("operator").unwrap();
-    site.pipeline().submit("intent.yaml", &text, &by, None, Origin::Intent).await.unwrap();
+    site.pipeline().submit("intent.yaml", &text, &by, None, Origin::Intent).await
+}
+
+/// Submits what policy denies, and tells what was reported.
+async fn denied(site: &Site) -> String {
+    match try_submit(site).await {
+        Err(SubmitError::Denied { prepared, .. }) => serde_json::to_string(&prepared.reports).unwrap(),
+        other => format!("not denied: {other:?}"),
+    }
 }
 
 async fn entries(site: &Site, kind: &str) -> Vec<Entry> {
@@ -45,12 +57,14 @@ fn allow_with(obligation: &str) -> String {
 fn what_no_rule_allows_is_denied() {
     paused(async {
         let nothing = "description: Nothing is allowed.\nowner: tests\nrules:\n  - id: OTHER-001\n    effect: allow\n    actions: [something_else]\n    message: Allowed\n";
-        let site = submitted(nothing).await;
+        let files = Files::read(&example()).unwrap().with_policies(&[("policies.yaml", nothing)]).unwrap();
+        let site = Site::open(Arc::new(files), 5).await.unwrap();
+        let told = denied(&site).await;
         site.pass(Duration::from_secs(30)).await;
-        let denied = entries(&site, "run.step_denied/1").await;
-        assert_eq!(denied.len(), 1, "{denied:?}");
-        assert!(denied[0].body.to_string().contains("default-deny"), "{}", denied[0].body);
-        assert_eq!((denied[0].outcome, site.world.deeds().len()), (Outcome::Denied, 0));
+        assert!(told.contains("no rule allows `create_load_balancer`"), "{told}");
+        let last = entries(&site, "policy.decided/1").await.pop().unwrap();
+        assert!(last.body.to_string().contains("default-deny"), "{}", last.body);
+        assert_eq!((last.outcome, site.world.deeds().len()), (Outcome::Denied, 0));
     });
 }
 
@@ -224,14 +238,11 @@ fn a_waiver_lets_a_rule_be_broken_once_a_second_person_grants_it_and_until_it_is
         let (ann, bob) = (person("operator").unwrap().id, person("reviewer").unwrap().id);
         let rule = "DENY-001".parse().unwrap();
         let day = Duration::from_secs(86_400);
-        let waiver =
-            site.pipeline().ask_waiver(&rule, "web-service-001/*", day, "a demonstration", &ann).await.unwrap();
+        let waiver = site.pipeline().ask_waiver(&rule, "DEPLOY-WEB-001", day, "a demonstration", &ann).await.unwrap();
         let own = site.pipeline().answer_waiver(&waiver, WaiverState::Granted, &ann).await.unwrap_err();
         assert!(error_chain(&own).contains("cannot grant it"), "{own:?}");
-        submit(&site).await;
-        site.pass(Duration::from_secs(60)).await;
-        let denied = entries(&site, "run.step_denied/1").await;
-        assert!(denied[0].body.to_string().contains("DENY-001"), "asked for is not granted: {denied:?}");
+        let told = denied(&site).await;
+        assert!(told.contains("DENY-001"), "asked for is not granted: {told}");
 
         site.pipeline().answer_waiver(&waiver, WaiverState::Granted, &bob).await.unwrap();
         site.restart().await.unwrap();
@@ -260,9 +271,8 @@ fn during_maintenance_nothing_changes_where_policy_says_so() {
         let by = person("operator").unwrap().id;
         site.pipeline().set_maintenance(true, &by).await.unwrap();
         site.restart().await.unwrap();
-        submit(&site).await;
-        site.pass(Duration::from_secs(60)).await;
-        assert_eq!(entries(&site, "run.step_denied/1").await.len(), 1);
+        assert!(denied(&site).await.contains("DENY-001"));
+        assert_eq!(entries(&site, "run.submitted/1").await.len(), 0, "what is frozen does not begin");
         site.pipeline().set_maintenance(false, &by).await.unwrap();
         submit(&site).await;
         site.pass(Duration::from_secs(5)).await;
@@ -332,5 +342,18 @@ fn people_are_told_where_policy_wants_it() {
         let told = site.world.notices();
         let told: Vec<_> = told.iter().filter(|delivery| delivery.channel == "changes").collect();
         assert_eq!(told.len(), entries(&site, "run.step_started/1").await.len(), "{told:?}");
+    });
+}
+
+#[test]
+fn a_component_belongs_to_one_intent() {
+    paused(async {
+        let site = submitted(ALLOW).await;
+        site.pass(Duration::from_secs(5)).await;
+        let text = std::fs::read_to_string(example().join("intent.yaml")).unwrap().replace("DEPLOY-WEB-001", "OTHER-1");
+        let by = person("operator").unwrap();
+        let other = site.pipeline().submit("other.yaml", text.as_bytes(), &by, None, Origin::Intent).await.unwrap_err();
+        let told = "`web-service-001` belongs to `DEPLOY-WEB-001`, which is monitoring; `OTHER-1` cannot have it too";
+        assert_eq!(other.to_string(), told);
     });
 }

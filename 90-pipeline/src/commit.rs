@@ -6,7 +6,7 @@ use crate::rotate::Signers;
 use crate::view::{Docs, Kept};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot, watch};
 use writ_audit::{Chain, Checkpoint, ENTRY_BYTES_MAX, Place, draft_bytes};
 use writ_core::{
@@ -143,6 +143,8 @@ struct Request {
 #[derive(Clone)]
 pub struct Commit {
     writer: mpsc::Sender<Request>,
+    /// Why the writer has stopped.
+    closed: Arc<OnceLock<String>>,
     size: watch::Receiver<u64>,
     reported: Reported,
 }
@@ -174,6 +176,12 @@ impl Commit {
         self.size.clone()
     }
 
+    /// Why nothing can be recorded any more; none while it can.
+    #[must_use]
+    pub fn closed(&self) -> Option<&str> {
+        self.closed.get().map(String::as_str).or_else(|| self.writer.is_closed().then_some("its writer has stopped"))
+    }
+
     pub(crate) fn reports(&self) -> &Reported {
         &self.reported
     }
@@ -194,10 +202,12 @@ pub(crate) fn start(parts: Parts) -> (Commit, tokio::task::JoinHandle<()>) {
     let (sender, requests) = mpsc::channel(WAITING_MAX);
     let size = parts.chain.head().size;
     let (grown, watched) = watch::channel(size);
+    let closed = Arc::new(OnceLock::new());
     let (follower, reported) = report::start(parts.ledger.clone(), parts.clock.clone(), size);
     let writer = Writer {
         parts,
         requests,
+        closed: closed.clone(),
         grown,
         follower,
         reported: reported.clone(),
@@ -206,12 +216,13 @@ pub(crate) fn start(parts: Parts) -> (Commit, tokio::task::JoinHandle<()>) {
         remembered_from: size,
         docs: Docs::new(Kept::Operational),
     };
-    (Commit { writer: sender, size: watched, reported }, tokio::spawn(writer.run()))
+    (Commit { writer: sender, closed, size: watched, reported }, tokio::spawn(writer.run()))
 }
 
 struct Writer {
     parts: Parts,
     requests: mpsc::Receiver<Request>,
+    closed: Arc<OnceLock<String>>,
     grown: watch::Sender<u64>,
     follower: mpsc::UnboundedSender<Vec<Entry>>,
     reported: Reported,
@@ -279,6 +290,8 @@ impl Writer {
     fn stop(&mut self, stop: Stop, open: Open) {
         tracing::error!(error = &stop as &dyn std::error::Error, "the journal's writer stops");
         let because = error_chain(&stop);
+        // The writer stops once.
+        drop(self.closed.set(because.clone()));
         self.requests.close();
         let waiting = std::iter::from_fn(|| self.requests.try_recv().ok()).map(|request| request.reply);
         for reply in open.callers.into_iter().map(|(reply, _)| reply).chain(waiting.collect::<Vec<_>>()) {

@@ -12,12 +12,14 @@ use crate::wire::{NextKey, Processes};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::{delete, get, post};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use writ_core::Actor;
-use writ_pipeline::{Pipeline, Principal, principal_of};
+use writ_pipeline::{CommitError, Pipeline, Principal, principal_of};
 
 /// The largest request body, in bytes: the largest manifest and some room.
 const BODY_MAX: usize = 2 << 20;
@@ -43,6 +45,7 @@ pub(crate) type Answer = Result<axum::Json<serde_json::Value>, Failure>;
 pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/health/live", get(async || "ok\n"))
+        .route("/health/ready", get(ready))
         .route("/api/v1/validate", post(intents::validate))
         .route("/api/v1/plan", post(intents::plan))
         .route("/api/v1/intents", post(intents::submit).get(intents::list))
@@ -82,7 +85,29 @@ pub fn router(shared: Arc<Shared>) -> Router {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", "this resource does not take that method")
         })
         .fallback(async |uri: axum::http::Uri| Failure::not_found("page", uri.path()))
+        .layer(middleware::from_fn_with_state(shared.clone(), say_closed))
         .with_state(shared)
+}
+
+/// Whether writ decides and acts: not when nothing can be recorded.
+async fn ready(State(shared): App) -> Result<&'static str, Failure> {
+    match shared.pipeline.journal().closed() {
+        None => Ok("ok\n"),
+        Some(because) => Err(CommitError::Closed { because: because.to_owned() }.into()),
+    }
+}
+
+/// What every answer says once the journal is closed: it is of the past, and nothing goes on.
+const CLOSED: HeaderName = HeaderName::from_static("writ-journal-closed");
+
+async fn say_closed(State(shared): App, request: Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    if let Some(because) = shared.pipeline.journal().closed() {
+        let plain = because.replace(|c: char| !c.is_ascii() || c.is_ascii_control(), " ");
+        let because = HeaderValue::from_str(&plain).unwrap_or(HeaderValue::from_static("its log says why"));
+        answer.headers_mut().insert(CLOSED, because);
+    }
+    answer
 }
 
 /// Who asks, by bearer token.
@@ -113,10 +138,16 @@ impl FromRequestParts<Arc<Shared>> for Caller {
                 .hint("give one with `--as NAME`, or in `WRIT_TOKEN`")
         };
         let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(refused)?;
+        let token = header.and_then(|value| bearer(value)).ok_or_else(refused)?;
         let principal = principal_of(shared.pipeline.journal(), token).await?;
         principal.map(Caller).ok_or_else(refused)
     }
+}
+
+/// The token of an `Authorization` header; its scheme is read in any case.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
 }
 
 /// A JSON body; what is wrong with one is a problem like any other.

@@ -1,6 +1,7 @@
 //! Talking to a running writ over HTTP.
 
 use crate::exit::{self, Exit};
+use crate::out::{Form, Out};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
@@ -8,6 +9,7 @@ use hyper_util::client::legacy::{Client as Legacy, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use writ_server::StateDir;
 
 /// Why there is no answer.
@@ -52,6 +54,9 @@ impl ClientError {
         }
     }
 }
+
+/// Whether this command has said that the journal is closed.
+static TOLD: AtomicBool = AtomicBool::new(false);
 
 /// A server and who speaks to it.
 pub(crate) struct Client {
@@ -130,6 +135,16 @@ impl Client {
             .map_err(|error| unreachable(error.into()))?;
         let response = self.http.request(request).await.map_err(|error| unreachable(error.into()))?;
         let status = response.status();
+        if let Some(because) = response.headers().get("writ-journal-closed")
+            && status.is_success()
+            && !TOLD.swap(true, Ordering::Relaxed)
+        {
+            let because = String::from_utf8_lossy(because.as_bytes());
+            let out = Out { form: Form::Table, quiet: false };
+            out.say(&format!(
+                "warning: the journal is closed: {because}; this is how things were, nothing goes on: restart writ"
+            ));
+        }
         let body = response.into_body().collect().await.map_err(|error| unreachable(error.into()))?;
         Ok((status, body.to_bytes()))
     }

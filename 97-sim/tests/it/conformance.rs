@@ -153,6 +153,8 @@ async fn keeps_its_promises(ledger: Arc<dyn Ledger>) {
         journal.commit(&cause, Batch::of(vec![draft("run/a", 1)])).await,
         Err(CommitError::Closed { .. })
     ));
+    assert!(journal.closed().unwrap().contains("moved on without this writer"), "{:?}", journal.closed());
+    assert_eq!(second.closed(), None);
     second.commit(&cause, Batch::of(vec![draft("run/a", 2)])).await.unwrap();
     assert_eq!(second.stream("run/a").await.unwrap().len(), 601);
 

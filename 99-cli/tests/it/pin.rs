@@ -137,3 +137,33 @@ fn a_journal_of_the_same_name_under_another_key_is_refused() {
     let damaged = look(2, 3, &[]);
     assert!(damaged.code == Some(8) && damaged.err.contains(file.to_str().unwrap()), "{}", damaged.err);
 }
+
+#[test]
+fn a_server_whose_journal_is_closed_says_so_with_every_answer() {
+    let place = Place::new(program()).unwrap();
+    let dev = serve(&place);
+    let announced = fs::read_to_string(place.state().join("server.json")).unwrap();
+    let url = announced.split('"').find_map(|part| part.strip_prefix("http://")).unwrap();
+    let address: SocketAddr = url.parse().unwrap();
+    assert_eq!(writ_bench::get(address, "/health/ready").unwrap().0, 200);
+    let quiet = place.writ(&["maintenance", "show"]).unwrap();
+    assert_eq!((quiet.code, quiet.out.as_str()), (Some(0), "changes go through\n"));
+    assert!(!quiet.err.contains("warning"), "{}", quiet.err);
+
+    // Another writer takes the journal over, behind the lock's back; the first learns of it when it has something to record.
+    fs::remove_file(place.state().join("journal.lock")).unwrap();
+    // It gets no further than the journal: the world is held by the first.
+    let other = writ(&place, &["dev", place.files().to_str().unwrap(), "--no-submit"], 1);
+    assert!(other.contains("another controller works"), "{other}");
+    let refused = writ(&place, &["maintenance", "begin"], 70);
+    assert!(refused.contains("the journal is closed: "), "{refused}");
+    for args in [&["maintenance", "show"][..], &["incident", "list"], &["audit", "query"]] {
+        let said = place.writ(args).unwrap();
+        assert_eq!(said.code, Some(0), "{args:?}: {}", said.err);
+        assert_eq!(said.err.matches("warning: the journal is closed: ").count(), 1, "{args:?}: {}", said.err);
+    }
+    assert_eq!(writ_bench::get(address, "/health/live").unwrap().0, 200);
+    let (status, body) = writ_bench::get(address, "/health/ready").unwrap();
+    assert!(status == 503 && body.contains("urn:writ:problem:closed") && body.contains("moved on"), "{status} {body}");
+    assert_eq!(dev.end(), Some(0));
+}

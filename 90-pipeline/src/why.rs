@@ -100,10 +100,13 @@ pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String,
     if let Some(found) = some(journal, format!("resource {id}"), by_resource).await? {
         return Ok(Some(found));
     }
-    match id.parse::<u64>() {
-        Ok(process) => process_start(journal, process).await,
-        Err(_) => Ok(None),
+    let Ok(number) = id.parse::<u64>() else { return Ok(None) };
+    if let Some(started) = process_start(journal, number).await? {
+        return Ok(Some(started));
     }
+    let stored = journal.ledger().entries(number, 1).await?;
+    let entry = stored.first().filter(|stored| stored.seq == number).map(decode).transpose()?;
+    Ok(entry.map(|entry| (format!("entry {}", entry.event_id), vec![entry])))
 }
 
 async fn some(journal: &Journal, subject: String, filter: Filter) -> Result<Option<(String, Vec<Entry>)>, LedgerError> {

@@ -10,7 +10,7 @@ mod waivers;
 use crate::error::Failure;
 use crate::wire::{NextKey, Processes};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State};
+use axum::extract::{self, DefaultBodyLimit, FromRequest, FromRequestParts, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -164,6 +164,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// The parts of a path, likewise.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(extract::Path(parts)) => Ok(Self(parts)),
+            Err(rejected) => Err(Failure::unreadable(rejected.status(), &rejected.body_text())),
+        }
+    }
+}
+
 /// A query string, likewise.
 pub(crate) struct Asked<T>(pub(crate) T);
 
@@ -205,5 +219,3 @@ pub(crate) fn parsed<T: std::str::FromStr<Err = writ_core::IdError>>(text: &str)
     text.parse()
         .map_err(|error: writ_core::IdError| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()))
 }
-
-pub(crate) type At = Path<String>;

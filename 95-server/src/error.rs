@@ -5,7 +5,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use writ_core::LedgerError;
-use writ_pipeline::{AnswerError, CommitError, DriveError, ReflectError, ReplanError, SubmitError, error_chain};
+use writ_pipeline::{
+    AnswerError, BallotRefused, CommitError, DriveError, ReflectError, ReplanError, SubmitError, error_chain,
+};
 
 /// A problem on its way to a client.
 #[derive(Debug, Clone)]
@@ -110,6 +112,10 @@ impl From<AnswerError> for Failure {
     fn from(error: AnswerError) -> Self {
         match error {
             AnswerError::Unknown { approval } => Self::not_found("approval", approval.as_str()),
+            AnswerError::Refused(refused @ BallotRefused::Role { .. }) => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", refused.to_string())
+                    .hint("use a token of somebody who does, with `--as`")
+            }
             AnswerError::Refused(refused) => Self::new(StatusCode::FORBIDDEN, "refused", refused.to_string()),
             AnswerError::Commit(error) => Self::from(error),
             AnswerError::Drive(error) => Self::from(error),

@@ -1,10 +1,10 @@
 //! The journal: queries, verification, stories, evidence, and the log in the form that foreign verifiers read.
 
-use super::{Answer, App, Asked, Caller};
+use super::{Answer, App, Asked, Caller, Path};
 use crate::error::Failure;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Deserialize;
@@ -42,7 +42,10 @@ pub(crate) async fn query(State(shared): App, caller: Caller, Asked(wanted): Ask
             .map(|text| text.parse::<writ_core::Timestamp>().map_err(|error| bad(error.to_string())))
             .transpose()
     };
-    let limit = wanted.limit.unwrap_or(100).clamp(1, 1_000);
+    let limit = wanted.limit.unwrap_or(100).min(1_000);
+    if limit == 0 {
+        return Err(bad("a page of no entries is none: `limit` begins with 1".into()));
+    }
     let filter = Filter {
         from_time: time(&wanted.from)?,
         to_time: time(&wanted.to)?,
@@ -60,6 +63,11 @@ pub(crate) async fn query(State(shared): App, caller: Caller, Asked(wanted): Ask
         from_seq: wanted.after,
         newest_first: !wanted.oldest_first,
     };
+    if let (Some(from), Some(to)) = (filter.from_time, filter.to_time)
+        && from > to
+    {
+        return Err(bad(format!("`from` ({from}) is after `to` ({to})")));
+    }
     let found = shared.pipeline.journal().ledger().query(&filter, limit + 1).await?;
     let entries = found.iter().take(limit).map(decode).collect::<Result<Vec<_>, _>>()?;
     let next = if found.len() > limit { found.last().map(|stored| stored.seq) } else { None };

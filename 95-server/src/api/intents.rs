@@ -1,10 +1,10 @@
 //! Submitting intents.
 
 use super::resources::Page;
-use super::{Answer, App, Asked, At, Body, Caller, parsed};
+use super::{Answer, App, Asked, Body, Caller, Path, parsed};
 use crate::error::Failure;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
 use writ_core::{Digest, IntentId};
@@ -50,7 +50,7 @@ pub(crate) async fn list(shared: App, caller: Caller, page: Asked<Page>) -> Answ
     super::resources::list(shared, caller, Path("intents".to_owned()), page).await
 }
 
-pub(crate) async fn versions(State(shared): App, caller: Caller, Path(id): At) -> Answer {
+pub(crate) async fn versions(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer {
     caller.must("viewer")?;
     let id: IntentId = parsed(&id)?;
     let entries = shared.pipeline.journal().stream(&format!("intent/{id}")).await?;

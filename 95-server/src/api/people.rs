@@ -1,9 +1,9 @@
 //! People, their tokens, the agents, and what is to be forgotten: what administrators do.
 
-use super::{Answer, App, Body, Caller, parsed, reason, words};
+use super::{Answer, App, Body, Caller, Path, parsed, reason, words};
 use crate::error::{Failure, short};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;

@@ -1,13 +1,13 @@
 //! Everything that is listed, and what people say about it.
 
-use super::{Answer, App, Asked, Body, Caller, parsed, words};
+use super::{Answer, App, Asked, Body, Caller, Path, parsed, words};
 use crate::error::Failure;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use writ_core::{ApprovalId, IncidentId};
+use writ_core::{ApprovalId, Filter, IncidentId};
 use writ_pipeline::{HealSignal, KillScope, Pulled, say, text_beside};
 
 /// The views that can be listed.
@@ -212,6 +212,16 @@ pub(crate) async fn kill_switches(State(shared): App, caller: Caller) -> Answer 
 pub(crate) async fn kill_switch(State(shared): App, caller: Caller, Body(switch): Body<Switch>) -> Answer {
     caller.must("operator")?;
     let told = switch.scope.to_string();
+    let known = match &switch.scope {
+        KillScope::Agent { agent } => shared.pipeline.gate().state().roster.get(agent).is_some(),
+        KillScope::Action { action } => {
+            let done = Filter { action: Some(action.clone()), ..Filter::default() };
+            !shared.pipeline.journal().ledger().query(&done, 1).await?.is_empty()
+        }
+        KillScope::All | KillScope::Resource { .. } => true,
+    };
+    let was = shared.pipeline.gate().state().switches.pulled().any(|(scope, _)| *scope == switch.scope);
     shared.pipeline.kill_switch(switch.scope, switch.pulled, &caller.actor()).await?;
-    Ok(Json(json!({"scope": told, "pulled": switch.pulled})))
+    // A switch may be pulled before there is anything to stop; whoever mistyped a name should hear of it.
+    Ok(Json(json!({"scope": told, "pulled": switch.pulled, "was_pulled": was, "known": known})))
 }

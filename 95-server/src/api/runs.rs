@@ -1,16 +1,16 @@
 //! Runs: their state, and what an operator can tell them.
 
-use super::{Answer, App, At, Body, Caller, Shared, parsed, reason};
+use super::{Answer, App, Body, Caller, Path, Shared, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use writ_core::RunId;
 use writ_pipeline::{DriveError, RunSignal, execution as execution_of, say};
 
-pub(crate) async fn execution(State(shared): App, caller: Caller, Path(id): At) -> Answer {
+pub(crate) async fn execution(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer {
     caller.must("viewer")?;
     let id: RunId = parsed(&id)?;
     let (run, context) = shared.pipeline.drive().run(&id).await?;

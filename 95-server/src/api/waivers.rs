@@ -1,9 +1,9 @@
 //! What is excepted from the rules: waivers, and the freeze of changes.
 
-use super::{Answer, App, Body, Caller, parsed, reason};
+use super::{Answer, App, Body, Caller, Path, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -177,6 +177,16 @@ async fn switch(common: &Common, scope: &Scope, pulled: bool) -> Result<Exit, Fa
     let answer = common.client()?.post("/api/v1/kill-switch", &body).await?;
     let word = if pulled { "stopped" } else { "released" };
     out.document(&answer, |_| format!("{word}: {}\n", text(&answer, "/scope")));
+    let is = |field: &str| answer.get(field) == Some(&Value::Bool(true));
+    if !pulled && !is("was_pulled") {
+        out.say(&format!("note: the switch for {} was not pulled", text(&answer, "/scope")));
+    }
+    if pulled && !is("known") {
+        out.say(&format!(
+            "note: nothing is known of {}; look whether it is spelt as you mean it",
+            text(&answer, "/scope")
+        ));
+    }
     if pulled {
         out.next("writ agent killed");
     }

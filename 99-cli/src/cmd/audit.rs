@@ -69,8 +69,8 @@ pub(crate) struct Query {
     #[arg(long)]
     oldest_first: bool,
     /// Entries of one page
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
 }
 
 /// Verify the whole journal, and that it goes on from what this client saw last; or an exported directory
@@ -372,7 +372,8 @@ fn path_of(id: &str) -> String {
 /// Tell why anything is as it is
 #[derive(Debug, Args)]
 pub(crate) struct Why {
-    /// An id, a resource, a process id, or `last`
+    /// An id, a resource, a process id, the number of an entry, or `last`
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     id: String,
 }
 
@@ -440,10 +441,10 @@ impl VerifyFile {
             checked.checkpoint.origin, checked.checkpoint.size, checked.checkpoint.root
         ));
         if trusted.is_none() {
-            out.say(&format!(
-                "note: signed by the key that the file names itself; to be sure, give the key you know: --key '{}'",
-                bundle.key
-            ));
+            out.say(
+                "note: signed by the key that the file names itself; to be sure, give `--key` with the key that you noted \
+                 elsewhere, or that `writ audit verify -o json` names where you trust the server",
+            );
         }
         Ok(exit::OK)
     }

@@ -60,6 +60,8 @@ impl Dev {
         let config = DevConfig { state: common.state.clone(), listen: self.listen };
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
+        // A terminal that goes away ends it, too.
+        let mut hangup = signal(SignalKind::hangup()).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
         let began = now();
         let server = DevServer::start(&config, &files).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
         out.line(&format!(
@@ -91,12 +93,17 @@ impl Dev {
                     stop(server, !self.keep, common).await?;
                     return Ok(exit::OK);
                 }
+                _ = hangup.recv() => {
+                    stop(server, !self.keep, common).await?;
+                    return Ok(exit::OK);
+                }
             }
         }
         out.next("writ why last, writ audit verify, or `writ run list` in another terminal; Ctrl-C ends it");
         let interrupted = tokio::select! {
             _ = interrupt.recv() => true,
             _ = terminate.recv() => false,
+            _ = hangup.recv() => false,
         };
         stop(server, !self.keep, common).await?;
         Ok(if interrupted { exit::INTERRUPTED } else { exit::OK })

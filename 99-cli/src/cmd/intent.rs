@@ -208,6 +208,9 @@ async fn begun(common: &Common, run: &str) -> Result<Exit, Failure> {
     let path = format!("/api/v1/runs/{}/execution", crate::client::escaped(run));
     let now = common.client()?.get(&path).await?;
     if text(&now, "/state") == "awaiting_approval" {
+        if matches!(out.form, Form::Table | Form::Wide) {
+            out.line(&format!("run    {run} awaits approval"));
+        }
         out.say(&format!("waits  {}", text(&now, "/waiting")));
         out.next(&format!("writ approve {} --as reviewer -m REASON", text(&now, "/approval")));
         return Ok(exit::WAITING);

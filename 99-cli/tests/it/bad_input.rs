@@ -193,6 +193,8 @@ fn words_that_make_no_sense_are_refused_as_usage() {
         &["validate", "-f", "x", "-o", "pdf"],
         &["audit", "query", "--limit", "many"],
         &["audit", "query", "--limit", "-1"],
+        &["audit", "query", "--limit", "0"],
+        &["why", ""],
         &["audit", "verify", "--key", "nonsense", "--file", "."],
         &["agent", "kill"],
         &["agent", "kill", "--all", "--agent", "x"],
@@ -240,6 +242,7 @@ fn words_that_make_no_sense_to_a_server_are_refused_and_leave_nothing_behind() {
         &["waiver", "ask", "COMP-BUDGET-001", "--subject", "*", "--ttl", "1h", "-m", ""],
         &["waiver", "grant", "wvr_", "--as", "reviewer"],
         &["waiver", "revoke", "../maintenance"],
+        &["audit", "query", "--from", "2026-02-01T00:00:00Z", "--to", "2026-01-01T00:00:00Z"],
         &["run", "replan", "run_x"],
         &["run", "resolve", "run_x", "--step", "a", "--happened", "-m", &long],
         &["approval", "get", "\u{202e}"],
@@ -302,4 +305,49 @@ fn a_check_that_says_no_answers_in_the_form_that_was_asked_for() {
         assert_eq!((said.code, said.out.as_str()), (Some(64), ""), "{args:?}: {}", said.err);
         assert!(said.err.contains("sarif is for `validate`") && said.err.contains("ndjson"), "{}", said.err);
     }
+}
+
+#[test]
+fn what_is_seldom_meant_is_done_and_said() {
+    let place = Place::new(program()).unwrap();
+    let mut dev = crate::pin::serve(&place);
+    let said = |args: &[&str]| place.writ(args).unwrap();
+    for (args, note) in [
+        (&["agent", "kill", "--agent", "scaling-agent-01"][..], "note: nothing is known of agent `scaling-agent-01`"),
+        (&["agent", "kill", "--action", "restart_instnace"], "note: nothing is known of action `restart_instnace`"),
+        (&["agent", "kill", "--agent", "scaling-agent-001"], ""),
+        (&["agent", "release", "--agent", "scaling-agent-001"], ""),
+        (
+            &["agent", "release", "--agent", "scaling-agent-001"],
+            "note: the switch for agent `scaling-agent-001` was not",
+        ),
+    ] {
+        let said = said(args);
+        assert_eq!(said.code, Some(0), "{args:?}: {}", said.err);
+        assert!(said.err.contains(note) && said.err.contains("note:") != note.is_empty(), "{args:?}: {}", said.err);
+    }
+    assert_eq!(
+        said(&["agent", "killed", "-o", "json"]).json().as_array().unwrap().len(),
+        2,
+        "they are pulled all the same"
+    );
+
+    // An entry is found by its number; a path that is no text is a problem like any other.
+    let newest = said(&["audit", "query", "--limit", "1", "-o", "json"]).json()[0].clone();
+    let story = said(&["why", &newest["seq"].to_string(), "-o", "json"]).json();
+    assert_eq!(story["subject"], format!("entry {}", newest["event_id"].as_str().unwrap()));
+    assert_eq!(said(&["why", "999999999"]).code, Some(5));
+    assert_eq!(place.api("/api/v1/why/%ff").unwrap()["code"], "invalid");
+
+    // A file is not vouched for by the key that it brings along.
+    let file = place.path("e.json").display().to_string();
+    let event = newest["event_id"].as_str().unwrap();
+    assert_eq!(said(&["audit", "evidence", event, "--out", &file]).code, Some(0));
+    let key: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let checked = said(&["verify", &file]);
+    assert_eq!(checked.code, Some(0), "{}", checked.err);
+    assert!(checked.err.contains("the key that you noted"), "{}", checked.err);
+    assert!(!(checked.out + &checked.err).contains(key["key"].as_str().unwrap()));
+    dev.signal(writ_bench::Signal::HUP);
+    assert_eq!(dev.wait().unwrap().code(), Some(0), "{}", dev.said());
 }

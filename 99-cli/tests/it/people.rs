@@ -198,14 +198,20 @@ fn an_approval_says_what_it_is_for_and_who_said_what_until_that_is_erased() {
     place.edit("intent.yaml", "min_instances: 3", "min_instances: 7").unwrap();
     writ(&place, &["apply", "-f", file, "--wait"], 0);
     place.edit("intent.yaml", "min_instances: 7", "min_instances: 3").unwrap();
-    let accepted = place.writ(&["apply", "-f", file, "-o", "json"]).unwrap().json();
-    let run = accepted["run"].as_str().unwrap().to_owned();
+    let accepted = writ(&place, &["apply", "-f", file], 7);
+    let told = accepted.lines().find_map(|line| line.strip_prefix("run ")?.strip_suffix(" awaits approval"));
+    let run = told.unwrap_or_else(|| panic!("{accepted}")).trim().to_owned();
     let open = || {
         let all = place.list("approvals").unwrap();
         all.iter().find(|one| one["subject"] == run.as_str()).map(|one| one["id"].as_str().unwrap().to_owned())
     };
     wait_until(SOON, || open().is_some()).expect("somebody is asked");
     let approval = open().unwrap();
+    let refused = writ(&place, &["approve", &approval, "--as", "operator"], 3);
+    assert!(refused.contains("cannot approve it"), "{refused}");
+    let ada = place.writ(&["token", "issue", "Ada", "--enrol", "--roles", "viewer", "-o", "json"]).unwrap().json();
+    let refused = writ(&place, &["approve", &approval, "--token", ada["token"].as_str().unwrap()], 4);
+    assert!(refused.contains("does not hold the role"), "{refused}");
     let shown = writ(&place, &["approval", "get", &approval], 0);
     for part in
         [&approval, "for       run_", "asks      1 of approver", "asked by  human:person-01", "writ approve apr_"]
@@ -236,7 +242,7 @@ fn an_approval_says_what_it_is_for_and_who_said_what_until_that_is_erased() {
     dev.until_up().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(2_500));
     let said = dev.said();
-    assert_eq!(said.matches("cannot be observed, and nothing is tried").count(), 1, "{said}");
+    assert_eq!(said.matches("a component cannot be observed").count(), 1, "{said}");
     assert_eq!(dev.end(), Some(0));
 }
 

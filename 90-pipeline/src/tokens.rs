@@ -3,7 +3,7 @@
 
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError, Expect};
-use crate::erase::{beside, text_beside};
+use crate::erase::{beside, said_about, text_beside, words};
 use crate::journal::{Journal, decode};
 use serde::Serialize;
 use serde_json::json;
@@ -234,7 +234,8 @@ pub async fn enrol_person(journal: &Journal, name: &str, roles: &[String], by: &
     Ok(Person { principal, name: name.to_owned(), roles: roles.to_vec(), since })
 }
 
-/// Issues a token for a person, with all their roles or some of them. The secret is answered here and nowhere else.
+/// Issues a token for a person, with all their roles or some of them, for a reason that is recorded along with it when there is
+/// one. The secret is answered here and nowhere else.
 ///
 /// # Errors
 /// When the person lacks a role, or it could not be recorded.
@@ -242,6 +243,7 @@ pub async fn issue_token(
     journal: &Journal,
     person: &Person,
     roles: Option<&[String]>,
+    reason: &str,
     by: &Actor,
 ) -> Result<(Token, String), TokenError> {
     let roles = roles.unwrap_or(&person.roles);
@@ -252,8 +254,14 @@ pub async fn issue_token(
     journal.base().entropy.fill(&mut chance);
     let secret = format!("writ_{}", chance.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     let hash = sha256(secret.as_bytes());
-    let draft = issued(by, &person.principal, roles, &hash);
-    let receipt = journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await?;
+    let mut batch = Batch::of(vec![issued(by, &person.principal, roles, &hash)]);
+    if !reason.is_empty() {
+        let about = person.principal.as_str();
+        let (said, words) = words(journal, &said_about(about), about, by, reason);
+        batch.drafts.push(said);
+        batch.erasables.push(words);
+    }
+    let receipt = journal.commit(&journal.new_cause(), batch).await?;
     let issued_at = receipt.entries.first().map_or_else(|| journal.now(), |entry| entry.timestamp);
     let (principal, roles, hash) = (person.principal.clone(), roles.to_vec(), hash.hex());
     let id = hash.chars().take(16).collect();

@@ -33,6 +33,9 @@ pub(crate) struct Wanted {
     enrol: bool,
     #[serde(default)]
     roles: Option<Vec<String>>,
+    /// Needed when the person is known and is somebody else.
+    #[serde(default)]
+    reason: String,
 }
 
 pub(crate) async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<Wanted>) -> Answer {
@@ -44,7 +47,15 @@ pub(crate) async fn issue(State(shared): App, caller: Caller, Body(wanted): Body
     } else {
         person(journal, &wanted.principal).await?
     };
-    let (token, secret) = issue_token(journal, &whose, wanted.roles.as_deref(), &by).await?;
+    let because = words(&wanted.reason)?;
+    if !wanted.enrol && whose.principal != caller.0.id && because.is_empty() {
+        let detail =
+            format!("whoever holds a token of `{}` answers in their name, and no reason is given", whose.principal);
+        return Err(
+            Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).hint("say why with `-m REASON`; it is recorded")
+        );
+    }
+    let (token, secret) = issue_token(journal, &whose, wanted.roles.as_deref(), because, &by).await?;
     let mut document = json!(token);
     document["name"] = json!(whose.name);
     document["token"] = json!(secret);

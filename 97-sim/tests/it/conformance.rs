@@ -282,7 +282,7 @@ async fn a_token_is_good_until_it_is_revoked_and_the_last_that_administers_is_ke
     assert!(writ_pipeline::enrol_person(&journal, "Eve", &["Admin".into()], &by).await.is_err());
     let issue = |roles: Option<Vec<String>>| {
         let (journal, ada, by) = (journal.clone(), ada.clone(), by.clone());
-        async move { writ_pipeline::issue_token(&journal, &ada, roles.as_deref(), &by).await }
+        async move { writ_pipeline::issue_token(&journal, &ada, roles.as_deref(), "", &by).await }
     };
     let (all, secret) = issue(None).await.unwrap();
     let (some, other) = issue(Some(vec!["viewer".into()])).await.unwrap();

@@ -36,6 +36,9 @@ pub(crate) struct Issue {
     /// What it may be used for, of what the person may do; without, all of it
     #[arg(long, value_delimiter = ',', value_name = "ROLE")]
     roles: Option<Vec<String>>,
+    /// Why; needed for the token of somebody else who is known, and recorded
+    #[arg(short, long, default_value = "")]
+    message: String,
     /// Write the token to a file that only its owner can read, instead of showing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -67,7 +70,8 @@ impl Token {
                 out.list(&all, "no tokens", |_| columns(&head, &rows, out.is_terminal()));
             }
             Token::Issue(issue) => {
-                let body = json!({"principal": issue.principal, "enrol": issue.enrol, "roles": issue.roles});
+                let Issue { principal, enrol, roles, message, .. } = &issue;
+                let body = json!({"principal": principal, "enrol": enrol, "roles": roles, "reason": message});
                 let mut token = client.post("/api/v1/tokens", &body).await?;
                 if let Some(path) = &issue.out {
                     write(path, &text(&token, "/token")).map_err(|error| {

@@ -33,12 +33,17 @@ fn a_token_that_is_revoked_is_refused_at_once_and_after_a_restart() {
     let listed = writ(&place, &["token", "list"], 0);
     assert!(listed.contains(id) && listed.contains("Ada") && !listed.contains(secret), "{listed}");
     writ(&place, &["token", "list", "--as", "reviewer"], 4);
-    writ(&place, &["token", "issue", "Ada", "--roles", "admin"], 3);
+    writ(&place, &["token", "issue", "Ada", "--roles", "admin", "-m", "x"], 3);
     writ(&place, &["token", "issue", "nobody"], 5);
     writ(&place, &["token", "issue", "Eve", "--enrol"], 64);
     writ(&place, &["token", "issue", "Eve", "--enrol", "--roles", "Not A Role"], 64);
     let file = place.path("ada.token");
-    let told = writ(&place, &["token", "issue", "person-03", "--out", file.to_str().unwrap()], 0);
+    // Whoever holds another's token answers in their name: the journal says why they were given it.
+    let refused = writ(&place, &["token", "issue", "reviewer"], 64);
+    assert!(refused.contains("no reason is given") && refused.contains("-m REASON"), "{refused}");
+    let told = writ(&place, &["token", "issue", "person-03", "-m", "lost hers", "--out", file.to_str().unwrap()], 0);
+    let why = writ(&place, &["why", "person-03"], 0);
+    assert!(why.contains("“lost hers”"), "{why}");
     let second = fs::read_to_string(&file).unwrap();
     assert!(!told.contains(second.trim()), "{told}");
     writ(&place, &["run", "list", "--token", second.trim()], 0);

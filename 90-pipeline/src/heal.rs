@@ -30,6 +30,9 @@ const WINDOWS_KEPT: usize = 600;
 /// How long planned work on an instance may take before its absence counts as a symptom again.
 const PLANNED_WORK: Duration = Duration::from_secs(60);
 
+/// How long nothing is seen of a component before an operator is told.
+const BLIND: Duration = Duration::from_secs(2);
+
 /// How long after a failed look the sensor is asked again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -137,6 +140,13 @@ pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
     Ok(Healing { inbox: sender, shown })
 }
 
+/// Nothing can be seen of the component.
+struct Blind {
+    since: Timestamp,
+    /// Whether an operator was told.
+    told: bool,
+}
+
 /// A remedy's run that is not over.
 struct Followed {
     remedy: RemedyKey,
@@ -155,7 +165,7 @@ pub(crate) struct Task {
     held: BTreeMap<RemedyKey, Step>,
     due: Option<Timestamp>,
     /// Why the component cannot be observed, once that was told.
-    blind: Option<String>,
+    blind: Option<Blind>,
     windows: VecDeque<Window>,
     /// Remedies whose runs are not over.
     runs: HashMap<RunId, Followed>,
@@ -213,14 +223,12 @@ impl Task {
             }
             Err(error) => {
                 // Unreachable is never health: the watch goes stale, and nothing is tried on stale data.
-                let because = error_chain(&error);
-                if self.blind.as_ref() != Some(&because) {
-                    tracing::warn!(
-                        component = %self.parts.config.component,
-                        error = &error as &dyn std::error::Error,
-                        "a component cannot be observed"
-                    );
-                    self.blind = Some(because);
+                let blind = self.blind.get_or_insert(Blind { since: now, told: false });
+                // One that is just being brought up, or replaced, is away for a moment.
+                if !blind.told && now.since(blind.since) >= BLIND {
+                    blind.told = true;
+                    let (component, error) = (&self.parts.config.component, &error as &dyn std::error::Error);
+                    tracing::warn!(%component, error, "a component cannot be observed");
                 }
                 self.watch.unseen(&error_chain(&error), now);
                 self.show();

@@ -242,11 +242,12 @@ fn an_approval_says_what_it_is_for_and_who_said_what_until_that_is_erased() {
     }
     assert_eq!(dev.end(), Some(0));
 
-    // Everything was stopped: a server over it says so once.
+    // Everything was stopped: a server over it says so once, and brings back that through which it sees.
     let mut dev = place.dev(&["--no-submit"]).unwrap();
     dev.until_up().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    let back = wait_until(SOON, || place.alive().contains_key("lb"));
     let said = dev.said();
+    assert!(back.is_some(), "{said}");
     assert_eq!(said.matches("a component cannot be observed").count(), 1, "{said}");
     assert_eq!(dev.end(), Some(0));
 }

@@ -219,3 +219,22 @@ pub(crate) fn parsed<T: std::str::FromStr<Err = writ_core::IdError>>(text: &str)
     text.parse()
         .map_err(|error: writ_core::IdError| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::bearer;
+
+    #[test]
+    fn a_bearer_token_is_read_whatever_the_case_of_its_scheme() {
+        for (header, token) in [
+            ("Bearer writ_1", Some("writ_1")),
+            ("bearer writ_1", Some("writ_1")),
+            ("BEARER  writ_1", Some("writ_1")),
+            ("Basic writ_1", None),
+            ("Bearerwrit_1", None),
+            ("", None),
+        ] {
+            assert_eq!(bearer(header), token, "{header}");
+        }
+    }
+}

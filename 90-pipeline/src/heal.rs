@@ -122,6 +122,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
         held: BTreeMap::new(),
         due: None,
         blind: None,
+        undecided: None,
         windows: VecDeque::new(),
         runs: HashMap::new(),
         tell_begun,
@@ -164,8 +165,10 @@ pub(crate) struct Task {
     /// Remedies that nobody may do for now, each by its first step.
     held: BTreeMap<RemedyKey, Step>,
     due: Option<Timestamp>,
-    /// Why the component cannot be observed, once that was told.
+    /// Since when the component cannot be observed.
     blind: Option<Blind>,
+    /// Why nothing could be decided, as it was said last.
+    undecided: Option<String>,
     windows: VecDeque<Window>,
     /// Remedies whose runs are not over.
     runs: HashMap<RunId, Followed>,
@@ -264,8 +267,14 @@ impl Task {
 
     async fn look(&mut self) {
         self.look_at_held().await;
-        if let Err(because) = self.decide(Signal::Look).await {
-            tracing::warn!(because, "healing could not decide");
+        match self.decide(Signal::Look).await {
+            Ok(()) => self.undecided = None,
+            // Said once: whoever looks every second would say it every second.
+            Err(because) if self.undecided.as_ref() != Some(&because) => {
+                tracing::warn!(because, "healing could not decide");
+                self.undecided = Some(because);
+            }
+            Err(_) => {}
         }
     }
 

@@ -69,7 +69,8 @@ pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};
 pub use writ_agents::{AgentMove, KillScope, Pulled, RedeemRefused};
 pub use writ_automation::{
-    Answer as RunAnswer, BallotRefused, Budget as StandingBudget, RunState, Says as RunSays, Signal as RunSignal, Standing, execution,
+    Answer as RunAnswer, BallotRefused, Budget as StandingBudget, RunState, Says as RunSays, Signal as RunSignal,
+    Standing, execution,
 };
 pub use writ_feedback::Refused as RecommendationRefused;
 pub use writ_policy::{WaiverRefused, WaiverState};

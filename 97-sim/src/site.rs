@@ -328,7 +328,9 @@ impl Parts<'_> {
 fn standing(journal: &Journal) -> Option<Standing> {
     let (now, id) = (journal.now(), |at: usize| PEOPLE.get(at)?.1.parse::<PrincipalId>().ok());
     Some(Standing {
-        actions: ["restart_instance", "restart_service", "restore_balancer", "scale_out", "scale_in"].map(str::to_owned).to_vec(),
+        actions: ["restart_instance", "restart_service", "restore_balancer", "scale_out", "scale_in"]
+            .map(str::to_owned)
+            .to_vec(),
         approvers: vec![id(1)?],
         author: id(0)?,
         budget: StandingBudget { count: 600, period_seconds: 3_600 },

@@ -152,6 +152,26 @@ enum Noun {
     Token(cmd::token::Token),
     /// Print the JSON Schema of a file
     Schema(cmd::policy::SchemaOf),
+    #[command(hide = true)]
+    Exec(Later),
+    #[command(hide = true)]
+    Playbook(Later),
+    #[command(hide = true)]
+    Server(Later),
+}
+
+/// A command that is not built yet, with whatever follows it.
+#[derive(Debug, Args)]
+struct Later {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<String>,
+}
+
+/// Says that a command is not built yet, and what there is instead.
+fn later(name: &str, instead: &str, later: &Later) -> cmd::Failure {
+    let rest = later.rest.iter().map(|word| format!(" {word}")).collect::<String>();
+    let text = format!("`writ {name}{rest}` is not built yet");
+    cmd::Failure::Other { exit: exit::USAGE, text, hint: Some(instead.to_owned()) }
 }
 
 impl Noun {
@@ -258,5 +278,12 @@ async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
         Noun::Maintenance(maintenance) => maintenance.run(common).await,
         Noun::Token(token) => token.run(common).await,
         Noun::Schema(schema) => schema.run(common),
+        Noun::Exec(rest) => {
+            Err(later("exec", "what a manifest says can be carried out with `writ apply -f FILE`", &rest))
+        }
+        Noun::Playbook(rest) => {
+            Err(later("playbook", "remedies and intents run without one; see `writ run list`", &rest))
+        }
+        Noun::Server(rest) => Err(later("server", "`writ dev DIRECTORY` runs everything on this machine", &rest)),
     }
 }

@@ -261,7 +261,10 @@ pub(crate) fn result(rule: &Rule, answer: &Answer, question: &Question<'_>, fact
             // A waiver for an intent holds for all that is done for it.
             let intent = facts.json().pointer("/intent/id").and_then(Value::as_str);
             let find = |subject| Waiver::find(question.waivers, rule.id.as_str(), subject, question.now);
-            find(question.resource).filter(|waiver| waiver.in_force(question.now)).or_else(|| intent.and_then(find))
+            let (own, wide) = (find(question.resource), intent.and_then(find));
+            let holds = |waiver: &&Waiver| waiver.in_force(question.now);
+            // One that has expired does nothing, and is told.
+            own.filter(holds).or(wide.filter(holds)).or(own).or(wide)
         }
         Answer::NotApplicable | Answer::Met | Answer::Permits | Answer::Failed { .. } => None,
     };

@@ -8,10 +8,12 @@ use writ_core::Timestamp;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// What one agent was given lately. Holds at most what its limits allow.
+/// What one agent was given lately. Holds at most what its limits allow, and a minute's more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
     live: u32,
+    /// When resources that were touched too long ago were last dropped.
+    pruned_at: Option<Timestamp>,
     resources: BTreeMap<String, Timestamp>,
     tickets: VecDeque<Timestamp>,
 }
@@ -71,7 +73,9 @@ impl Usage {
         }
         let touched = self.resources.values().filter(|touched| now.since(**touched) < HOUR);
         let limit = limits.resources_per_hour;
-        if !self.touched_lately(resource, now) && touched.clone().count() >= limit as usize {
+        // What is remembered is counted exactly only when there may be too much of it: every grant comes by here.
+        let many = self.resources.len() >= limit as usize && !self.touched_lately(resource, now);
+        if many && touched.clone().count() >= limit as usize {
             let until = touched.min().copied().unwrap_or(now).plus(HOUR);
             return Err(OverQuota::Resources { limit, until });
         }
@@ -89,7 +93,10 @@ impl Usage {
             *touched = now;
             return;
         }
-        self.resources.retain(|_, touched| now.since(*touched) < HOUR);
+        if self.pruned_at.is_none_or(|at| now.since(at) >= MINUTE) {
+            self.resources.retain(|_, touched| now.since(*touched) < HOUR);
+            self.pruned_at = Some(now);
+        }
         self.resources.insert(resource.to_owned(), now);
     }
 

@@ -106,7 +106,13 @@ async fn one(pipeline: Pipeline, number: usize) -> Result<(), Failure> {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
     let dir = std::env::args().nth(1).unwrap_or_else(|| "examples/deploy-web-001".to_owned());
-    let files = read_files(Path::new(&dir)).map_err(|problems| format!("{problems:?}"))?;
+    let mut files = read_files(Path::new(&dir)).map_err(|problems| format!("{problems:?}"))?;
+    for agent in &mut files.agents {
+        // The example's agents are bounded so that a runaway one is stopped; here one does everything.
+        agent.limits.resources_per_hour = u32::MAX;
+        agent.limits.tickets_per_minute = u32::MAX;
+        agent.limits.tickets_at_once = u32::MAX;
+    }
     let place = tempfile::tempdir_in(".")?;
     let disk = fdatasync_ms(place.path(), 300)?;
     println!("fdatasync, ms:            {disk}");

@@ -27,6 +27,7 @@
 //!
 //! This crate refuses to know what any document means.
 
+mod escape;
 mod fields;
 mod limits;
 mod load;
@@ -38,6 +39,7 @@ mod render;
 mod scalar;
 mod write;
 
+pub use escape::{uri, xml};
 pub use fields::Fields;
 pub use limits::Limits;
 pub use load::load;

@@ -4,6 +4,7 @@ use crate::judge::{Judgement, Status};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use writ_core::{Decision, Severity};
+use writ_text::{uri, xml};
 
 /// The answer in a few words.
 #[must_use]
@@ -198,37 +199,6 @@ pub(crate) fn junit(suite: &str, cases: &[Case]) -> String {
         };
     }
     out.push_str("</testsuite>\n");
-    out
-}
-
-/// Text that may stand in an attribute. Characters that XML 1.0 has no way to write become spaces.
-fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// A file's name as a relative reference.
-fn uri(file: &str) -> String {
-    let mut out = String::new();
-    for byte in file.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => out.push(char::from(byte)),
-            _ => {
-                let _ = write!(out, "%{byte:02X}");
-            }
-        }
-    }
     out
 }
 

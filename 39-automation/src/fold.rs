@@ -8,6 +8,7 @@ use crate::replan;
 use crate::run::{FoldError, Head, Illegal, Run};
 use crate::state::RunState;
 use crate::ticket::Ticket;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use writ_core::Timestamp;
@@ -20,6 +21,7 @@ pub(crate) trait Board {
     fn head(&self) -> &Head;
     fn head_mut(&mut self) -> &mut Head;
     fn set_ready(&mut self, at: usize, ready: bool);
+    fn set_asking(&mut self, at: usize, asking: bool);
     /// Another plan, with all that is known of its steps.
     fn replace(&mut self, graph: Graph, cells: Vec<Cell>);
 }
@@ -41,14 +43,14 @@ impl Board for Run {
         &mut self.head
     }
     fn set_ready(&mut self, at: usize, ready: bool) {
-        if ready {
-            self.ready.insert(at);
-        } else {
-            self.ready.remove(&at);
-        }
+        put(&mut self.ready, at, ready);
+    }
+    fn set_asking(&mut self, at: usize, asking: bool) {
+        put(&mut self.asking, at, asking);
     }
     fn replace(&mut self, graph: Graph, cells: Vec<Cell>) {
-        self.ready = (0..cells.len()).filter(|at| cells[*at].state == StepState::Ready).collect();
+        self.ready = (0..cells.len()).filter(|at| Counts::of(&cells[*at].state).ready).collect();
+        self.asking = (0..cells.len()).filter(|at| Counts::of(&cells[*at].state).asking).collect();
         self.graph = Arc::new(graph);
         self.cells = cells;
     }
@@ -249,6 +251,9 @@ pub(crate) fn set_state(board: &mut impl Board, at: usize, next: StepState) {
     if was.ready != is.ready {
         board.set_ready(at, is.ready);
     }
+    if was.asking != is.asking {
+        board.set_asking(at, is.asking);
+    }
     let graph = Arc::clone(board.graph());
     let head = board.head_mut();
     if was.in_flight != is.in_flight {
@@ -263,11 +268,20 @@ pub(crate) fn set_state(board: &mut impl Board, at: usize, next: StepState) {
     }
 }
 
+fn put(index: &mut BTreeSet<usize>, at: usize, there: bool) {
+    if there {
+        index.insert(at);
+    } else {
+        index.remove(&at);
+    }
+}
+
 fn tally(count: &mut u32, up: bool) {
     *count = if up { *count + 1 } else { count.saturating_sub(1) };
 }
 
 struct Counts {
+    asking: bool,
     in_flight: bool,
     ready: bool,
     stuck: bool,
@@ -277,6 +291,7 @@ struct Counts {
 impl Counts {
     fn of(state: &StepState) -> Self {
         Self {
+            asking: matches!(state, StepState::AwaitingApproval { .. }),
             in_flight: state.in_flight(),
             ready: *state == StepState::Ready,
             stuck: matches!(state, StepState::Failed { .. }),

@@ -19,6 +19,8 @@ pub struct Run {
     pub(crate) graph: Arc<Graph>,
     pub(crate) head: Head,
     pub(crate) ready: BTreeSet<usize>,
+    /// Steps that wait for people.
+    pub(crate) asking: BTreeSet<usize>,
 }
 
 /// What is known of the run as a whole: small, so that a decision can copy it.
@@ -153,7 +155,7 @@ impl Run {
             unknown: 0,
             world: plan.world,
         };
-        Ok(Self { cells, graph: Arc::new(graph), head, ready })
+        Ok(Self { cells, graph: Arc::new(graph), head, ready, asking: BTreeSet::new() })
     }
 
     /// Takes one more event in. What was recorded is the only thing that changes a run.

@@ -38,9 +38,10 @@ impl Run {
         if let RunState::AwaitingApproval(asked) = self.state() {
             pending.push(Pending { shown: asked.shown, step: None, terms: asked.terms.clone() });
         }
-        let steps = self.steps().filter_map(|(step, cell)| {
-            let StepState::AwaitingApproval { shown, terms } = &cell.state else { return None };
-            Some(Pending { shown: *shown, step: Some(step.key.clone()), terms: terms.clone() })
+        let steps = self.asking.iter().filter_map(|at| {
+            let StepState::AwaitingApproval { shown, terms } = &self.cells[*at].state else { return None };
+            let step = Some(self.graph.step(*at).key.clone());
+            Some(Pending { shown: *shown, step, terms: terms.clone() })
         });
         pending.extend(steps);
         pending

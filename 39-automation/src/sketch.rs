@@ -72,8 +72,9 @@ impl Board for Sketch<'_> {
         &mut self.head
     }
 
-    // Which steps are ready is asked of the run itself, once what was decided is applied to it.
+    // Which steps are ready or wait for people is asked of the run itself, once what was decided is applied to it.
     fn set_ready(&mut self, _at: usize, _ready: bool) {}
+    fn set_asking(&mut self, _at: usize, _asking: bool) {}
 
     fn replace(&mut self, graph: Graph, cells: Vec<Cell>) {
         self.cells.clear();

@@ -99,13 +99,14 @@ fn signature(text: &str) -> Option<[u8; 64]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use serde_json::{Value, json};
     use writ_core::{Actor, EventId, Outcome, Signer as _, Timestamp};
     use writ_seal::Key;
 
-    fn entry(seq: u64, kind: &str, body: Value) -> Entry {
+    /// An entry in which only these three matter.
+    pub(crate) fn entry(seq: u64, kind: &str, body: Value) -> Entry {
         Entry {
             action: "rotate_key".into(),
             actor: Actor::system("journal"),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::json;
 use std::collections::BTreeMap;
-use writ_core::{Actor, Entry, EventId, Outcome, Signer as _, Timestamp, TraceId};
+use writ_core::{Entry, Signer as _};
 use writ_seal::{Key, NoteKey, entry_bytes, leaf_hash, sha256};
 
 const ORIGIN: &str = "writ.test/log";
@@ -20,23 +20,7 @@ fn checkpoint() -> Checkpoint {
 }
 
 fn entry(kind: &str, body: serde_json::Value) -> Entry {
-    Entry {
-        action: "rotate_key".into(),
-        actor: Actor::system("journal"),
-        body,
-        cause: None,
-        event_id: EventId::mint(1, [1; 10]),
-        kind: kind.into(),
-        outcome: Outcome::Success,
-        prev: "0".repeat(64),
-        resource: "journal".into(),
-        seq: 0,
-        stream: "journal".into(),
-        timestamp: Timestamp::from_micros(1),
-        trace_id: TraceId::of([1; 16]),
-        trace_seq: 0,
-        version: 1,
-    }
+    Entry { prev: "0".repeat(64), ..crate::keys::tests::entry(0, kind, body) }
 }
 
 fn rotation() -> Entry {

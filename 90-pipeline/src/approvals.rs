@@ -1,6 +1,6 @@
 //! People's agreement: asking for it, taking answers, and handing the outcome to the run that waits.
 
-use crate::commit::{Batch, Cause, CommitError, Expect};
+use crate::commit::{Batch, CommitError, Expect};
 use crate::drive::{Drive, DriveError};
 use crate::erase::beside;
 use crate::journal::Journal;
@@ -117,14 +117,9 @@ pub(crate) async fn answer(
     if let (Some(words), Some(Value::Object(body))) = (&words, drafts.first_mut().map(|draft| &mut draft.body)) {
         body.insert("erasables".into(), json!({"reason": words.commitment}));
     }
-    let last = entries.last();
     let expects = vec![Expect { stream: stream(id), version: entries.len() as u64 }];
     let batch = Batch { drafts, expects, erasables: words.into_iter().collect(), ..Batch::default() };
-    let cause = last.map_or_else(
-        || journal.new_cause(),
-        |entry| Cause { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) },
-    );
-    journal.commit(&cause, batch).await?;
+    journal.commit(&journal.cause_after(entries.last()), batch).await?;
     changes.iter().for_each(|change| approval.apply(change));
     hand_over(drive, provider, id, &approval, &run, &Actor::human(&by.id)).await?;
     Ok(approval.state())
@@ -142,11 +137,7 @@ async fn hand_over(
     let signal = match approval.state() {
         ApprovalState::Granted => {
             let (_, context) = drive.run(run).await?;
-            let world = match &context.component {
-                Some(component) => provider.observe(component).await.unwrap_or_default(),
-                None => writ_core::World::default(),
-            };
-            let world = writ_intent::world_digest(&world);
+            let world = context.world(provider).await;
             Signal::Approved { approval: id.clone(), shown: approval.question().shown, world }
         }
         ApprovalState::Refused => Signal::Rejected { approval: id.clone() },

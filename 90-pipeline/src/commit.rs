@@ -33,6 +33,14 @@ pub struct Cause {
     pub event: Option<EventId>,
 }
 
+impl Cause {
+    /// What follows from an entry.
+    #[must_use]
+    pub fn after(entry: &Entry) -> Self {
+        Self { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) }
+    }
+}
+
 /// A stream and the version it must still have: one that the batch writes to, or a safety stream that its decision read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expect {

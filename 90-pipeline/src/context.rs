@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use writ_core::{ApprovalId, ComponentId, IncidentId};
+use writ_core::{ApprovalId, ComponentId, Digest, IncidentId, Provider, World};
+use writ_intent::world_digest;
 
 /// Where a change comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -55,4 +56,15 @@ pub struct RunContext {
     /// The standing approval it rests on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<ApprovalId>,
+}
+
+impl RunContext {
+    /// Digest of the component as it is now; of an empty world where there is none, or it cannot be observed.
+    pub(crate) async fn world(&self, provider: &dyn Provider) -> Digest {
+        let world = match &self.component {
+            Some(component) => provider.observe(component).await.unwrap_or_default(),
+            None => World::default(),
+        };
+        world_digest(&world)
+    }
 }

@@ -3,7 +3,7 @@
 //! An entry holds `SHA-256(salt ‖ text)`, so every proof stays valid when the text is gone. That it was destroyed is an entry
 //! of its own, recorded first: a start that finds one whose text is still there comes to the same end.
 
-use crate::commit::{Batch, Cause, CommitError};
+use crate::commit::{Batch, CommitError};
 use crate::journal::{Journal, decode};
 use serde_json::json;
 use writ_audit::{AuditEvent, erasables_of};
@@ -159,9 +159,7 @@ pub(crate) fn said_about(about: &str) -> String {
 /// # Errors
 /// When it could not be recorded.
 pub async fn say(journal: &Journal, about: &str, by: &Actor, text: &str) -> Result<Digest, EraseError> {
-    let last = journal.stream(&format!("run/{about}")).await?.pop();
-    let cause =
-        last.map_or_else(|| journal.new_cause(), |entry| Cause { trace: entry.trace_id, event: Some(entry.event_id) });
+    let cause = journal.cause_after(journal.stream(&format!("run/{about}")).await?.last());
     let (draft, words) = words(journal, &said_about(about), about, by, text);
     let commitment = words.commitment;
     journal.commit(&cause, Batch { erasables: vec![words], ..Batch::of(vec![draft]) }).await?;

@@ -9,6 +9,7 @@ use crate::gate::{ASK_AGAIN, Gate};
 use crate::journal::Journal;
 use crate::remedy::{Attempts, Begun};
 use crate::resume::{Unfinished, recorded};
+use crate::tell::tell;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -129,6 +130,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
         shown: shown.clone(),
     };
     tokio::spawn(async move {
+        task.note_attempts();
         task.expect_instances().await;
         task.take_up(unfinished).await;
         let stopped = task.run(inbox, begun, ended).await;
@@ -306,7 +308,9 @@ impl Task {
             self.record(event).await.map_err(|error| error.to_string())?;
             self.heal.apply(event).map_err(|error| error.to_string())?;
         }
-        self.note_attempts();
+        if !decision.events.is_empty() {
+            self.note_attempts();
+        }
         Box::pin(self.ask(decision.asks)).await;
         Ok(())
     }
@@ -317,17 +321,20 @@ impl Task {
 
     /// The entry that led to a remedy.
     pub(crate) fn cause_of(&self, remedy: &Remedy) -> Cause {
-        let cause = remedy.incident.as_ref().and_then(|incident| self.causes.get(incident).cloned());
+        self.cause_in(remedy.incident.as_ref())
+    }
+
+    /// The last entry of an incident; a new trace for what belongs to none, or opens one.
+    fn cause_in(&self, incident: Option<&IncidentId>) -> Cause {
+        let cause = incident.and_then(|incident| self.causes.get(incident).cloned());
         cause.unwrap_or_else(|| self.parts.journal.new_cause())
     }
 
     /// Each incident is a trace of its own, and each of its entries is caused by the one before.
     async fn record(&mut self, event: &HealEvent) -> Result<(), CommitError> {
-        let journal = &self.parts.journal;
-        let cause = event.incident().and_then(|incident| self.causes.get(incident).cloned());
-        let cause = cause.unwrap_or_else(|| journal.new_cause());
+        let cause = self.cause_in(event.incident());
         let draft = event.draft(&Actor::system("self-healing"));
-        let receipt = journal.commit(&cause, Batch::of(vec![draft])).await?;
+        let receipt = self.parts.journal.commit(&cause, Batch::of(vec![draft])).await?;
         if let Some(incident) = event.incident() {
             let cause = Cause { trace: cause.trace, event: receipt.last_event() };
             self.causes.insert(incident.clone(), cause);
@@ -344,12 +351,7 @@ impl Task {
                 Ask::Notify { key, severity, subject, text } => {
                     let text = format!("{severity}: {text}");
                     let delivery = writ_core::Delivery { channel: "console".into(), key, subject, text };
-                    let notifier = self.parts.notifier.clone();
-                    tokio::spawn(async move {
-                        if let Err(error) = notifier.notify(&delivery).await {
-                            tracing::error!(error = &error as &dyn std::error::Error, "nobody was told");
-                        }
-                    });
+                    tell(&self.parts.notifier, delivery);
                 }
             }
         }

@@ -166,6 +166,12 @@ impl Journal {
         Cause { trace: TraceId::of(chance), event: None }
     }
 
+    /// What follows from a stream's last entry; a new trace where it has none.
+    #[must_use]
+    pub fn cause_after(&self, last: Option<&Entry>) -> Cause {
+        last.map_or_else(|| self.new_cause(), Cause::after)
+    }
+
     /// The time, as entries will have it.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -36,6 +36,7 @@ mod resume;
 mod rotate;
 mod safety;
 mod submit;
+mod tell;
 mod tokens;
 mod verify;
 mod view;

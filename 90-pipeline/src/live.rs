@@ -7,6 +7,7 @@ use crate::drive::{DriveError, Inner, STALE_MAX, Told};
 use crate::gate::Issued;
 use crate::journal::Journal;
 use crate::record::{read, write};
+use crate::tell::tell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -228,12 +229,7 @@ impl Task {
                 subject: format!("{} on {} begins", issued.verb, issued.resource),
                 text: format!("run `{}`, step `{}`, by `{}`", self.run.id(), issued.step, issued.agent),
             };
-            let notifier = self.inner.notifier.clone();
-            tokio::spawn(async move {
-                if let Err(error) = notifier.notify(&delivery).await {
-                    tracing::error!(error = &error as &dyn std::error::Error, "nobody was told");
-                }
-            });
+            tell(&self.inner.notifier, delivery);
         }
     }
 
@@ -251,11 +247,7 @@ impl Task {
     fn observe(&self) {
         let (inner, sender, context) = (self.inner.clone(), self.sender.clone(), self.context.clone());
         tokio::spawn(async move {
-            let world = match &context.component {
-                Some(component) => inner.provider.observe(component).await.unwrap_or_default(),
-                None => writ_core::World::default(),
-            };
-            let signal = Signal::WindowOpened { world: writ_intent::world_digest(&world) };
+            let signal = Signal::WindowOpened { world: context.world(&*inner.provider).await };
             drop(sender.send(Told { signal, by: Actor::system("pipeline"), reply: None }).await);
         });
     }

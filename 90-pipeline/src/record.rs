@@ -17,7 +17,7 @@ pub(crate) async fn read(journal: &Journal, id: &RunId) -> Result<(Run, RunConte
     let failed = |because: String| DriveError::Read { run: id.clone(), because };
     let entries = journal.stream(&RunEvent::stream(id)).await.map_err(|error| failed(error.to_string()))?;
     let last = entries.last().ok_or_else(|| DriveError::NotLive { run: id.clone() })?;
-    let cause = Cause { trace: last.trace_id.clone(), event: Some(last.event_id.clone()) };
+    let cause = Cause::after(last);
     let version = last.version;
     let mut context = RunContext::default();
     let mut events = Vec::with_capacity(entries.len());

@@ -267,9 +267,7 @@ impl Pipeline {
                 }
             }
         }
-        let last = entries.last();
-        let cause = last.map(|entry| Cause { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) });
-        Ok(found.zip(cause).map(|(proposal, cause)| (entries.len() as u64, proposal, cause)))
+        Ok(found.zip(entries.last().map(Cause::after)).map(|(proposal, cause)| (entries.len() as u64, proposal, cause)))
     }
 
     async fn move_on(

@@ -55,13 +55,15 @@ impl Task {
     /// # Errors
     /// Why it is not allowed, in words.
     pub(crate) async fn begin(&self, remedy: &Remedy, mode: Mode) -> Result<Begun, String> {
+        // The world is looked at before the right to draw is taken: nobody else's remedy waits for a slow provider.
+        let planned = self.plan(remedy).await?;
         let agreement = self.parts.standing.clone();
         let mut draw = match &agreement {
             Some(agreement) => Some(agreement.draw().await),
             None => None,
         };
         loop {
-            match self.try_begin(remedy, mode, draw.as_mut()).await {
+            match self.try_begin(remedy, mode, planned.clone(), draw.as_mut()).await {
                 Err(NotBegun::Overtaken) => {
                     if let Some(draw) = &mut draw {
                         draw.read_again(&self.parts.journal).await.map_err(|error| error_chain(&error))?;
@@ -73,8 +75,13 @@ impl Task {
         }
     }
 
-    async fn try_begin(&self, remedy: &Remedy, mode: Mode, mut draw: Option<&mut Draw<'_>>) -> Result<Begun, NotBegun> {
-        let (world, plan) = self.plan(remedy).await?;
+    async fn try_begin(
+        &self,
+        remedy: &Remedy,
+        mode: Mode,
+        (world, plan): (World, Plan),
+        mut draw: Option<&mut Draw<'_>>,
+    ) -> Result<Begun, NotBegun> {
         let now = self.parts.journal.now();
         let covered = draw.as_mut().is_some_and(|draw| draw.covers(remedy, now));
         let first = plan.steps.first().ok_or_else(|| "the remedy would do nothing".to_owned())?.clone();
@@ -97,13 +104,11 @@ impl Task {
         let terms = self.terms(&decided, &first, covered && mode == Mode::Auto, now)?;
         let approval = terms.as_ref().map(|terms| terms.approval.clone());
         // Where people are asked, nothing rests on what was agreed to beforehand.
-        let draw = draw.filter(|_| approval.is_none());
+        let mut drawn = draw.filter(|_| approval.is_none());
         let mut batch = Batch::default();
-        let mut drawn = None;
-        if let Some(draw) = draw {
+        if let Some(draw) = &mut drawn {
             batch = draw.cite(remedy, &first.resource, now);
             context.standing = Some(draw.id());
-            drawn = Some(draw);
         }
         let chance = self.parts.journal.chance();
         let seed = chance.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte));

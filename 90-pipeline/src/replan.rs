@@ -2,7 +2,7 @@
 //! the intent that it carries out and from the world as it is now.
 
 use crate::approvals::Principal;
-use crate::commit::{Batch, Cause};
+use crate::commit::Batch;
 use crate::context::Origin;
 use crate::drive::DriveError;
 use crate::journal::Journal;
@@ -10,8 +10,9 @@ use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
 use crate::submit::SubmitError;
 use std::sync::Arc;
-use writ_automation::{Gate as RunGate, RunState, Signal};
+use writ_automation::{Gate as RunGate, RunEvent, RunState, Signal};
 use writ_core::{Actor, Decision, Digest, IntentId, LedgerError, RunId};
+use writ_intent::read_manifest;
 
 /// Why a run keeps its plan.
 #[derive(Debug, thiserror::Error)]
@@ -83,11 +84,13 @@ impl Pipeline {
         }
         let (intent, version) = (&run.submitted().intent, run.submitted().intent_version);
         let text = manifest(self.journal(), intent, version).await?;
-        let prepared = self.prepare_version(intent.as_str(), &text, by, Some(version)).await?;
+        let manifest = read_manifest(intent.as_str(), &text).map_err(SubmitError::Invalid)?;
+        let prepared = self.prepare_manifest(manifest, by, Some(version)).await?;
         let denied = prepared.decision == Decision::Deny;
         let mut batch = Batch::default();
         self.record_judgements(&mut batch, &prepared, denied, false);
-        let cause = cause(self.journal(), id).await?;
+        let entries = self.journal().stream(&RunEvent::stream(id)).await?;
+        let cause = self.journal().cause_after(entries.last());
         self.journal().commit(&cause, batch).await.map_err(SubmitError::from)?;
         let Some(diff) = prepared.diff.as_ref().filter(|_| !denied) else {
             let (intent, prepared) = (intent.clone(), Box::new(prepared));
@@ -116,13 +119,4 @@ async fn manifest(journal: &Journal, intent: &IntentId, version: u64) -> Result<
         None => None,
     };
     text.ok_or_else(|| ReplanError::Manifest { intent: intent.clone(), version })
-}
-
-/// What is decided now follows from the run's last entry.
-async fn cause(journal: &Journal, run: &RunId) -> Result<Cause, LedgerError> {
-    let entries = journal.stream(&writ_automation::RunEvent::stream(run)).await?;
-    Ok(entries.last().map_or_else(
-        || journal.new_cause(),
-        |entry| Cause { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) },
-    ))
 }

@@ -56,8 +56,7 @@ impl Recorded {
         let event = decode(&entry.kind, &entry.body).map_err(|error| error.to_string())?;
         self.heal.apply(&event).map_err(|error| error.to_string())?;
         if let Some(incident) = event.incident() {
-            let cause = Cause { trace: entry.trace_id.clone(), event: Some(entry.event_id.clone()) };
-            self.causes.insert(incident.clone(), cause);
+            self.causes.insert(incident.clone(), Cause::after(entry));
         }
         let Self { heal, causes, runs } = self;
         causes.retain(|incident, _| heal.incident(incident).is_some());

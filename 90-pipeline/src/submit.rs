@@ -123,7 +123,7 @@ impl SubmitError {
 
 /// A manifest that somebody submits.
 struct Offer<'a> {
-    file: &'a str,
+    manifest: &'a Manifest,
     text: &'a [u8],
     by: &'a Principal,
 }
@@ -149,18 +149,16 @@ impl Pipeline {
     /// # Errors
     /// When the manifest is unsound, nothing holds it, or the world cannot be looked at. A denial is not an error here.
     pub async fn prepare(&self, file: &str, text: &[u8], by: &Principal) -> Result<Prepared, SubmitError> {
-        self.prepare_version(file, text, by, None).await
+        self.prepare_manifest(read_manifest(file, text).map_err(SubmitError::Invalid)?, by, None).await
     }
 
-    /// As [`Pipeline::prepare`], for a version that there is already.
-    pub(crate) async fn prepare_version(
+    /// As [`Pipeline::prepare`], for a manifest that was read; `version` is one that there is already.
+    pub(crate) async fn prepare_manifest(
         &self,
-        file: &str,
-        text: &[u8],
+        manifest: Manifest,
         by: &Principal,
         version: Option<u64>,
     ) -> Result<Prepared, SubmitError> {
-        let manifest = read_manifest(file, text).map_err(SubmitError::Invalid)?;
         let platform = self.platform();
         let problems = manifest.check(&platform);
         if !problems.is_empty() {
@@ -294,13 +292,14 @@ impl Pipeline {
         planned: Option<Digest>,
         origin: Origin,
     ) -> Result<Accepted, SubmitError> {
-        let id = read_manifest(file, text).map_err(SubmitError::Invalid)?.intent.id;
+        let manifest = read_manifest(file, text).map_err(SubmitError::Invalid)?;
+        let id = &manifest.intent.id;
         let mut tries = 0;
         loop {
             // Read before the world is looked at: what was planned while an earlier version was being carried out is planned anew.
-            let ground = self.ground(&id).await?;
-            match self.try_submit(&Offer { file, text, by }, planned, origin, &ground).await {
-                Err(error) if error.overtook(&stream(&id)) && tries < OVERTAKEN_MAX => tries += 1,
+            let ground = self.ground(id).await?;
+            match self.try_submit(&Offer { manifest: &manifest, text, by }, planned, origin, &ground).await {
+                Err(error) if error.overtook(&stream(id)) && tries < OVERTAKEN_MAX => tries += 1,
                 submitted => return submitted,
             }
         }
@@ -314,7 +313,7 @@ impl Pipeline {
         ground: &Ground,
     ) -> Result<Accepted, SubmitError> {
         let cause = self.journal().new_cause();
-        let prepared = match self.prepare(offer.file, offer.text, offer.by).await {
+        let prepared = match self.prepare_manifest(offer.manifest.clone(), offer.by, None).await {
             Ok(prepared) => prepared,
             Err(SubmitError::Infeasible { intent, report, text: told }) => {
                 self.record_infeasible(&cause, offer, &intent, &report, ground).await?;
@@ -514,9 +513,8 @@ impl Pipeline {
         report: &Value,
         ground: &Ground,
     ) -> Result<(), SubmitError> {
-        let manifest = read_manifest(offer.file, offer.text).map_err(SubmitError::Invalid)?;
         let version = self.latest_version(intent).await? + 1;
-        let mut batch = self.opening(&manifest, version, offer, ground, true).await?;
+        let mut batch = self.opening(offer.manifest, version, offer, ground, true).await?;
         let kept = batch.attach(report.to_string().into_bytes());
         let conflicts = report.pointer("/infeasible/conflicts").cloned().unwrap_or_default();
         let conflicts = serde_json::from_value(conflicts).unwrap_or_default();

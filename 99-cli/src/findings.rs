@@ -4,7 +4,7 @@
 use crate::out::{Form, Out};
 use serde_json::{Value, json};
 use writ_core::Place;
-use writ_pipeline::input::Problem;
+use writ_pipeline::input::{Problem, uri, xml};
 
 /// Something that is wrong, as checks report it.
 #[derive(Debug)]
@@ -96,24 +96,4 @@ fn junit(rows: &[Row]) -> String {
 
 fn said(row: &Row) -> String {
     row.hint.as_ref().map_or_else(|| row.message.clone(), |hint| format!("{} ({hint})", row.message))
-}
-
-/// A file's name as a relative reference.
-fn uri(file: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    file.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
-}
-
-/// Text that may stand in an attribute. Characters that XML 1.0 has no way to write become spaces.
-fn xml(text: &str) -> String {
-    let written = |c: char| match c {
-        '&' => "&amp;".to_owned(),
-        '<' => "&lt;".to_owned(),
-        '>' => "&gt;".to_owned(),
-        '"' => "&quot;".to_owned(),
-        '\n' => "&#10;".to_owned(),
-        c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => " ".to_owned(),
-        c => c.to_string(),
-    };
-    text.chars().map(written).collect()
 }

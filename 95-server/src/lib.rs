@@ -6,6 +6,7 @@
 //! This crate refuses to know: what an intent, a plan or a verdict means. It translates.
 
 mod api;
+mod config;
 mod dev;
 mod error;
 mod failpoint;
@@ -16,6 +17,7 @@ mod system;
 mod wire;
 
 pub use api::{Shared, router};
+pub use config::{Config, Limits, Log, LogFormat, LogLevel, Origin, Resolved, Setting, Sources, Tls};
 pub use dev::{DevConfig, DevError, DevServer};
 pub use setup::{Files, read_files};
 pub use state::{ServerAddress, StateDir, StateError, write_secret};

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod approval;
 pub(crate) mod audit;
+pub(crate) mod config;
 pub(crate) mod dev;
 pub(crate) mod incident;
 pub(crate) mod init;

@@ -16,7 +16,8 @@ use crate::client::{Client, ClientError};
 use crate::exit::Exit;
 use crate::out::{Form, Out};
 use crate::pin::Pins;
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -54,6 +55,9 @@ pub(crate) struct Common {
     /// The state directory
     #[arg(long, global = true, env = "WRIT_STATE", default_value = ".writ", value_name = "DIR")]
     state: PathBuf,
+    /// Whether it stands on the command line
+    #[arg(skip)]
+    state_given: bool,
     /// Where this client keeps what it has seen of journals
     #[arg(long, global = true, env = "WRIT_PINS", value_name = "DIR", hide = true)]
     pins: Option<PathBuf>,
@@ -152,6 +156,9 @@ enum Noun {
     Token(cmd::token::Token),
     /// Print the JSON Schema of a file
     Schema(cmd::policy::SchemaOf),
+    /// The server's configuration
+    #[command(subcommand)]
+    Config(cmd::config::ConfigOf),
     #[command(hide = true)]
     Exec(Later),
     #[command(hide = true)]
@@ -198,7 +205,12 @@ impl Noun {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        cli.common.state_given = given(&matches, "state");
+        Ok(cli)
+    });
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             let help = !error.use_stderr();
@@ -215,6 +227,14 @@ fn main() -> ExitCode {
         Command::Load(face) => writ_server::faces::load::main(face.args),
         Command::Noun(noun) => ExitCode::from(serve(noun, cli.common).0),
     }
+}
+
+/// Whether an option stands on the command line itself.
+fn given(matches: &ArgMatches, name: &str) -> bool {
+    let below = matches.subcommand().is_some_and(|(_, below)| given(below, name));
+    below
+        || matches!(matches.try_get_raw(name), Ok(Some(_)))
+            && matches.value_source(name) == Some(ValueSource::CommandLine)
 }
 
 fn serve(noun: Noun, common: Common) -> Exit {
@@ -278,6 +298,7 @@ async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
         Noun::Maintenance(maintenance) => maintenance.run(common).await,
         Noun::Token(token) => token.run(common).await,
         Noun::Schema(schema) => schema.run(common),
+        Noun::Config(config) => config.run(common),
         Noun::Exec(rest) => {
             Err(later("exec", "what a manifest says can be carried out with `writ apply -f FILE`", &rest))
         }

@@ -1,0 +1,118 @@
+//! A place in the configuration that a value goes into, and the forms it may have.
+
+use super::{LogFormat, LogLevel};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where the value of a key goes.
+pub(super) enum Slot<'a> {
+    Address(&'a mut SocketAddr),
+    Path(&'a mut PathBuf),
+    MaybePath(&'a mut Option<PathBuf>),
+    /// Not less and not more than.
+    Count(&'a mut u64, u64, u64),
+    Switch(&'a mut bool),
+    Format(&'a mut LogFormat),
+    Level(&'a mut LogLevel),
+}
+
+/// What a value is in TOML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    Text,
+    Number,
+    Truth,
+}
+
+const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+const LEVELS: [(&str, LogLevel); 4] =
+    [("error", LogLevel::Error), ("warn", LogLevel::Warn), ("info", LogLevel::Info), ("debug", LogLevel::Debug)];
+
+impl Slot<'_> {
+    /// Takes a value, or says what the right form is.
+    pub(super) fn put(&mut self, text: &str) -> Result<(), String> {
+        let taken = match self {
+            Slot::Address(at) => put(*at, text.parse().ok()),
+            Slot::Path(at) => put(*at, path(text)),
+            Slot::MaybePath(at) => put(*at, path(text).map(Some)),
+            Slot::Count(at, least, most) => {
+                let range = *least..=*most;
+                put(*at, text.parse().ok().filter(|count| range.contains(count)))
+            }
+            Slot::Switch(at) => put(*at, text.parse().ok()),
+            Slot::Format(at) => put(*at, meant(&FORMATS, text)),
+            Slot::Level(at) => put(*at, meant(&LEVELS, text)),
+        };
+        taken.ok_or_else(|| self.form())
+    }
+
+    /// The value as `put` takes it; none where there is none.
+    pub(super) fn show(&self) -> Option<String> {
+        Some(match self {
+            Slot::Address(at) => at.to_string(),
+            Slot::Path(at) => at.display().to_string(),
+            Slot::MaybePath(at) => at.as_ref()?.display().to_string(),
+            Slot::Count(at, ..) => at.to_string(),
+            Slot::Switch(at) => at.to_string(),
+            Slot::Format(at) => word(&FORMATS, **at)?.to_owned(),
+            Slot::Level(at) => word(&LEVELS, **at)?.to_owned(),
+        })
+    }
+
+    /// The right form, in words.
+    pub(super) fn form(&self) -> String {
+        match self {
+            Slot::Address(_) => "an address and a port, such as `127.0.0.1:7420`".into(),
+            Slot::Path(_) | Slot::MaybePath(_) => "a path".into(),
+            Slot::Count(_, least, most) => format!("a number from {least} to {most}"),
+            Slot::Switch(_) => "`true` or `false`".into(),
+            Slot::Format(_) => words(&FORMATS),
+            Slot::Level(_) => words(&LEVELS),
+        }
+    }
+
+    /// What it is in TOML.
+    pub(super) fn sort(&self) -> Sort {
+        match self {
+            Slot::Address(_) | Slot::Path(_) | Slot::MaybePath(_) | Slot::Format(_) | Slot::Level(_) => Sort::Text,
+            Slot::Count(..) => Sort::Number,
+            Slot::Switch(_) => Sort::Truth,
+        }
+    }
+
+    /// A relative path, from the directory of the file that says it.
+    pub(super) fn beside(&mut self, dir: &std::path::Path) {
+        match self {
+            Slot::Path(at) => **at = dir.join(&**at),
+            Slot::MaybePath(Some(at)) => *at = dir.join(&*at),
+            Slot::MaybePath(None)
+            | Slot::Address(_)
+            | Slot::Count(..)
+            | Slot::Switch(_)
+            | Slot::Format(_)
+            | Slot::Level(_) => {}
+        }
+    }
+}
+
+fn put<T>(at: &mut T, value: Option<T>) -> Option<()> {
+    *at = value?;
+    Some(())
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| text.into())
+}
+
+fn meant<T: Copy>(all: &[(&str, T)], text: &str) -> Option<T> {
+    all.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
+}
+
+fn word<T: Copy + PartialEq>(all: &[(&'static str, T)], value: T) -> Option<&'static str> {
+    all.iter().find(|(_, one)| *one == value).map(|(word, _)| *word)
+}
+
+fn words<T>(all: &[(&str, T)]) -> String {
+    let quoted: Vec<String> = all.iter().map(|(word, _)| format!("`{word}`")).collect();
+    format!("one of {}", quoted.join(", "))
+}

@@ -309,6 +309,17 @@ impl Drive {
         over.map(|run| run.clone()).ok().or_else(|| Some(seen.borrow().clone()))
     }
 
+    /// Starts no more steps, and waits until the outcome of each that is under way is recorded. Live runs stay as they are:
+    /// whoever opens the journal next takes them up.
+    pub async fn rest(&self) {
+        self.inner.gate.rest();
+        let all: Vec<_> = self.live().values().map(|handle| handle.seen.clone()).collect();
+        for mut seen in all {
+            // A run that ends meanwhile has nothing under way.
+            drop(seen.wait_for(|run| run.steps().all(|(_, cell)| !cell.state.in_flight())).await);
+        }
+    }
+
     fn live(&self) -> MutexGuard<'_, HashMap<RunId, Handle>> {
         self.inner.live.lock().unwrap_or_else(PoisonError::into_inner)
     }

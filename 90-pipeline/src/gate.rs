@@ -7,6 +7,7 @@ use crate::facts::{About, action_facts, exact};
 use crate::safety::Safety;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use writ_agents::{
@@ -142,6 +143,8 @@ pub struct Gate {
     /// The name of the provider that effects are done by.
     provider: String,
     state: Mutex<GateState>,
+    /// Whether nothing is granted any more: the process is about to end.
+    resting: AtomicBool,
 }
 
 /// A judgement with the bytes that are kept of it.
@@ -161,7 +164,19 @@ impl Gate {
         provider: &str,
         state: GateState,
     ) -> Self {
-        Self { signer, entropy, agents, provider: provider.to_owned(), state: Mutex::new(state) }
+        Self {
+            signer,
+            entropy,
+            agents,
+            provider: provider.to_owned(),
+            state: Mutex::new(state),
+            resting: AtomicBool::new(false),
+        }
+    }
+
+    /// Grants nothing from now on. Steps that ask stay ready, and ask again when their run is taken up.
+    pub(crate) fn rest(&self) {
+        self.resting.store(true, Ordering::Release);
     }
 
     /// What the gate knows.
@@ -277,6 +292,9 @@ impl Gate {
         now: Timestamp,
         issued: &mut Vec<Issued>,
     ) -> Option<Signal> {
+        if self.resting.load(Ordering::Acquire) {
+            return None;
+        }
         let step = ask.step.clone();
         let deed = run.deed(&ask.step, ask.leg)?;
         let undone = format!("undo_{}", deed.action);

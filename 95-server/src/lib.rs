@@ -7,19 +7,25 @@
 
 mod api;
 mod config;
-mod dev;
 mod error;
 mod failpoint;
+mod log;
 mod principals;
+mod serve;
+mod server;
 mod setup;
 mod state;
 mod system;
+mod tls;
 mod wire;
 
 pub use api::{Shared, router};
 pub use config::{Config, Limits, Log, LogFormat, LogLevel, Origin, Resolved, Setting, Sources, Tls};
-pub use dev::{DevConfig, DevError, DevServer};
+pub use log::begin_log;
+pub use principals::Beginning;
+pub use server::{Server, ServerError};
 pub use setup::{Files, read_files};
 pub use state::{ServerAddress, StateDir, StateError, write_secret};
 pub use system::{SystemClock, SystemEntropy};
+pub use tls::TlsError;
 pub use wire::{Installation, WireError, bench_pipeline, faces, offline};

@@ -1,5 +1,6 @@
 //! Which adapter fills which port. No other file names one.
 
+use crate::principals::Beginning;
 use crate::setup::Files;
 use crate::state::{StateDir, StateError};
 use crate::system::{SystemClock, SystemEntropy};
@@ -66,10 +67,20 @@ impl Installation {
     ///
     /// # Errors
     /// When one of them does not open; nothing has been changed in the world then.
-    pub async fn open(state: &StateDir, files: &Files) -> Result<Self, WireError> {
+    pub async fn open(state: &StateDir, files: &Files, beginning: &Beginning) -> Result<Self, WireError> {
         crate::failpoint::arm();
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
         let gate: Arc<dyn Signer> = Arc::new(state.key("gate", "gate", &*entropy)?);
+        let face = |name: &str| vec![name.to_owned()];
+        let config = LocalConfig {
+            clock: clock.clone(),
+            faces: Faces { launch: face("__launch"), balance: face("__balance"), sample: face("__sample") },
+            gate_key: gate.public_key(),
+            program: program()?,
+            state_dir: state.path("world"),
+        };
+        // The world's lock comes first: whoever does not get it has not taken the journal from whoever has it.
+        let provider = LocalProvider::open(config).await?;
         let ledger = Arc::new(SqliteLedger::open(&state.path("journal.db")).await?);
         let keys = key_chain(&*ledger).await?;
         let origin = match keys.newest() {
@@ -90,15 +101,6 @@ impl Installation {
             realm: "local".into(),
         };
         let journal = Journal::open(foundations).await?;
-        let face = |name: &str| vec![name.to_owned()];
-        let config = LocalConfig {
-            clock,
-            faces: Faces { launch: face("__launch"), balance: face("__balance"), sample: face("__sample") },
-            gate_key: gate.public_key(),
-            program: program()?,
-            state_dir: state.path("world"),
-        };
-        let provider = LocalProvider::open(config).await?;
         let seen = provider.clone();
         let ports = Ports {
             provider: Arc::new(provider.clone()),
@@ -109,7 +111,8 @@ impl Installation {
             gate_signer: gate,
         };
         let key = |id: &str| state.key(&format!("agents/{id}"), id, &*entropy);
-        let setup = setup(files, &key, &journal)?;
+        let standing = beginning.standing(journal.now(), journal.chance());
+        let setup = Setup { standing, ..setup(files, &key)? };
         let pipeline = Pipeline::open(journal, setup, ports).await?;
         Ok(Self { pipeline, provider, ledger })
     }
@@ -126,12 +129,16 @@ impl Installation {
         Arc::new(move || provider.list().into_iter().map(process).collect())
     }
 
-    /// Stops healing and closes the journal. With `all`, everything that writ started is stopped too.
+    /// Stops healing and closes the journal. With `all`, everything that writ started is stopped too; without, live runs are
+    /// handed over to the next start, after so long a wait for what they have under way.
     ///
     /// # Errors
     /// When a process could not be stopped.
-    pub async fn close(self, all: bool) -> Result<(), ProviderError> {
+    pub async fn close(self, all: bool, drain: Duration) -> Result<(), ProviderError> {
         self.pipeline.stop().await;
+        if !all && tokio::time::timeout(drain, self.pipeline.drive().rest()).await.is_err() {
+            tracing::warn!("effects are still under way at the end; the next start asks what became of them");
+        }
         let stopped = if all { self.provider.shutdown_all().await } else { Ok(()) };
         self.ledger.close().await;
         stopped
@@ -178,7 +185,8 @@ async fn over(
         gate_signer: gate,
     };
     let key = |id: &str| Ok(fresh_key(id, &*entropy));
-    let setup = setup(files, &key, &journal)?;
+    let standing = Beginning::DEV.standing(journal.now(), journal.chance());
+    let setup = Setup { standing, ..setup(files, &key)? };
     Ok(Pipeline::open(journal, setup, ports).await?)
 }
 
@@ -196,7 +204,7 @@ pub async fn bench_pipeline<P: Provider + 'static>(
     over(files, ledger, gate, provider).await
 }
 
-fn setup(files: &Files, key: &dyn Fn(&str) -> Result<Key, StateError>, journal: &Journal) -> Result<Setup, WireError> {
+fn setup(files: &Files, key: &dyn Fn(&str) -> Result<Key, StateError>) -> Result<Setup, WireError> {
     let mut agents: Vec<(_, Arc<dyn Signer>)> = Vec::new();
     for spec in &files.agents {
         agents.push((spec.clone(), Arc::new(key(spec.id.as_str())?)));
@@ -210,7 +218,7 @@ fn setup(files: &Files, key: &dyn Fn(&str) -> Result<Key, StateError>, journal: 
         registry: files.registry.clone(),
         approvers: "approver".into(),
         summary: Duration::from_secs(10),
-        standing: crate::principals::standing(journal.now(), journal.chance()),
+        standing: None,
     })
 }
 

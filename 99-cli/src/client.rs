@@ -1,14 +1,21 @@
 //! Talking to a running writ over HTTP.
 
+use crate::Common;
 use crate::exit::{self, Exit};
 use crate::out::{Form, Out};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client as Legacy, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use writ_server::StateDir;
 
@@ -25,6 +32,9 @@ pub(crate) enum ClientError {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The certificates to trust cannot be used.
+    #[error("the certificates to trust cannot be read: {because}")]
+    Trust { because: String },
     /// It said no.
     #[error("{title}")]
     Problem { title: String, code: String, problem: Value },
@@ -37,6 +47,7 @@ impl ClientError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             ClientError::Nowhere { .. } | ClientError::Unreachable { .. } | ClientError::Form { .. } => exit::FAILED,
+            ClientError::Trust { .. } => exit::USAGE,
             ClientError::Problem { code, .. } => Exit::of_problem(code),
         }
     }
@@ -46,10 +57,14 @@ impl ClientError {
             ClientError::Nowhere { .. } => {
                 Some("start one with `writ dev examples/deploy-web-001`, or name it with `--server`".into())
             }
+            ClientError::Unreachable { url, .. } if url.starts_with("https:") => {
+                Some("look whether it still runs; name the certificate that signs its own with `--ca FILE`".into())
+            }
             ClientError::Unreachable { .. } => {
                 Some("look whether it still runs, or name another with `--server`".into())
             }
             ClientError::Problem { problem, .. } => problem.get("hint").and_then(Value::as_str).map(str::to_owned),
+            ClientError::Trust { .. } => Some("give certificates in PEM with `--ca FILE` or in `WRIT_CA`".into()),
             ClientError::Form { .. } => None,
         }
     }
@@ -60,7 +75,7 @@ static TOLD: AtomicBool = AtomicBool::new(false);
 
 /// A server and who speaks to it.
 pub(crate) struct Client {
-    http: Legacy<HttpConnector, Full<Bytes>>,
+    http: Legacy<HttpsConnector<HttpConnector>, Full<Bytes>>,
     url: String,
     token: String,
 }
@@ -68,19 +83,22 @@ pub(crate) struct Client {
 impl Client {
     /// The server that was named, or the one that the state directory announces; the token that was given, or the one that
     /// the state directory keeps for a principal.
-    pub(crate) fn new(
-        server: Option<&str>,
-        token: Option<&str>,
-        state: &Path,
-        name: &str,
-    ) -> Result<Self, ClientError> {
+    pub(crate) fn new(common: &Common) -> Result<Self, ClientError> {
+        let (state, name) = (&common.state, &common.name);
         let nowhere = || ClientError::Nowhere { state: state.display().to_string() };
         let dir = if state.is_dir() { StateDir::open(state).ok() } else { None };
         let announced = || dir.as_ref().and_then(|dir| dir.announced().ok().flatten()).map(|address| address.url);
-        let url = server.map(str::to_owned).or_else(announced).ok_or_else(nowhere)?;
+        let url = common.server.clone().or_else(announced).ok_or_else(nowhere)?;
         let kept = || dir.as_ref().and_then(|dir| dir.read_secret(&format!("tokens/{name}")).ok().flatten());
-        let token = token.map(str::to_owned).or_else(kept).unwrap_or_default();
-        let http = Legacy::builder(TokioExecutor::new()).build_http();
+        let token = common.token.clone().or_else(kept).unwrap_or_default();
+        let trusted = trusted(&url, common.ca.as_deref()).map_err(|because| ClientError::Trust { because })?;
+        let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ClientError::Trust { because: error.to_string() })?
+            .with_root_certificates(trusted)
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let http = Legacy::builder(TokioExecutor::new()).build(connector);
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
     }
 
@@ -148,6 +166,29 @@ impl Client {
         let body = response.into_body().collect().await.map_err(|error| unreachable(error.into()))?;
         Ok((status, body.to_bytes()))
     }
+}
+
+/// Whom to believe that a server is who it says: nobody has to be when nothing is encrypted.
+fn trusted(url: &str, ca: Option<&Path>) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    if !url.starts_with("https:") {
+        return Ok(roots);
+    }
+    let certificates = match ca {
+        Some(path) => {
+            let told = |error: &dyn std::fmt::Display| format!("`{}`: {error}", path.display());
+            let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            let found = found.map_err(|error| told(&error))?;
+            if found.is_empty() {
+                return Err(told(&"it holds no certificate in PEM"));
+            }
+            found
+        }
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    // What a machine trusts may hold some that are of no use.
+    roots.add_parsable_certificates(certificates);
+    Ok(roots)
 }
 
 /// A text as one part of a path or a query.

@@ -12,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod policy;
 pub(crate) mod recommend;
 pub(crate) mod run;
+pub(crate) mod server;
 pub(crate) mod token;
 pub(crate) mod waiver;
 

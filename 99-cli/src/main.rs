@@ -46,6 +46,9 @@ pub(crate) struct Common {
     /// The server to ask; without one, the one that the state directory announces
     #[arg(long, global = true, env = "WRIT_SERVER", value_name = "URL")]
     server: Option<String>,
+    /// Certificates to trust, in PEM, when the server has TLS; without them, those that this machine trusts
+    #[arg(long, global = true, env = "WRIT_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// The token to ask with; without one, the one that the state directory keeps for `--as`
     #[arg(long, global = true, env = "WRIT_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -79,7 +82,7 @@ impl Common {
     }
 
     pub(crate) fn client(&self) -> Result<Client, ClientError> {
-        Client::new(self.server.as_deref(), self.token.as_deref(), &self.state, &self.name)
+        Client::new(self)
     }
 }
 
@@ -156,6 +159,8 @@ enum Noun {
     Token(cmd::token::Token),
     /// Print the JSON Schema of a file
     Schema(cmd::policy::SchemaOf),
+    /// Serve an installation until told to end
+    Server(cmd::server::ServerOf),
     /// The server's configuration
     #[command(subcommand)]
     Config(cmd::config::ConfigOf),
@@ -163,8 +168,6 @@ enum Noun {
     Exec(Later),
     #[command(hide = true)]
     Playbook(Later),
-    #[command(hide = true)]
-    Server(Later),
 }
 
 /// A command that is not built yet, with whatever follows it.
@@ -298,6 +301,7 @@ async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
         Noun::Maintenance(maintenance) => maintenance.run(common).await,
         Noun::Token(token) => token.run(common).await,
         Noun::Schema(schema) => schema.run(common),
+        Noun::Server(server) => server.run(common).await,
         Noun::Config(config) => config.run(common),
         Noun::Exec(rest) => {
             Err(later("exec", "what a manifest says can be carried out with `writ apply -f FILE`", &rest))
@@ -305,6 +309,5 @@ async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
         Noun::Playbook(rest) => {
             Err(later("playbook", "remedies and intents run without one; see `writ run list`", &rest))
         }
-        Noun::Server(rest) => Err(later("server", "`writ dev DIRECTORY` runs everything on this machine", &rest)),
     }
 }

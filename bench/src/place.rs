@@ -141,13 +141,28 @@ impl Place {
     /// # Errors
     /// When it cannot be started.
     pub fn dev_with(&self, args: &[&str], variables: &[(&str, &str)]) -> io::Result<Dev> {
-        let log = self.path("dev.log");
-        let file = File::create(&log)?;
         let files = self.files();
         let mut all = vec!["dev", files.to_str().unwrap_or_default()];
         all.extend(args);
+        self.start(&all, variables)
+    }
+
+    /// Starts a `writ server` over the same files and state, on a free port.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn server(&self, args: &[&str]) -> io::Result<Dev> {
+        let files = self.files();
+        let mut all = vec!["server", "--files", files.to_str().unwrap_or_default(), "--listen", "127.0.0.1:0"];
+        all.extend(args);
+        self.start(&all, &[])
+    }
+
+    fn start(&self, args: &[&str], variables: &[(&str, &str)]) -> io::Result<Dev> {
+        let log = self.path("dev.log");
+        let file = File::create(&log)?;
         let began = Instant::now();
-        let mut command = self.command(&all);
+        let mut command = self.command(args);
         command.envs(variables.iter().copied());
         let child = command.stdout(file.try_clone()?).stderr(file).spawn()?;
         Ok(Dev { began, child, log })

@@ -24,8 +24,13 @@ pub(crate) struct Configured {
 }
 
 impl Configured {
-    /// Flags over the environment over the file over `standard`.
-    pub(crate) fn resolve(&self, standard: Config, common: &Common) -> Result<Resolved, Failure> {
+    /// Flags over the environment over the file over `standard`. `own` are flags, keys and values of the command itself.
+    pub(crate) fn resolve(
+        &self,
+        standard: Config,
+        common: &Common,
+        own: &[(&str, &str, String)],
+    ) -> Result<Resolved, Failure> {
         let mut flags = Vec::new();
         for text in &self.set {
             let usage = || Failure::Other {
@@ -42,6 +47,7 @@ impl Configured {
         if common.state_given {
             flags.push(("--state".into(), "state".into(), common.state.display().to_string()));
         }
+        flags.extend(own.iter().map(|(flag, key, value)| ((*flag).to_owned(), (*key).to_owned(), value.clone())));
         let environment = |name: &str| variable(name);
         let sources = Sources { file: self.config.as_deref(), environment: &environment, flags: &flags };
         Resolved::of(standard, &sources).map_err(Failure::Problems)
@@ -72,7 +78,7 @@ pub(crate) enum ConfigOf {
 impl ConfigOf {
     pub(crate) fn run(self, common: &Common) -> Result<Exit, Failure> {
         let ConfigOf::Show { configured, origin } = self;
-        let settings = configured.resolve(Config::standard(), common)?.settings();
+        let settings = configured.resolve(Config::standard(), common, &[])?.settings();
         let documents: Vec<Value> = settings.iter().map(document).collect();
         let out = common.out();
         out.list(&documents, "", |wide| {

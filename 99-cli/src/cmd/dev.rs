@@ -1,17 +1,17 @@
 //! `writ dev`.
 
 use super::Failure;
+use super::config::Configured;
+use super::server::{Ends, now};
 use crate::Common;
 use crate::client::ClientError;
 use crate::exit::{self, Exit};
 use clap::Args;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
 use writ_pipeline::input::load;
-use writ_server::{DevConfig, DevServer, read_files};
+use writ_server::{Beginning, Config, Server, begin_log, read_files};
 
 /// How often the intent is handed in again while what an earlier `dev` left of it comes to its end.
 const BUSY_MAX: u32 = 250;
@@ -27,9 +27,8 @@ pub(crate) struct Dev {
     /// Leave everything running at the end; the next `dev` takes it up again
     #[arg(long)]
     keep: bool,
-    /// Where to listen, on loopback; port 0 chooses a free one
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    configured: Configured,
     /// Open the state and serve, and submit nothing
     #[arg(long)]
     no_submit: bool,
@@ -45,28 +44,25 @@ pub(crate) struct Face {
 impl Dev {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let out = common.out();
-        tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
-            .with_target(false)
-            .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-            .init();
-        let files = read_files(&self.dir).map_err(Failure::Problems)?;
+        let own = [("the directory", "files", self.dir.display().to_string())];
+        let config = self.configured.resolve(Config::dev(), common, &own)?.config;
+        // Wherever its state is configured to be, its own commands look there.
+        let common = &Common { state: config.state.clone(), ..common.clone() };
+        begin_log(config.log);
+        let files = read_files(&config.files).map_err(Failure::Problems)?;
         let manifest = self.dir.join("intent.yaml");
         let text = if self.no_submit {
             Vec::new()
         } else {
             load(&manifest).map_err(|problem| Failure::Problems(vec![problem]))?
         };
-        let config = DevConfig { state: common.state.clone(), listen: self.listen };
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
-        // A terminal that goes away ends it, too.
-        let mut hangup = signal(SignalKind::hangup()).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
+        let mut ends = Ends::new()?;
         let began = now();
-        let server = DevServer::start(&config, &files).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
+        let server =
+            Server::start(&config, &files, &Beginning::DEV).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
         out.line(&format!(
-            "writ   http://{}  state {}  ready in {} ms",
-            server.address,
+            "writ   {}  state {}  ready in {} ms",
+            server.url,
             common.state.display(),
             began.elapsed().as_millis()
         ));
@@ -85,37 +81,24 @@ impl Dev {
                         }
                     }
                 }
-                _ = interrupt.recv() => {
+                interrupted = ends.one() => {
                     stop(server, !self.keep, common).await?;
-                    return Ok(exit::INTERRUPTED);
-                }
-                _ = terminate.recv() => {
-                    stop(server, !self.keep, common).await?;
-                    return Ok(exit::OK);
-                }
-                _ = hangup.recv() => {
-                    stop(server, !self.keep, common).await?;
-                    return Ok(exit::OK);
+                    return Ok(ended(interrupted));
                 }
             }
         }
         out.next("writ why last, writ audit verify, or `writ run list` in another terminal; Ctrl-C ends it");
-        let interrupted = tokio::select! {
-            _ = interrupt.recv() => true,
-            _ = terminate.recv() => false,
-            _ = hangup.recv() => false,
-        };
+        let interrupted = ends.one().await;
         stop(server, !self.keep, common).await?;
-        Ok(if interrupted { exit::INTERRUPTED } else { exit::OK })
+        Ok(ended(interrupted))
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the shell measures how long its own start takes")]
-fn now() -> Instant {
-    Instant::now()
+fn ended(interrupted: bool) -> Exit {
+    if interrupted { exit::INTERRUPTED } else { exit::OK }
 }
 
-async fn stop(server: DevServer, all: bool, common: &Common) -> Result<(), Failure> {
+async fn stop(server: Server, all: bool, common: &Common) -> Result<(), Failure> {
     let out = common.out();
     server.stop(all).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
     out.say(if all {

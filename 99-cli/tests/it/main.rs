@@ -13,6 +13,7 @@ mod people;
 mod pin;
 mod rotate;
 mod rows;
+mod server;
 
 use std::path::Path;
 

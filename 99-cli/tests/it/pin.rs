@@ -150,15 +150,23 @@ fn a_server_whose_journal_is_closed_says_so_with_every_answer() {
     assert_eq!((quiet.code, quiet.out.as_str()), (Some(0), "changes go through\n"));
     assert!(!quiet.err.contains("warning"), "{}", quiet.err);
 
-    // Another writer takes the journal over, behind the lock's back; the first learns of it when it has something to record.
+    // Behind one lock's back nobody gets the journal: the world is held by the first.
     fs::remove_file(place.state().join("journal.lock")).unwrap();
-    // It gets no further than the journal: the world is held by the first.
     let other = writ(&place, &["dev", place.files().to_str().unwrap(), "--no-submit"], 1);
     assert!(other.contains("another controller works"), "{other}");
-    let refused = writ(&place, &["maintenance", "begin"], 70);
+    writ(&place, &["maintenance", "begin"], 0);
+    writ(&place, &["maintenance", "end"], 0);
+
+    // Behind both locks' backs another writer takes the journal over; the first learns of it when it has something to record.
+    fs::remove_file(place.state().join("world/lock")).unwrap();
+    let other = serve(&place);
+    assert_eq!(other.end(), Some(0));
+    let first = format!("http://{url}");
+    let refused = writ(&place, &["maintenance", "begin", "--server", &first], 70);
     assert!(refused.contains("the journal is closed: "), "{refused}");
     for args in [&["maintenance", "show"][..], &["incident", "list"], &["audit", "query"]] {
-        let said = place.writ(args).unwrap();
+        let args = [args, &["--server", &first]].concat();
+        let said = place.writ(&args).unwrap();
         assert_eq!(said.code, Some(0), "{args:?}: {}", said.err);
         assert_eq!(said.err.matches("warning: the journal is closed: ").count(), 1, "{args:?}: {}", said.err);
     }

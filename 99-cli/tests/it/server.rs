@@ -1,0 +1,145 @@
+//! `writ server`: how it begins, whom it lets in, and how it ends.
+
+use crate::journey::{SOON, writ};
+use crate::program;
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+use writ_bench::{Dev, Place, Signal, get, wait_until};
+
+const READY: Duration = Duration::from_secs(30);
+
+fn serve(place: &Place, args: &[&str]) -> Dev {
+    let mut server = place.server(args).unwrap();
+    server.until(&["next: writ token issue"], READY).unwrap();
+    server
+}
+
+#[test]
+fn a_new_server_knows_one_administrator_whose_token_is_told_once() {
+    let place = Place::new(program()).unwrap();
+    let server = serve(&place, &[]);
+    let file = place.state().join("tokens/admin");
+    assert!(
+        server.said().contains(&format!("token  {}", fs::canonicalize(&file).unwrap().display())),
+        "{}",
+        server.said()
+    );
+    let token = fs::read_to_string(&file).unwrap();
+    assert!(!server.said().contains(token.trim()));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let known: Vec<_> =
+        fs::read_dir(place.state().join("tokens")).unwrap().flatten().map(|one| one.file_name()).collect();
+    assert_eq!(known, ["admin"]);
+    let people = writ(&place, &["token", "list", "--as", "admin"], 0);
+    assert_eq!(people.lines().count(), 1, "{people}");
+    // Nothing is agreed to beforehand.
+    let granted =
+        place.writ(&["audit", "query", "--kind", "standing.granted/1", "--as", "admin", "-o", "json"]).unwrap();
+    assert_eq!(granted.out.trim(), "[]", "{}", granted.err);
+    let told = writ(&place, &["token", "issue", "Ada", "--enrol", "--roles", "viewer,approver", "--as", "admin"], 0);
+    let ada =
+        told.split_whitespace().find(|word| word.starts_with("writ_")).unwrap_or_else(|| panic!("{told}")).to_owned();
+    writ(&place, &["run", "list", "--token", &ada], 0);
+
+    // What was kept elsewhere and removed here is not made again, and nobody new is let in.
+    fs::remove_file(&file).unwrap();
+    assert_eq!(server.end(), Some(0));
+    let server = serve(&place, &[]);
+    assert!(!server.said().contains("token  ") && !file.exists(), "{}", server.said());
+    writ(&place, &["run", "list", "--token", token.trim()], 0);
+    writ(&place, &["audit", "verify", "--token", &ada], 0);
+    server.signal(Signal::INT);
+    assert_eq!(server.end(), Some(0), "an interrupt is how it is meant to end");
+}
+
+#[test]
+fn what_would_be_unsafe_or_makes_no_sense_is_refused_with_the_way_out() {
+    let place = Place::new(program()).unwrap();
+    let files = place.files();
+    let refused = |args: &[&str], code: i32| {
+        let args = [&["server", "run", "--files", files.to_str().unwrap()], args].concat();
+        writ(&place, &args, code)
+    };
+    let told = refused(&["--listen", "0.0.0.0:0"], 1);
+    assert!(told.contains("give `tls.cert` and `tls.key`, or set `insecure_bind`"), "{told}");
+    assert!(!place.state().exists(), "nothing was made");
+    let told = refused(&["--set", "tls.cert=/nowhere/cert.pem", "--set", "tls.key=/nowhere/key.pem"], 1);
+    assert!(told.contains("`/nowhere/cert.pem` cannot be read"), "{told}");
+    let told = refused(&["--set", "insecure-bind=true"], 64);
+    assert!(told.contains("did you mean `insecure_bind`?"), "{told}");
+    let told =
+        writ(&place, &["dev", files.to_str().unwrap(), "--listen", "0.0.0.0:0", "--set", "insecure_bind=true"], 1);
+    assert!(told.contains("`dev` serves this machine alone"), "{told}");
+}
+
+#[test]
+fn with_a_certificate_it_speaks_tls_to_whoever_trusts_that() {
+    let place = Place::new(program()).unwrap();
+    let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (cert, key, file) = (place.path("cert.pem"), place.path("key.pem"), place.path("writ.toml"));
+    fs::write(&cert, pair.cert.pem()).unwrap();
+    fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&file, "[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n").unwrap();
+    let server = serve(&place, &["--config", file.to_str().unwrap()]);
+    assert!(server.said().contains("writ   https://127.0.0.1:"), "{}", server.said());
+    let trusting = ["run", "list", "--as", "admin", "--ca", cert.to_str().unwrap()];
+    writ(&place, &trusting, 0);
+    let told = writ(&place, &["run", "list", "--as", "admin"], 1);
+    assert!(told.contains("--ca FILE"), "{told}");
+    let told = writ(&place, &["run", "list", "--as", "admin", "--ca", key.to_str().unwrap()], 64);
+    assert!(told.contains("holds no certificate"), "{told}");
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn a_run_that_is_under_way_at_the_end_is_finished_by_the_next_start_with_nothing_done_twice() {
+    let place = Place::new(program()).unwrap();
+    let server = serve(&place, &[]);
+    let manifest = place.files().join("intent.yaml");
+    let accepted = place.writ(&["apply", "-f", manifest.to_str().unwrap(), "--as", "admin", "-o", "json"]).unwrap();
+    let run = accepted.json()["run"].as_str().unwrap_or_else(|| panic!("{}{}", accepted.out, accepted.err)).to_owned();
+    wait_until(SOON, || !place.effects().is_empty()).expect("it has begun");
+    assert_eq!(server.end(), Some(0));
+    let (before, alive) = (place.effects(), place.alive());
+    // Nothing was cut: what was begun has its outcome in the journal already.
+    let server = serve(&place, &[]);
+    assert!(!server.said().contains("under way at the end"), "{}", server.said());
+    writ(&place, &["run", "watch", &run, "--as", "admin"], 0);
+    let effects = place.effects();
+    let keys: BTreeSet<_> = effects.iter().map(|(key, _)| key).collect();
+    assert_eq!(keys.len(), effects.len(), "each effect once: {effects:?}");
+    assert!(before.len() < effects.len(), "{before:?} {effects:?}");
+    let asked = ["audit", "query", "--kind", "run.step_readied/1", "--as", "admin", "-o", "json"];
+    let readied = place.writ(&asked).unwrap().json();
+    let restarted = readied.as_array().unwrap().iter().filter(|entry| entry.to_string().contains("restarted")).count();
+    assert_eq!(restarted, 0, "{readied:#}");
+    // Services outlive the server, with the processes that they had.
+    assert_eq!(server.end(), Some(0));
+    let now = place.alive();
+    assert!(alive.iter().all(|(slot, pid)| now.get(slot) == Some(pid)), "{alive:?} {now:?}");
+    assert_eq!(now.keys().collect::<Vec<_>>(), ["i-1", "i-2", "i-3", "lb"]);
+    assert_eq!(get(place.balancer().unwrap(), "/").unwrap().0, 200);
+}
+
+#[test]
+fn connections_that_say_nothing_do_not_keep_others_out() {
+    let place = Place::new(program()).unwrap();
+    let server = serve(&place, &["--set", "limits.connections=64"]);
+    let announced = fs::read_to_string(place.state().join("server.json")).unwrap();
+    let url = announced.split('"').find_map(|part| part.strip_prefix("http://")).unwrap();
+    let address: SocketAddr = url.parse().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..2_000 {
+        silent.extend(std::net::TcpStream::connect(address));
+        if silent.len() > 500 {
+            silent.remove(0);
+        }
+    }
+    assert_eq!(get(address, "/health/ready").unwrap().0, 200);
+    writ(&place, &["run", "list", "--as", "admin"], 0);
+    assert_eq!(server.end(), Some(0));
+}

@@ -7,10 +7,13 @@ mod resources;
 mod runs;
 mod waivers;
 
+use crate::config::Limits;
 use crate::error::Failure;
+use crate::limits::Throttle;
+use crate::serve::Peer;
 use crate::wire::{NextKey, Processes};
 use axum::Router;
-use axum::extract::{self, DefaultBodyLimit, FromRequest, FromRequestParts, Query, Request, State};
+use axum::extract::{self, FromRequest, FromRequestParts, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -21,20 +24,18 @@ use std::sync::Arc;
 use writ_core::Actor;
 use writ_pipeline::{CommitError, Pipeline, Principal, principal_of};
 
-/// The largest request body, in bytes: the largest manifest and some room.
-const BODY_MAX: usize = 2 << 20;
-
 /// What every route needs.
 pub struct Shared {
     pub(crate) pipeline: Pipeline,
     pub(crate) processes: Processes,
     pub(crate) next_key: NextKey,
+    pub(crate) throttle: Throttle,
 }
 
 impl Shared {
     /// Over an open installation.
-    pub(crate) fn new(pipeline: Pipeline, processes: Processes, next_key: NextKey) -> Self {
-        Self { pipeline, processes, next_key }
+    pub(crate) fn new(pipeline: Pipeline, processes: Processes, next_key: NextKey, limits: &Limits) -> Self {
+        Self { pipeline, processes, next_key, throttle: Throttle::new(limits) }
     }
 }
 
@@ -80,7 +81,6 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/log/attachment/{digest}", get(audit::attachment))
         .route("/api/v1/{view}", get(resources::list))
         .route("/api/v1/{view}/{id}", get(resources::one))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", "this resource does not take that method")
         })
@@ -139,8 +139,14 @@ impl FromRequestParts<Arc<Shared>> for Caller {
         };
         let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(|value| bearer(value)).ok_or_else(refused)?;
-        let principal = principal_of(shared.pipeline.journal(), token).await?;
-        principal.map(Caller).ok_or_else(refused)
+        let Some(principal) = principal_of(shared.pipeline.journal(), token).await? else {
+            shared.throttle.stranger(parts.extensions.get().map(|Peer(from)| *from))?;
+            return Err(refused());
+        };
+        if !parts.method.is_safe() {
+            shared.throttle.change(&principal.id)?;
+        }
+        Ok(Caller(principal))
     }
 }
 

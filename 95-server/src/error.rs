@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde_json::{Value, json};
 use writ_core::LedgerError;
 use writ_pipeline::{
@@ -17,15 +17,22 @@ pub(crate) struct Failure {
     detail: String,
     hint: Option<String>,
     more: Value,
+    retry_after: Option<u64>,
 }
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), hint: None, more: json!({}) }
+        Self { status, code, detail: detail.into(), hint: None, more: json!({}), retry_after: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// In how many seconds it may be asked again.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -74,7 +81,9 @@ impl IntoResponse for Failure {
         if let (Value::Object(body), Value::Object(more)) = (&mut body, self.more) {
             body.extend(more);
         }
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+        let again = self.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+        let form = [(header::CONTENT_TYPE, "application/problem+json")];
+        (self.status, form, again.map(AppendHeaders), Json(body)).into_response()
     }
 }
 

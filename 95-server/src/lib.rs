@@ -9,6 +9,8 @@ mod api;
 mod config;
 mod error;
 mod failpoint;
+mod guard;
+mod limits;
 mod log;
 mod principals;
 mod serve;

@@ -38,7 +38,6 @@ const FULL: &[u8] =
 
 /// The address that a request came from.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(test), expect(dead_code, reason = "limits by address read it"))]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// A listener with its connections.

@@ -2,6 +2,7 @@
 
 use crate::api::{Shared, router};
 use crate::config::Config;
+use crate::guard::{Underway, guarded};
 use crate::principals::{Beginning, admit};
 use crate::serve::{Serving, room_for};
 use crate::setup::Files;
@@ -73,6 +74,7 @@ pub struct Server {
     pub tokens: Vec<PathBuf>,
     installation: Installation,
     serving: Serving,
+    underway: Underway,
     drain: Duration,
 }
 
@@ -101,13 +103,15 @@ impl Server {
         let installation = Installation::open(&state, files, beginning).await?;
         let tokens = admit(&state, installation.pipeline.journal(), &SystemEntropy, beginning).await?;
         let next_key = installation.next_key(&state);
-        let shared = Arc::new(Shared::new(installation.pipeline.clone(), installation.processes(), next_key));
         let limits = config.limits.clone();
+        let shared = Shared::new(installation.pipeline.clone(), installation.processes(), next_key, &limits);
+        let underway = Underway::none();
+        let routes = guarded(router(Arc::new(shared)), &limits, tls.is_some(), &underway);
         let drain = Duration::from_secs(limits.drain_seconds);
         let connections = room_for(limits.connections);
-        let serving = Serving::start(listener, tls, router(shared), limits, connections);
+        let serving = Serving::start(listener, tls, routes, limits, connections);
         state.announce(&ServerAddress { pid: std::process::id(), url: url.clone() })?;
-        Ok(Self { address, url, state, tokens, installation, serving, drain })
+        Ok(Self { address, url, state, tokens, installation, serving, underway, drain })
     }
 
     /// The pipeline.
@@ -124,6 +128,9 @@ impl Server {
     pub async fn stop(self, all: bool) -> Result<(), ProviderError> {
         self.state.withdraw();
         self.serving.stop(self.drain).await;
+        if tokio::time::timeout(self.drain, self.underway.over()).await.is_err() {
+            tracing::warn!("requests are cut at the end: they took too long");
+        }
         self.installation.close(all, self.drain).await
     }
 }

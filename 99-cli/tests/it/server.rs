@@ -143,3 +143,23 @@ fn connections_that_say_nothing_do_not_keep_others_out() {
     writ(&place, &["run", "list", "--as", "admin"], 0);
     assert_eq!(server.end(), Some(0));
 }
+
+#[test]
+fn who_asks_too_often_is_told_when_to_come_again_and_others_are_not() {
+    let place = Place::new(program()).unwrap();
+    let server = serve(&place, &["--set", "limits.writes_per_minute=3", "--set", "limits.logins_per_minute=2"]);
+    let issue = ["token", "issue", "Ada", "--enrol", "--roles", "viewer,operator", "--as", "admin", "-o", "json"];
+    let ada = place.writ(&issue).unwrap().json()["token"].as_str().unwrap().to_owned();
+    writ(&place, &["maintenance", "begin", "--as", "admin"], 0);
+    writ(&place, &["maintenance", "end", "--as", "admin"], 0);
+    let told = writ(&place, &["maintenance", "begin", "--as", "admin"], 1);
+    assert!(told.contains("more than 3 changes in a minute") && told.contains("come again in"), "{told}");
+    writ(&place, &["maintenance", "show", "--as", "admin"], 0);
+    writ(&place, &["recommend", "collect", "--token", &ada], 3);
+    for code in [4, 4, 1] {
+        let told = writ(&place, &["run", "list", "--token", "writ_wrong"], code);
+        assert_eq!(told.contains("come again in"), code == 1, "{told}");
+    }
+    writ(&place, &["run", "list", "--token", &ada], 0);
+    assert_eq!(server.end(), Some(0));
+}

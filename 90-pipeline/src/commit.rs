@@ -7,6 +7,7 @@ use crate::view::{Docs, Kept};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use writ_audit::{Chain, Checkpoint, ENTRY_BYTES_MAX, Place, draft_bytes};
 use writ_core::{
@@ -155,7 +156,11 @@ pub struct Commit {
     closed: Arc<OnceLock<String>>,
     size: watch::Receiver<u64>,
     reported: Reported,
+    timed: Timed,
 }
+
+/// Who is told how long each group took to reach the disk.
+type Timed = Arc<OnceLock<Box<dyn Fn(Duration) + Send + Sync>>>;
 
 impl Commit {
     /// Records a batch. When it returns, the entries are on the disk.
@@ -190,6 +195,11 @@ impl Commit {
         self.closed.get().map(String::as_str).or_else(|| self.writer.is_closed().then_some("its writer has stopped"))
     }
 
+    /// Has somebody told how long each group takes to reach the disk. The first who asks is told.
+    pub fn when_committed(&self, tell: impl Fn(Duration) + Send + Sync + 'static) {
+        drop(self.timed.set(Box::new(tell)));
+    }
+
     pub(crate) fn reports(&self) -> &Reported {
         &self.reported
     }
@@ -210,7 +220,7 @@ pub(crate) fn start(parts: Parts) -> (Commit, tokio::task::JoinHandle<()>) {
     let (sender, requests) = mpsc::channel(WAITING_MAX);
     let size = parts.chain.head().size;
     let (grown, watched) = watch::channel(size);
-    let closed = Arc::new(OnceLock::new());
+    let (closed, timed) = (Arc::new(OnceLock::new()), Timed::default());
     let (follower, reported) = report::start(parts.ledger.clone(), parts.clock.clone(), size);
     let writer = Writer {
         parts,
@@ -219,12 +229,13 @@ pub(crate) fn start(parts: Parts) -> (Commit, tokio::task::JoinHandle<()>) {
         grown,
         follower,
         reported: reported.clone(),
+        timed: timed.clone(),
         versions: HashMap::new(),
         traces: HashMap::new(),
         remembered_from: size,
         docs: Docs::new(Kept::Operational),
     };
-    (Commit { writer: sender, closed, size: watched, reported }, tokio::spawn(writer.run()))
+    (Commit { writer: sender, closed, size: watched, reported, timed }, tokio::spawn(writer.run()))
 }
 
 struct Writer {
@@ -234,6 +245,7 @@ struct Writer {
     grown: watch::Sender<u64>,
     follower: mpsc::UnboundedSender<Vec<Entry>>,
     reported: Reported,
+    timed: Timed,
     /// The newest version of each stream, and the length of each trace, that entries from `remembered_from` on belong to;
     /// the lookups have all entries before.
     versions: HashMap<String, u64>,
@@ -398,7 +410,11 @@ impl Writer {
             views: self.docs.take_changes(),
         };
         failpoint::pass("commit.sealed", last_kind(&group.entries));
+        let began = self.parts.clock.now();
         let appended: Append = self.parts.ledger.append(&group).await;
+        if let Some(tell) = self.timed.get() {
+            tell(self.parts.clock.now().since(began));
+        }
         open.entries = group.entries;
         appended?;
         failpoint::pass("commit.appended", last_kind(&open.entries));

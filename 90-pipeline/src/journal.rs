@@ -158,9 +158,12 @@ impl Journal {
         Ok(())
     }
 
-    /// A new trace, for something that nobody set off before.
+    /// The trace of the request that is worked on; a new one for something that nobody set off before.
     #[must_use]
     pub fn new_cause(&self) -> Cause {
+        if let Some(trace) = crate::trace::asked_under() {
+            return Cause { trace, event: None };
+        }
         let mut chance = [0; 16];
         self.base.entropy.fill(&mut chance);
         Cause { trace: TraceId::of(chance), event: None }
@@ -230,6 +233,12 @@ impl Journal {
     /// How many entries the reports are of, having waited a moment for them to be of `size`: the place after a receipt's.
     pub async fn reported(&self, size: u64) -> u64 {
         self.commit.reports().soon(size, &*self.base.clock).await
+    }
+
+    /// How many entries the reports do not have yet.
+    #[must_use]
+    pub fn behind(&self) -> u64 {
+        self.commit.size().borrow().saturating_sub(self.commit.reports().as_of())
     }
 
     /// Waits for a view to have what was recorded until now. How many entries it is of.

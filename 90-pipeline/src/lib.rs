@@ -38,6 +38,7 @@ mod safety;
 mod submit;
 mod tell;
 mod tokens;
+mod trace;
 mod verify;
 mod view;
 mod why;
@@ -66,6 +67,7 @@ pub use tokens::{
     Person, Token, TokenError, enrol, enrol_person, issue_token, people, person, principal_of, revoke_token, tokens,
     was_issued,
 };
+pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};
 pub use writ_agents::{AgentMove, KillScope, Pulled, RedeemRefused};

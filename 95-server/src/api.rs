@@ -1,15 +1,17 @@
 //! The routes, and who may use them.
 
 mod audit;
+mod health;
 mod intents;
 mod people;
 mod resources;
 mod runs;
 mod waivers;
 
-use crate::config::Limits;
+use crate::config::Config;
 use crate::error::Failure;
 use crate::limits::Throttle;
+use crate::metrics::Metrics;
 use crate::serve::Peer;
 use crate::wire::{NextKey, Processes};
 use axum::Router;
@@ -22,7 +24,7 @@ use axum::routing::{delete, get, post};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use writ_core::Actor;
-use writ_pipeline::{CommitError, Pipeline, Principal, principal_of};
+use writ_pipeline::{Pipeline, Principal, principal_of};
 
 /// What every route needs.
 pub struct Shared {
@@ -30,12 +32,15 @@ pub struct Shared {
     pub(crate) processes: Processes,
     pub(crate) next_key: NextKey,
     pub(crate) throttle: Throttle,
+    pub(crate) config: Config,
+    pub(crate) metrics: Metrics,
 }
 
 impl Shared {
     /// Over an open installation.
-    pub(crate) fn new(pipeline: Pipeline, processes: Processes, next_key: NextKey, limits: &Limits) -> Self {
-        Self { pipeline, processes, next_key, throttle: Throttle::new(limits) }
+    pub(crate) fn new(pipeline: Pipeline, processes: Processes, next_key: NextKey, config: &Config) -> Self {
+        let (throttle, metrics) = (Throttle::new(&config.limits), Metrics::new());
+        Self { pipeline, processes, next_key, throttle, config: config.clone(), metrics }
     }
 }
 
@@ -45,8 +50,9 @@ pub(crate) type Answer = Result<axum::Json<serde_json::Value>, Failure>;
 /// All routes.
 pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/health/live", get(async || "ok\n"))
-        .route("/health/ready", get(ready))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
         .route("/api/v1/validate", post(intents::validate))
         .route("/api/v1/plan", post(intents::plan))
         .route("/api/v1/intents", post(intents::submit).get(intents::list))
@@ -87,14 +93,6 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .fallback(async |uri: axum::http::Uri| Failure::not_found("page", uri.path()))
         .layer(middleware::from_fn_with_state(shared.clone(), say_closed))
         .with_state(shared)
-}
-
-/// Whether writ decides and acts: not when nothing can be recorded.
-async fn ready(State(shared): App) -> Result<&'static str, Failure> {
-    match shared.pipeline.journal().closed() {
-        None => Ok("ok\n"),
-        Some(because) => Err(CommitError::Closed { because: because.to_owned() }.into()),
-    }
 }
 
 /// What every answer says once the journal is closed: it is of the past, and nothing goes on.

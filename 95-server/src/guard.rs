@@ -3,6 +3,8 @@
 
 use crate::config::Limits;
 use crate::error::Failure;
+use crate::metrics::Metrics;
+use crate::trace::traced;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -11,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use std::time::Duration;
 use tokio::sync::watch;
 use tracing::Instrument;
+use writ_core::TraceId;
+use writ_pipeline::under_trace;
 
 /// What an answer says unless it says otherwise itself. Pages have a content security policy of their own.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -55,11 +59,12 @@ impl Drop for Begun {
 }
 
 /// Puts the guards around routes.
-pub(crate) fn guarded(routes: Router, limits: &Limits, tls: bool, underway: &Underway) -> Router {
+pub(crate) fn guarded(routes: Router, limits: &Limits, tls: bool, underway: &Underway, metrics: &Metrics) -> Router {
     let carried = Carried { most: Duration::from_secs(limits.request_seconds), underway: underway.clone() };
     routes
         .layer(DefaultBodyLimit::max(usize::try_from(limits.body_bytes).unwrap_or(usize::MAX)))
         .layer(middleware::from_fn_with_state(carried, carry))
+        .layer(middleware::from_fn_with_state(metrics.clone(), traced))
         .layer(middleware::from_fn_with_state(tls, say_headers))
 }
 
@@ -75,7 +80,10 @@ async fn carry(State(carried): State<Carried>, request: Request, next: Next) -> 
     let begun = carried.underway.begin();
     let work = async move {
         let _begun = begun;
-        next.run(request).await
+        match request.extensions().get::<TraceId>().cloned() {
+            Some(trace) => under_trace(trace, next.run(request)).await,
+            None => next.run(request).await,
+        }
     };
     let task = tokio::spawn(work.in_current_span());
     match tokio::time::timeout(carried.most, task).await {
@@ -126,7 +134,7 @@ mod tests {
     fn guard(routes: Router, tls: bool) -> (Router, Underway) {
         let limits = Limits { body_bytes: 1_024, request_seconds: 30, ..Config::standard().limits };
         let underway = Underway::none();
-        (guarded(routes, &limits, tls, &underway), underway)
+        (guarded(routes, &limits, tls, &underway, &Metrics::new()), underway)
     }
 
     fn has(headers: &[(String, String)], name: &str, value: &str) -> bool {

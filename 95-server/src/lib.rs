@@ -12,6 +12,7 @@ mod failpoint;
 mod guard;
 mod limits;
 mod log;
+mod metrics;
 mod principals;
 mod serve;
 mod server;
@@ -19,6 +20,7 @@ mod setup;
 mod state;
 mod system;
 mod tls;
+mod trace;
 mod wire;
 
 pub use api::{Shared, router};

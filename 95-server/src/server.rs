@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use writ_core::{Clock as _, LedgerError, ProviderError};
 use writ_pipeline::{CommitError, Pipeline};
 
@@ -75,6 +76,7 @@ pub struct Server {
     installation: Installation,
     serving: Serving,
     underway: Underway,
+    counting: JoinHandle<()>,
     drain: Duration,
 }
 
@@ -104,14 +106,18 @@ impl Server {
         let tokens = admit(&state, installation.pipeline.journal(), &SystemEntropy, beginning).await?;
         let next_key = installation.next_key(&state);
         let limits = config.limits.clone();
-        let shared = Shared::new(installation.pipeline.clone(), installation.processes(), next_key, &limits);
+        let shared = Shared::new(installation.pipeline.clone(), installation.processes(), next_key, config);
         let underway = Underway::none();
-        let routes = guarded(router(Arc::new(shared)), &limits, tls.is_some(), &underway);
+        let metrics = shared.metrics.clone();
+        let timed = metrics.clone();
+        shared.pipeline.journal().when_committed(move |took| timed.committed(took));
+        let counting = tokio::spawn(metrics.clone().follow(shared.pipeline.clone()));
+        let routes = guarded(router(Arc::new(shared)), &limits, tls.is_some(), &underway, &metrics);
         let drain = Duration::from_secs(limits.drain_seconds);
         let connections = room_for(limits.connections);
         let serving = Serving::start(listener, tls, routes, limits, connections);
         state.announce(&ServerAddress { pid: std::process::id(), url: url.clone() })?;
-        Ok(Self { address, url, state, tokens, installation, serving, underway, drain })
+        Ok(Self { address, url, state, tokens, installation, serving, underway, counting, drain })
     }
 
     /// The pipeline.
@@ -131,6 +137,7 @@ impl Server {
         if tokio::time::timeout(self.drain, self.underway.over()).await.is_err() {
             tracing::warn!("requests are cut at the end: they took too long");
         }
+        self.counting.abort();
         self.installation.close(all, self.drain).await
     }
 }

@@ -4,6 +4,7 @@ use crate::journey::{SOON, writ};
 use crate::program;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -15,6 +16,21 @@ fn serve(place: &Place, args: &[&str]) -> Dev {
     let mut server = place.server(args).unwrap();
     server.until(&["next: writ token issue"], READY).unwrap();
     server
+}
+
+/// Where it listens.
+fn address(place: &Place) -> SocketAddr {
+    let announced = fs::read_to_string(place.state().join("server.json")).unwrap();
+    announced.split('"').find_map(|part| part.strip_prefix("http://")).unwrap().parse().unwrap()
+}
+
+/// Sends a request as it stands and reads the whole answer.
+fn raw(address: SocketAddr, request: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[test]
@@ -129,9 +145,7 @@ fn a_run_that_is_under_way_at_the_end_is_finished_by_the_next_start_with_nothing
 fn connections_that_say_nothing_do_not_keep_others_out() {
     let place = Place::new(program()).unwrap();
     let server = serve(&place, &["--set", "limits.connections=64"]);
-    let announced = fs::read_to_string(place.state().join("server.json")).unwrap();
-    let url = announced.split('"').find_map(|part| part.strip_prefix("http://")).unwrap();
-    let address: SocketAddr = url.parse().unwrap();
+    let address = address(&place);
     let mut silent = Vec::new();
     for _ in 0..2_000 {
         silent.extend(std::net::TcpStream::connect(address));
@@ -161,5 +175,88 @@ fn who_asks_too_often_is_told_when_to_come_again_and_others_are_not() {
         assert_eq!(told.contains("come again in"), code == 1, "{told}");
     }
     writ(&place, &["run", "list", "--token", &ada], 0);
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn a_request_is_followed_from_its_caller_into_logs_and_entries_and_no_secret_is_in_a_line() {
+    let place = Place::new(program()).unwrap();
+    let server = serve(&place, &["--set", "log.format=json", "--set", "log.level=debug"]);
+    let (address, admin) = (address(&place), fs::read_to_string(place.state().join("tokens/admin")).unwrap());
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let body = "{\"on\":true}";
+    let told = raw(
+        address,
+        &format!(
+            "POST /api/v1/maintenance HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             authorization: Bearer {}\r\ntraceparent: 00-{trace}-00f067aa0ba902b7-01\r\ncontent-length: {}\r\n\r\n{body}",
+            admin.trim(),
+            body.len()
+        ),
+    );
+    assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+    let head = told.split("\r\n\r\n").next().unwrap().to_lowercase();
+    assert!(head.contains(&format!("traceparent: 00-{trace}-")) && !head.contains("00f067aa0ba902b7"), "{head}");
+    for name in ["x-content-type-options: nosniff", "cache-control: no-store", "content-security-policy: default-src"] {
+        assert!(head.contains(name), "{name} in {head}");
+    }
+    let entries = place.writ(&["audit", "query", "--trace", trace, "--as", "admin", "-o", "json"]).unwrap().json();
+    let kinds: Vec<&str> = entries.as_array().unwrap().iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"policy.maintenance_set/1"), "{kinds:?}");
+
+    // A token is wrong, another is issued, and one comes in a place where none should be.
+    writ(&place, &["run", "list", "--token", "writ_wrongwrongwrong"], 4);
+    let issued = place.writ(&["token", "issue", "Ada", "--enrol", "--roles", "viewer", "--as", "admin", "-o", "json"]);
+    let ada = issued.unwrap().json()["token"].as_str().unwrap().to_owned();
+    raw(address, &format!("GET /api/v1/runs?token={ada} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+    assert_eq!(server.end(), Some(0));
+    let said = fs::read_to_string(place.path("dev.log")).unwrap();
+    let lines: Vec<serde_json::Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let ours =
+        |line: &&serde_json::Value| line["span"]["trace_id"] == trace && line["span"]["route"] == "/api/v1/maintenance";
+    assert!(lines.iter().any(|line| ours(&line) && line["status"] == 200), "{said}");
+    for secret in [admin.trim(), &ada, "writ_wrongwrongwrong"] {
+        assert!(!said.contains(secret), "a token is in the log: {said}");
+    }
+}
+
+#[test]
+fn metrics_and_health_say_what_is_so() {
+    let place = Place::new(program()).unwrap();
+    let server = serve(&place, &[]);
+    let manifest = place.files().join("intent.yaml");
+    writ(&place, &["apply", "-f", manifest.to_str().unwrap(), "--wait", "--as", "admin"], 0);
+    let (address, admin) = (address(&place), fs::read_to_string(place.state().join("tokens/admin")).unwrap());
+    let scrape = |token: &str| {
+        let asked =
+            format!("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n");
+        raw(address, &asked)
+    };
+    assert!(scrape("writ_nobody").starts_with("HTTP/1.1 401"));
+    let counted =
+        || scrape(admin.trim()).lines().any(|line| line.starts_with("writ_steps_total{outcome=\"succeeded\"} "));
+    wait_until(SOON, counted).expect("steps are counted");
+    let told = scrape(admin.trim());
+    for part in [
+        "content-type: application/openmetrics-text",
+        "writ_journal_closed 0",
+        "writ_http_requests_total{method=\"POST\",route=\"/api/v1/intents\",status=\"200\"} 1",
+        "writ_journal_commit_seconds_count ",
+        "writ_incidents_open 0",
+        "# EOF",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let (status, body) = get(address, "/health/ready").unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &ready["ready"]), (200, &true.into()), "{body}");
+    let checks: Vec<&str> =
+        ready["checks"].as_array().unwrap().iter().map(|one| one["check"].as_str().unwrap()).collect();
+    assert_eq!(checks, ["journal", "reports", "provider"]);
+    assert_eq!(server.end(), Some(0));
+
+    let server = serve(&place, &["--set", "metrics=false"]);
+    let told = writ_bench::get(self::address(&place), "/metrics").unwrap();
+    assert_ne!(told.0, 200, "{}", told.1);
     assert_eq!(server.end(), Some(0));
 }

@@ -149,6 +149,20 @@ fn action() -> Schema {
         .fact("affected_instances", Type::Int, "instances that this remedy takes out of service")
         .fact("standing_approval", Type::Bool, "whether a standing approval covers it")
         .fact("mode", Type::WORD, "shadow, propose or auto");
+    let planned = Schema::new()
+        .fact("applies", Type::Int, "things that are made or changed, whichever it takes")
+        .fact("creates", Type::Int, "things that are made")
+        .fact("deletes", Type::Int, "things that are taken away")
+        .fact("replaces", Type::Int, "things that are taken away and made anew")
+        .fact("updates", Type::Int, "things that are changed where they are")
+        .maybe("resources", Type::words(256), "what they are called; missing when they are more than rules can look at")
+        .maybe("kinds", Type::words(256), "what sorts of things they are: aws_instance, Deployment; missing likewise");
+    let outside = Schema::new()
+        .fact("program", Type::WORD, "the program, as it was typed")
+        .fact("arguments", Type::List { of: Box::new(Type::Text { max: 1_024 }), max: 128 }, "its arguments")
+        .fact("directory", Type::Text { max: 4_096 }, "where it runs")
+        .fact("tool", Type::WORD, "terraform, kubectl, or command for anything else")
+        .maybe_group("planned", planned, "what the tool says that it would change, when it is one that says so");
     common()
         .group("action", action, "what is about to be done")
         .group("agent", agent, "who would do it")
@@ -159,6 +173,7 @@ fn action() -> Schema {
             "the run that it belongs to, when it belongs to one",
         )
         .maybe_group("remedy", remedy, "what is known when it is a remedy")
+        .maybe_group("outside", outside, "what is known when somebody else planned it")
 }
 
 #[cfg(test)]

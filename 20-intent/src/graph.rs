@@ -57,6 +57,11 @@ const ROWS: [Row; 5] = [
 pub const PHASES: [&str; 4] =
     ["provision_infrastructure", "deploy_application", "configure_monitoring", "enable_self_healing"];
 
+/// Whether an action's name is one of those that plans of intents have.
+pub(crate) fn is_own(name: &str) -> bool {
+    ROWS.iter().any(|row| row.action == name || row.inverse == name)
+}
+
 /// One effect before it is a step.
 struct Effect {
     about: String,

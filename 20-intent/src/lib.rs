@@ -25,12 +25,14 @@ mod intent;
 mod lifecycle;
 pub mod model;
 mod order;
+mod outside;
 mod platform;
 mod read;
 mod read_platform;
 mod schema;
 mod solve;
 mod svg;
+mod tool;
 mod translate;
 mod trigger;
 
@@ -52,6 +54,7 @@ pub use intent::{
     RecoveryPolicy, Requirements, Strategy, Target, Trigger, TriggerAction, Workload,
 };
 pub use lifecycle::{IllegalMove, State};
+pub use outside::{NO_INTENT, OUTSIDE_PERMISSION, OUTSIDE_VERB, Outside, OutsideRefused, OutsideWish};
 pub use platform::{
     Authentication, Balancer, Command, Component, Demand, Healing, HealthChecks, InstanceType, Intervals, MONTH_HOURS,
     Platform, Profile, Region, Scaling, Tls, Zone,
@@ -61,6 +64,7 @@ pub use read_platform::{document as platform_document, read_platform};
 pub use schema::{manifest_schema, platform_schema};
 pub use solve::{COUNT_LIMIT, Candidate, LATENCY_QUANTILE, Requirement, Space};
 pub use svg::svg;
+pub use tool::{Form, OutsideChange, OutsideDeed, Says, Unreadable, form, read_manifests, read_terraform};
 pub use translate::{
     BreakEven, Layout, Misfit, Predicted, TranslateError, Translation, demand, misfits, requirement, translate,
 };

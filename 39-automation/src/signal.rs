@@ -156,6 +156,11 @@ pub enum Signal {
     },
     /// A time has come.
     TimerFired(TimerKey),
+    /// What held a step is over before its time.
+    Unheld {
+        /// The step.
+        step: StepKey,
+    },
     /// An operator: start nothing more.
     Pause,
     /// An operator: go on.

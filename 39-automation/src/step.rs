@@ -32,6 +32,7 @@ pub fn step(run: &Run, signal: Signal, now: Timestamp) -> Result<Decision, Refus
         Signal::Probed { answer, epoch, step } => probe::probed(to, &step, epoch, answer)?,
         Signal::Heartbeat { epoch, step, ticket } => commands.push(answer::heartbeat(to, step, ticket, epoch)?),
         Signal::TimerFired(key) => commands.extend(timer::fired(to, key)?),
+        Signal::Unheld { step } => timer::unheld(to, &step)?,
         Signal::Pause => pause::pause(to)?,
         Signal::Resume => pause::resume(to)?,
         Signal::Cancel { compensate } => cancel::cancel(to, compensate)?,

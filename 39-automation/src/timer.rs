@@ -77,6 +77,15 @@ fn wake(to: &mut Sketch<'_>, step: &StepKey) -> Result<(), Refused> {
     Ok(())
 }
 
+/// What held a step is over before its time came: it is asked for again now.
+pub(crate) fn unheld(to: &mut Sketch<'_>, step: &StepKey) -> Result<(), Refused> {
+    let at = find(to, step)?;
+    if let StepState::Held { .. } = &to.cell(at).state {
+        to.say(What::StepReadied(StepReadied { because: Readied::Waited, step: about(to, at) }))?;
+    }
+    Ok(())
+}
+
 fn probe(to: &Sketch<'_>, step: StepKey) -> Result<Vec<Command>, Refused> {
     let at = find(to, &step)?;
     let cell = to.cell(at);

@@ -18,6 +18,8 @@ pub enum Origin {
     Scaling,
     /// An approved recommendation.
     Feedback,
+    /// Somebody outside, who planned it themselves.
+    Exec,
 }
 
 impl Origin {
@@ -29,6 +31,7 @@ impl Origin {
             Origin::Remedy => "remedy",
             Origin::Scaling => "scaling",
             Origin::Feedback => "feedback",
+            Origin::Exec => "exec",
         }
     }
 }
@@ -45,6 +48,9 @@ pub struct RunContext {
     pub incident: Option<IncidentId>,
     /// Where it comes from.
     pub origin: Origin,
+    /// The `outside` facts that policy judges, as they were when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Value>,
     /// The `remedy` facts that policy judges, as they were when it was proposed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<Value>,

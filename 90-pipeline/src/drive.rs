@@ -6,13 +6,14 @@
 use crate::approvals;
 use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::{Origin, RunContext};
+use crate::desk::{Desk, alive_outside};
 use crate::gate::{Gate, Issued};
 use crate::journal::Journal;
 use crate::live::{Task, refusal};
 pub(crate) use crate::record::live_in_journal;
-use crate::record::{read, write};
+use crate::record::{Kept, read, write};
 use crate::safety;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -100,7 +101,15 @@ pub struct Ended {
 pub(crate) struct Told {
     pub(crate) signal: Signal,
     pub(crate) by: Actor,
+    pub(crate) kept: Kept,
     pub(crate) reply: Option<oneshot::Sender<Result<(), DriveError>>>,
+}
+
+impl Told {
+    /// Something that nobody waits for the answer of.
+    pub(crate) fn by_itself(signal: Signal, by: Actor) -> Self {
+        Self { signal, by, kept: Kept::new(), reply: None }
+    }
 }
 
 struct Handle {
@@ -113,6 +122,7 @@ pub(crate) struct Inner {
     pub(crate) gate: Arc<Gate>,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) notifier: Arc<dyn Notifier>,
+    pub(crate) desk: Desk,
     live: Mutex<HashMap<RunId, Handle>>,
     ended: broadcast::Sender<Ended>,
 }
@@ -145,7 +155,8 @@ impl Drive {
     #[must_use]
     pub fn new(journal: Journal, gate: Arc<Gate>, provider: Arc<dyn Provider>, notifier: Arc<dyn Notifier>) -> Self {
         let (ended, _) = broadcast::channel(1_024);
-        Self { inner: Arc::new(Inner { journal, gate, provider, notifier, live: Mutex::new(HashMap::new()), ended }) }
+        let live = Mutex::new(HashMap::new());
+        Self { inner: Arc::new(Inner { journal, gate, provider, notifier, desk: Desk::new(), live, ended }) }
     }
 
     /// Runs as they end.
@@ -196,11 +207,13 @@ impl Drive {
         let (mut run, mut decision) = submit(submission, now).map_err(refused)?;
         let context = Arc::new(context);
         let mut issued = Vec::new();
-        let gate = &self.inner.gate;
-        let mut ask = |run: &Run, ask: &writ_automation::Ask| gate.answer(run, ask, &context, now, &mut issued);
+        let (gate, desk) = (&self.inner.gate, &self.inner.desk);
+        let mut ask = |run: &Run, ask: &writ_automation::Ask| {
+            desk.holds(run, ask, now).or_else(|| gate.answer(run, ask, &context, now, &mut issued))
+        };
         ask_all(&mut run, &mut decision, now, &mut ask).map_err(refused)?;
         let begins = batch.drafts.len();
-        write(&mut batch, &decision, &issued, &by, Some(&context));
+        write(&mut batch, &decision, &issued, &by, Some(&context), &Kept::new());
         let version = (batch.drafts.len() - begins) as u64;
         batch.drafts.extend(approvals::drafts(&run, settle(&[], &run, &decision.events, now), now));
         batch.expects.push(Expect { stream: RunEvent::stream(&id), version: 0 });
@@ -224,12 +237,17 @@ impl Drive {
     /// When it cannot be read or recorded.
     pub async fn take_up(&self, id: &RunId) -> Result<(), DriveError> {
         let (run, context, cause, version) = read(&self.inner.journal, id).await?;
+        let failed = |because: String| DriveError::Read { run: id.clone(), because };
         if run.state().is_over() {
             return Ok(());
         }
         let mut task = self.task(run, Arc::new(context), cause, version);
-        let recovered = task.turn(Signal::Recover { alive: BTreeSet::new() }, &Actor::system("pipeline")).await?;
-        self.start(task, recovered.0, recovered.1);
+        // What is carried out elsewhere has lived on, if it was taken.
+        let alive = alive_outside(&task.run);
+        let pipeline = Actor::system("pipeline");
+        let (decision, issued) = task.turn(Signal::Recover { alive }, &pipeline, &Kept::new()).await?;
+        self.inner.desk.take_up(&task).await.map_err(|error| failed(error.to_string()))?;
+        self.start(task, decision, issued);
         Ok(())
     }
 
@@ -238,10 +256,21 @@ impl Drive {
     /// # Errors
     /// When the run is not live or refuses it.
     pub async fn tell(&self, run: &RunId, signal: Signal, by: &Actor) -> Result<(), DriveError> {
+        self.tell_with(run, signal, by, Kept::new()).await
+    }
+
+    /// The same, with content that belongs to it.
+    pub(crate) async fn tell_with(
+        &self,
+        run: &RunId,
+        signal: Signal,
+        by: &Actor,
+        kept: Kept,
+    ) -> Result<(), DriveError> {
         let not_live = || DriveError::NotLive { run: run.clone() };
         let inbox = self.live().get(run).map(|handle| handle.inbox.clone()).ok_or_else(not_live)?;
         let (reply, answer) = oneshot::channel();
-        inbox.send(Told { signal, by: by.clone(), reply: Some(reply) }).await.map_err(|_| not_live())?;
+        inbox.send(Told { signal, by: by.clone(), kept, reply: Some(reply) }).await.map_err(|_| not_live())?;
         answer.await.map_err(|_| not_live())?
     }
 
@@ -275,6 +304,16 @@ impl Drive {
             refusal(&self.inner.journal, &cause, agent, (&effect.verb, &effect.resource), refused, now).await;
         }
         checked
+    }
+
+    /// What a live run shows of itself, and a way to wait for more.
+    pub(crate) fn watched(&self, id: &RunId) -> Option<watch::Receiver<Arc<Run>>> {
+        self.live().get(id).map(|handle| handle.seen.clone())
+    }
+
+    /// Where orders lie that somebody outside carries out.
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.inner.desk
     }
 
     /// The ids of live runs.
@@ -337,6 +376,7 @@ impl Drive {
             task.carry_out(decision.commands, issued);
             task.run().await;
             drive.live().remove(task.run.id());
+            drive.inner.desk.forget(task.run.id());
             let over = Ended { context: task.context.clone(), run: Arc::new(task.run), cause: task.cause };
             if over.run.state().is_over() {
                 // Nobody may be listening, as in a simulation of one run.

@@ -21,9 +21,10 @@ pub async fn evidence(journal: &Journal, id: &str) -> Result<Option<Bundle>, Led
     let mut entries: BTreeMap<u64, Entry> = BTreeMap::new();
     if let Some(first) = found.first() {
         let before = causes(journal, first).await?;
-        let whole_trace = first.stream.starts_with("run/") || first.stream.starts_with("incident/");
-        if whole_trace && !id.starts_with("evt_") {
-            let trace = Filter { trace: Some(first.trace_id.clone()), ..Filter::default() };
+        // What people say about a run may come before its own first entry.
+        let own = found.iter().find(|entry| entry.stream.starts_with("run/") || entry.stream.starts_with("incident/"));
+        if let Some(own) = own.filter(|_| !id.starts_with("evt_")) {
+            let trace = Filter { trace: Some(own.trace_id.clone()), ..Filter::default() };
             let stored = journal.ledger().query(&trace, ENTRIES_MAX).await?;
             let all = stored.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
             entries.extend(all.into_iter().map(|entry| (entry.seq, entry)));

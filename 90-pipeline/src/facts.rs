@@ -86,6 +86,14 @@ pub(crate) fn action_facts(
     if let Some(remedy) = &context.remedy {
         facts["remedy"] = remedy.clone();
     }
+    if let Some(outside) = &context.outside {
+        facts["outside"] = outside.clone();
+        if about.intent.as_str() == writ_intent::NO_INTENT
+            && let Value::Object(facts) = &mut facts
+        {
+            facts.remove("intent");
+        }
+    }
     facts
 }
 

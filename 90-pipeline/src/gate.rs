@@ -571,10 +571,10 @@ fn channels(obligations: &[Obligation]) -> Vec<String> {
     obligations.iter().filter_map(channel).collect()
 }
 
-/// What people agreed to for a remedy as a whole before it began: they were shown every step of it.
+/// What people agreed to for a remedy or an outside change as a whole before it began: they were shown every step of it.
 fn agreed_before<'a>(run: &'a Run, context: &RunContext) -> Option<&'a ApprovalTerms> {
     // Another plan of the same run was not shown.
-    let shown = context.remedy.is_some() && run.revision() == 1;
+    let shown = (context.remedy.is_some() || context.outside.is_some()) && run.revision() == 1;
     run.submitted().gate.approval.as_ref().filter(|_| shown)
 }
 

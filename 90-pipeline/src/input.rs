@@ -4,7 +4,10 @@ use std::path::Path;
 
 pub use writ_agents::AgentSpec;
 pub use writ_contracts::{Contract, Needs, Registry, comparison, matrix, read_contract, read_needs};
-pub use writ_intent::{Manifest, Platform, manifest_schema, platform_schema, read_manifest, read_platform};
+pub use writ_intent::{
+    Manifest, OutsideChange, Platform, Says, form, manifest_schema, platform_schema, read_manifest, read_manifests,
+    read_platform, read_terraform,
+};
 pub use writ_policy::{Bundle, TrialReport, is_test_file, run_tests};
 pub use writ_text::{Problem, render, to_yaml, uri, xml};
 

@@ -10,9 +10,11 @@
 mod agents;
 mod agreement;
 mod approvals;
+mod carry;
 mod causes;
 mod commit;
 mod context;
+mod desk;
 mod drive;
 mod erase;
 mod evidence;
@@ -25,6 +27,8 @@ mod journal;
 mod live;
 mod manage;
 mod opening;
+mod outcome;
+mod outside;
 mod pipeline;
 mod prepared;
 mod record;
@@ -45,6 +49,7 @@ mod why;
 
 pub use agents::{AgentError, AgentWish};
 pub use approvals::{AnswerError, Principal};
+pub use carry::TakenOrder;
 pub use causes::error_chain;
 pub use commit::{Batch, Cause, Commit, CommitError, Expect, Receipt};
 pub use context::{Origin, RunContext};
@@ -55,6 +60,8 @@ pub use export::{ExportError, Exported, check_export, export_paths, tile_path};
 pub use gate::{Gate, GateState, Issued};
 pub use heal::Healing;
 pub use journal::{Foundations, Journal, OpenError, decode, tile};
+pub use outcome::{CommandEnd, OUTPUT_MAX, Output, Reported};
+pub use outside::{Asked as OutsideAsked, OutsideError};
 pub use pipeline::{Pipeline, PipelineError, Ports, Sense, Setup};
 pub use prepared::Prepared;
 pub use reflect::ReflectError;
@@ -76,5 +83,6 @@ pub use writ_automation::{
     Standing, execution,
 };
 pub use writ_feedback::Refused as RecommendationRefused;
+pub use writ_intent::{OutsideChange, OutsideWish};
 pub use writ_policy::{WaiverRefused, WaiverState};
 pub use writ_self_healing::Signal as HealSignal;

@@ -6,7 +6,7 @@ use crate::context::RunContext;
 use crate::drive::{DriveError, Inner, STALE_MAX, Told};
 use crate::gate::Issued;
 use crate::journal::Journal;
-use crate::record::{read, write};
+use crate::record::{Kept, read, write};
 use crate::tell::tell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use writ_automation::{
 use writ_core::{
     Actor, AgentId, Delivery, Effect, Event, Provider, ProviderError, Receipt, TicketId, Timestamp, failpoint,
 };
+use writ_intent::OUTSIDE_VERB;
 
 /// When a signal that could not be recorded is taken up again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -41,7 +42,7 @@ impl Task {
     pub(crate) async fn run(&mut self) {
         while !self.run.state().is_over() {
             let told = self.next().await;
-            let outcome = self.turn(told.signal.clone(), &told.by).await;
+            let outcome = self.turn(told.signal.clone(), &told.by, &told.kept).await;
             let answer = match outcome {
                 Ok((decision, issued)) => {
                     self.carry_out(decision.commands, issued);
@@ -55,7 +56,7 @@ impl Task {
             {
                 tracing::warn!(run = %self.run.id(), error = error as &dyn std::error::Error, "a signal was not taken");
                 if !closed && matches!(error, DriveError::Commit { .. }) {
-                    self.again(told.signal, told.by);
+                    self.again(told);
                 }
             } else if let Some(reply) = told.reply {
                 drop(reply.send(answer));
@@ -68,12 +69,12 @@ impl Task {
     }
 
     /// What nobody waits for the answer of must not get lost: no timer fires twice by itself.
-    fn again(&self, signal: Signal, by: Actor) {
+    fn again(&self, told: Told) {
         let (clock, sender) = (self.inner.journal.base().clock.clone(), self.sender.clone());
         tokio::spawn(async move {
             clock.sleep(AGAIN).await;
             // A run that is gone needs no telling.
-            drop(sender.send(Told { signal, by, reply: None }).await);
+            drop(sender.send(Told { reply: None, ..told }).await);
         });
     }
 
@@ -90,7 +91,7 @@ impl Task {
             };
             if at <= now {
                 self.timers.remove(&key);
-                return Told { signal: Signal::TimerFired(key), by: Actor::system("clock"), reply: None };
+                return Told::by_itself(Signal::TimerFired(key), Actor::system("clock"));
             }
             let clock = self.inner.journal.base().clock.clone();
             tokio::select! {
@@ -102,16 +103,23 @@ impl Task {
     }
 
     /// Decides and records. When something that was read has changed meanwhile, decides anew.
-    pub(crate) async fn turn(&mut self, signal: Signal, by: &Actor) -> Result<(Decision, Vec<Issued>), DriveError> {
+    pub(crate) async fn turn(
+        &mut self,
+        signal: Signal,
+        by: &Actor,
+        kept: &Kept,
+    ) -> Result<(Decision, Vec<Issued>), DriveError> {
         let id = self.run.id().clone();
         let breaker = self.heard(&signal);
         let mut tries = 0;
         loop {
             let now = self.inner.journal.now();
-            let (gate, context) = (&self.inner.gate, &self.context);
+            let (gate, desk, context) = (&self.inner.gate, &self.inner.desk, &self.context);
             let mut issued = Vec::new();
             let before = self.run.pending();
-            let mut ask = |run: &Run, ask: &writ_automation::Ask| gate.answer(run, ask, context, now, &mut issued);
+            let mut ask = |run: &Run, ask: &writ_automation::Ask| {
+                desk.holds(run, ask, now).or_else(|| gate.answer(run, ask, context, now, &mut issued))
+            };
             let decided = turn(&mut self.run, signal.clone(), now, &mut ask);
             let decision = decided.map_err(|cause| DriveError::Refused { run: id.clone(), cause: Arc::new(cause) })?;
             // What the gate granted and the run did not take is worth nothing.
@@ -122,7 +130,7 @@ impl Task {
                 return Ok((decision, issued));
             }
             let mut batch = Batch::default();
-            write(&mut batch, &decision, &issued, by, None);
+            write(&mut batch, &decision, &issued, by, None, kept);
             let version = self.version + batch.drafts.len() as u64;
             let settled = settle(&before, &self.run, &decision.events, now);
             batch.drafts.extend(approvals::drafts(&self.run, settled, now));
@@ -169,7 +177,8 @@ impl Task {
         };
         let (_, cell) = self.run.step(&answer.step)?;
         cell.ticket.as_ref().filter(|ticket| ticket.id == answer.ticket)?;
-        let deed = self.run.deed(&answer.step, cell.leg)?;
+        // What a command of somebody else comes to says nothing about the provider.
+        let deed = self.run.deed(&answer.step, cell.leg).filter(|deed| deed.verb != OUTSIDE_VERB)?;
         self.inner.gate.heard(&deed, worked, self.inner.journal.now())
     }
 
@@ -197,6 +206,10 @@ impl Task {
     /// An agent in this process redeems its permit and carries the effect out.
     fn perform(&self, order: Order, issued: Issued) {
         self.tell_people(&issued);
+        if issued.verb == OUTSIDE_VERB {
+            self.inner.desk.offer(self, order, issued);
+            return;
+        }
         let (inner, sender) = (self.inner.clone(), self.sender.clone());
         let (by, cause) = (Actor::agent(&issued.agent), self.cause.clone());
         tokio::spawn(async move {
@@ -216,7 +229,7 @@ impl Task {
             inner.gate.finish(&issued.ticket, &issued.agent, how);
             let answer = Answer { says, epoch: order.epoch, step: order.step, ticket: order.ticket };
             // A run that is gone has ended without this answer, or the process is about to.
-            drop(sender.send(Told { signal: Signal::Answered(answer), by, reply: None }).await);
+            drop(sender.send(Told::by_itself(Signal::Answered(answer), by)).await);
         });
     }
 
@@ -240,7 +253,7 @@ impl Task {
         tokio::spawn(async move {
             let answer = inner.provider.probe(&order.effect_key, &verb, &resource).await;
             let signal = Signal::Probed { answer, epoch: order.epoch, step: order.step };
-            drop(sender.send(Told { signal, by: Actor::system("pipeline"), reply: None }).await);
+            drop(sender.send(Told::by_itself(signal, Actor::system("pipeline"))).await);
         });
     }
 
@@ -248,7 +261,7 @@ impl Task {
         let (inner, sender, context) = (self.inner.clone(), self.sender.clone(), self.context.clone());
         tokio::spawn(async move {
             let signal = Signal::WindowOpened { world: context.world(&*inner.provider).await };
-            drop(sender.send(Told { signal, by: Actor::system("pipeline"), reply: None }).await);
+            drop(sender.send(Told::by_itself(signal, Actor::system("pipeline"))).await);
         });
     }
 }

@@ -54,15 +54,20 @@ async fn event_of(journal: &Journal, entry: &Entry) -> Result<RunEvent, String> 
     Ok(event)
 }
 
-/// Puts a decision's events into a batch, each with what it names.
+/// Content that belongs to an answer, by what it is called.
+pub(crate) type Kept = Vec<(&'static str, Vec<u8>)>;
+
+/// Puts a decision's events into a batch, each with what it names; `kept` goes with what the answer made of its step.
 pub(crate) fn write(
     batch: &mut Batch,
     decision: &Decision,
     issued: &[Issued],
     by: &Actor,
     context: Option<&RunContext>,
+    kept: &Kept,
 ) {
-    for event in &decision.events {
+    let answered = decision.events.iter().position(|event| event.step().is_some());
+    for (at, event) in decision.events.iter().enumerate() {
         let mut draft = event.draft(&actor_of(event, by));
         let mut attached = serde_json::Map::new();
         if let Some((digest, plan)) = event.plan()
@@ -77,6 +82,9 @@ pub(crate) fn write(
         {
             attached.insert("permit".into(), json!(batch.attach(issued.permit.0.clone().into_bytes())));
             attached.insert("decision".into(), json!(batch.attach(issued.decision.clone())));
+        }
+        for (name, bytes) in kept.iter().filter(|_| answered == Some(at)) {
+            attached.insert((*name).to_owned(), json!(batch.attach(bytes.clone())));
         }
         with_field(&mut draft, "attachments", (!attached.is_empty()).then_some(Value::Object(attached)));
         let first = matches!(event.what, What::Submitted(_));

@@ -90,6 +90,7 @@ impl Task {
             environment: self.parts.environment.clone(),
             incident: remedy.incident.clone(),
             origin: if remedy.incident.is_some() { Origin::Remedy } else { Origin::Scaling },
+            outside: None,
             remedy: Some(self.remedy_facts(remedy, mode, covered, now)),
             remedy_key: Some(remedy.key.to_string()),
             roles: Vec::new(),

@@ -219,9 +219,10 @@ fn run_key(entry: &Entry) -> Option<String> {
     (!entry.kind.starts_with("run.step_")).then(|| under(entry, "run/")).flatten()
 }
 
-/// The run that an intent was last to be carried out by: not a remedy's.
+/// The run that an intent was last to be carried out by: not a remedy's, nor a change that somebody else planned.
 fn last_run_key(entry: &Entry) -> Option<String> {
-    let own = entry.kind == "run.submitted/1" && entry.body.pointer("/context/remedy").is_none();
+    let others = ["/context/remedy", "/context/outside"].iter().any(|field| entry.body.pointer(field).is_some());
+    let own = entry.kind == "run.submitted/1" && !others;
     own.then(|| entry.body.get("intent")?.as_str().map(str::to_owned)).flatten()
 }
 

@@ -1,5 +1,6 @@
 //! The story of anything: what led to it, and what came of it, read from the journal alone.
 
+use crate::desk::stream_of;
 use crate::erase::{ERASED, said_about, text_beside};
 use crate::journal::{Journal, decode};
 use serde::Serialize;
@@ -88,6 +89,9 @@ pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String,
         let mut entries = journal.stream(&format!("{sort}/{id}")).await?;
         if !entries.is_empty() {
             entries.extend(journal.stream(&said_about(id)).await?);
+            if let ("run", Ok(run)) = (sort, id.parse()) {
+                entries.extend(journal.stream(&stream_of(&run)).await?);
+            }
             entries.sort_by_key(|entry| entry.seq);
             return Ok(Some((format!("{sort} {id}"), entries)));
         }

@@ -1,5 +1,6 @@
 //! The routes, and who may use them.
 
+mod actions;
 mod audit;
 mod health;
 mod intents;
@@ -57,6 +58,9 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/plan", post(intents::plan))
         .route("/api/v1/intents", post(intents::submit).get(intents::list))
         .route("/api/v1/intents/{id}/versions", get(intents::versions))
+        .route("/api/v1/actions", post(actions::ask))
+        .route("/api/v1/actions/{id}", get(actions::one))
+        .route("/api/v1/actions/{id}/{command}", post(actions::command))
         .route("/api/v1/runs/{id}/execution", get(runs::execution))
         .route("/api/v1/runs/{id}/{command}", post(runs::command))
         .route("/api/v1/approvals/{id}/{answer}", post(resources::answer))

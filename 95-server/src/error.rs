@@ -6,7 +6,8 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde_json::{Value, json};
 use writ_core::LedgerError;
 use writ_pipeline::{
-    AnswerError, BallotRefused, CommitError, DriveError, ReflectError, ReplanError, SubmitError, error_chain,
+    AnswerError, BallotRefused, CommitError, DriveError, OutsideError, ReflectError, ReplanError, SubmitError,
+    error_chain,
 };
 
 /// A problem on its way to a client.
@@ -129,6 +130,37 @@ impl From<AnswerError> for Failure {
             AnswerError::Commit(error) => Self::from(error),
             AnswerError::Drive(error) => Self::from(error),
             AnswerError::Ledger(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<OutsideError> for Failure {
+    fn from(error: OutsideError) -> Self {
+        let refused = |error: &OutsideError| Self::new(StatusCode::CONFLICT, "refused", error_chain(error));
+        match error {
+            OutsideError::Refused(cause) => Self::new(StatusCode::BAD_REQUEST, "invalid", cause.to_string()),
+            OutsideError::Outcome { .. } => Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()),
+            OutsideError::NoIntent { intent } => Self::not_found("intent", intent.as_str()),
+            OutsideError::Unknown { run } => Self::not_found("run", run.as_str()),
+            OutsideError::Denied { action, validation, entry } => {
+                let denied = Self::new(StatusCode::FORBIDDEN, "denied", format!("`{action}` is denied"));
+                let denied = denied.with(json!({"validation": [validation], "entry": entry}));
+                entry.iter().fold(denied, |denied, entry| denied.hint(format!("writ why {entry}")))
+            }
+            OutsideError::Nobody { .. } => refused(&error)
+                .hint("an agent that is active must hold `execute:outside`, and no kill switch may stand in its way"),
+            OutsideError::NotYours { .. } => Self::new(StatusCode::FORBIDDEN, "forbidden", error.to_string()),
+            OutsideError::NoOrder { ref run, .. } => refused(&error).hint(format!("writ run get {run}")),
+            OutsideError::Taken { ref run } => refused(&error).hint(format!("writ why {run}")),
+            OutsideError::Permit(_) => refused(&error),
+            OutsideError::Late { ref run, ref step, .. } => {
+                Self::new(StatusCode::CONFLICT, "late", error.to_string()).hint(format!(
+                    "say what came of it with `writ run resolve {run} --step {step} --happened -m REASON`, or `--absent`"
+                ))
+            }
+            OutsideError::Drive(error) => Self::from(error),
+            OutsideError::Ledger(error) => Self::from(error),
+            OutsideError::Commit(error) => Self::from(error),
         }
     }
 }

@@ -28,6 +28,10 @@ pub(crate) const COMPENSATED: Exit = Exit(9);
 pub(crate) const USAGE: Exit = Exit(64);
 /// A fault of writ's own.
 pub(crate) const INTERNAL: Exit = Exit(70);
+/// The program is there and cannot be run (`exec`).
+pub(crate) const NOT_RUN: Exit = Exit(126);
+/// There is no such program (`exec`).
+pub(crate) const NO_PROGRAM: Exit = Exit(127);
 /// Interrupted.
 pub(crate) const INTERRUPTED: Exit = Exit(130);
 

@@ -113,6 +113,8 @@ enum Noun {
     Plan(cmd::intent::Plan),
     /// Carry a manifest out
     Apply(cmd::intent::Apply),
+    /// Run a command that passes the gate first: judged, approved, permitted, recorded
+    Exec(cmd::exec::Exec),
     /// Approve what waits for you
     Approve(cmd::approval::Decide),
     /// Reject what waits for you
@@ -164,8 +166,6 @@ enum Noun {
     /// The server's configuration
     #[command(subcommand)]
     Config(cmd::config::ConfigOf),
-    #[command(hide = true)]
-    Exec(Later),
     #[command(hide = true)]
     Playbook(Later),
 }
@@ -284,6 +284,7 @@ async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
         Noun::Validate(validate) => validate.run(common).await,
         Noun::Plan(plan) => plan.run(common).await,
         Noun::Apply(apply) => apply.run(common).await,
+        Noun::Exec(exec) => exec.run(common).await,
         Noun::Approve(decide) => decide.run(common, true).await,
         Noun::Reject(decide) => decide.run(common, false).await,
         Noun::Verify(verify) => verify.run(common),
@@ -303,9 +304,6 @@ async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
         Noun::Schema(schema) => schema.run(common),
         Noun::Server(server) => server.run(common).await,
         Noun::Config(config) => config.run(common),
-        Noun::Exec(rest) => {
-            Err(later("exec", "what a manifest says can be carried out with `writ apply -f FILE`", &rest))
-        }
         Noun::Playbook(rest) => {
             Err(later("playbook", "remedies and intents run without one; see `writ run list`", &rest))
         }

@@ -48,7 +48,7 @@ fn row_2_07_the_agents_of_the_source_are_deployed_with_exactly_its_permissions()
     ] {
         assert_eq!(agents.get(wanted["agent_id"].as_str().unwrap()), Some(&wanted));
     }
-    assert_eq!(agents.len(), 4, "and the one that provisions");
+    assert_eq!(agents.len(), 5, "and the ones that provision, and carry out what others planned");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod bad_input;
 mod config;
 mod crash;
+mod exec;
 mod forms;
 mod init;
 mod journey;

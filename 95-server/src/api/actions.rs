@@ -1,0 +1,195 @@
+//! The second door: changes that somebody else planned, asked for, carried out and reported by the same person.
+
+use super::{Answer, App, Asked, Body, Caller, Path, parsed, words};
+use crate::error::Failure;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use writ_core::{Digest, RunId};
+use writ_pipeline::{CommandEnd, Output, OutsideAsked, OutsideChange, OutsideWish, Reported};
+
+/// A change that somebody asks for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    /// The program and its arguments.
+    command: Vec<String>,
+    /// What the action is called; none for what it is called by itself.
+    action: Option<String>,
+    /// What it is done to.
+    resource: Option<String>,
+    /// The intent that it serves.
+    intent: Option<String>,
+    /// Where it runs.
+    #[serde(default)]
+    directory: String,
+    /// What it would change, as its tool says.
+    changes: Option<Vec<OutsideChange>>,
+    /// Digests of the files that say so.
+    #[serde(default)]
+    files: BTreeMap<String, Digest>,
+    /// Why.
+    #[serde(default)]
+    reason: String,
+    /// Whether whoever asks stays to carry it out.
+    #[serde(default)]
+    here: bool,
+    /// How long they may be silent before the outcome is unknown.
+    #[serde(default = "a_minute")]
+    silent_seconds: u64,
+}
+
+fn a_minute() -> u64 {
+    60
+}
+
+impl Caller {
+    /// Operators ask for changes, and so do agents that policy lets.
+    fn may_act(&self) -> Result<(), Failure> {
+        if self.0.roles.iter().any(|role| role == "agent") { Ok(()) } else { self.must("operator") }
+    }
+}
+
+pub(crate) async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<Wanted>) -> Answer {
+    caller.may_act()?;
+    let asked = OutsideAsked {
+        silent: Duration::from_secs(wanted.silent_seconds),
+        here: wanted.here,
+        reason: words(&wanted.reason)?.to_owned(),
+        wish: OutsideWish {
+            action: wanted.action,
+            changes: wanted.changes,
+            command: wanted.command,
+            directory: wanted.directory,
+            files: wanted.files,
+            intent: wanted.intent.as_deref().map(parsed).transpose()?,
+            resource: wanted.resource,
+        },
+    };
+    let run = shared.pipeline.ask_outside(asked, &caller.0).await?;
+    Ok(Json(shared.pipeline.outside(&run, &caller.0, false, None, Duration::ZERO).await?))
+}
+
+/// How long an answer may be held back, and from what.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Look {
+    /// Where the change stood when it was last looked at: the answer is held back while it stands there.
+    seen: Option<String>,
+    /// For how long at the most, in seconds.
+    wait: u64,
+    /// Whether whoever looks would carry it out.
+    here: bool,
+}
+
+pub(crate) async fn one(
+    State(shared): App,
+    caller: Caller,
+    Path(id): Path<String>,
+    Asked(look): Asked<Look>,
+) -> Answer {
+    if look.here {
+        caller.may_act()?;
+    } else {
+        caller.must("viewer")?;
+    }
+    let run: RunId = parsed(&id)?;
+    let wait = Duration::from_secs(look.wait);
+    Ok(Json(shared.pipeline.outside(&run, &caller.0, look.here, look.seen.as_deref(), wait).await?))
+}
+
+/// What one process says about the order that it takes, holds or ends.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Holder {
+    /// What names the process: chance, known to it alone.
+    claim: String,
+    outcome: Option<Came>,
+}
+
+/// What came of a command: one of `exit`, `signal` and `not_run`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Came {
+    exit: Option<u8>,
+    signal: Option<u8>,
+    not_run: Option<String>,
+    #[serde(default)]
+    stdout: Written,
+    #[serde(default)]
+    stderr: Written,
+}
+
+/// What a command wrote.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Written {
+    bytes: Option<u64>,
+    digest: Option<Digest>,
+    /// What is kept of it, in base 64.
+    kept: String,
+}
+
+impl Written {
+    fn output(self) -> Result<Output, Failure> {
+        let kept = STANDARD.decode(&self.kept).map_err(|_| bad("`kept` is not base 64"))?;
+        let bytes = self.bytes.unwrap_or(kept.len() as u64);
+        let digest = self.digest.unwrap_or_else(|| writ_seal::sha256(&kept));
+        Ok(Output { bytes, digest, kept })
+    }
+}
+
+impl Came {
+    fn reported(self) -> Result<Reported, Failure> {
+        let end = match (self.exit, self.signal, self.not_run) {
+            (Some(exit), None, None) => CommandEnd::Exit(exit),
+            (None, Some(signal), None) => CommandEnd::Signal(signal),
+            (None, None, Some(because)) => CommandEnd::NotRun { because },
+            _ => return Err(bad("an outcome says one of `exit`, `signal` and `not_run`")),
+        };
+        Ok(Reported { end, stdout: self.stdout.output()?, stderr: self.stderr.output()? })
+    }
+}
+
+fn bad(detail: &str) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
+}
+
+/// The least and most bytes of what names a process.
+const CLAIM: std::ops::RangeInclusive<usize> = 16..=128;
+
+pub(crate) async fn command(
+    State(shared): App,
+    caller: Caller,
+    Path((id, command)): Path<(String, String)>,
+    Body(holder): Body<Holder>,
+) -> Answer {
+    caller.may_act()?;
+    let run: RunId = parsed(&id)?;
+    if !CLAIM.contains(&holder.claim.len()) {
+        return Err(bad("`claim` is 16 to 128 bytes of chance"));
+    }
+    let (pipeline, by, claim) = (&shared.pipeline, &caller.0, holder.claim.as_str());
+    let answer: Value = match (command.as_str(), holder.outcome) {
+        ("claim", None) => {
+            let order = pipeline.take_outside(&run, by, claim).await?;
+            json!({"run": run, "ticket": order.ticket, "epoch": order.epoch, "step": order.step, "permit": order.permit})
+        }
+        ("alive", None) => {
+            json!({"run": run, "state": pipeline.outside_lives(&run, by, claim).await?.replace(' ', "_")})
+        }
+        ("outcome", Some(came)) => pipeline.end_outside(&run, by, claim, came.reported()?).await?,
+        ("outcome", None) => return Err(bad("an `outcome` is missing")),
+        ("claim" | "alive", Some(_)) => return Err(bad("an `outcome` is said to `outcome`")),
+        (other, _) => {
+            return Err(Failure::not_found("command", other).hint("one of claim, alive, outcome"));
+        }
+    };
+    Ok(Json(answer))
+}

@@ -160,7 +160,9 @@ pub enum LedgerError {
         what: String,
     },
     /// A newer writ has been here.
-    #[error("the database at {place} was written by a newer writ (schema {found}, this one knows {known})")]
+    #[error(
+        "the database at {place} was written by a newer writ (schema {found}, this one knows {known}); run that one, or restore a backup from before it"
+    )]
     Newer {
         /// Where it is.
         place: String,

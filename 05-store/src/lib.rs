@@ -8,6 +8,7 @@
 //! could forge its rows could forge its checks.
 
 mod filed;
+pub mod keep;
 mod ledger;
 mod memory;
 mod migrations;

@@ -143,7 +143,7 @@ fn typed(statement: &str) -> String {
     statement.replace("{bytes}", "BLOB").replace("{text}", "TEXT").replace("BIGINT PRIMARY", "INTEGER PRIMARY")
 }
 
-fn opening(place: &str, cause: sqlx::Error) -> LedgerError {
+pub(crate) fn opening(place: &str, cause: sqlx::Error) -> LedgerError {
     let broken = |text: &str| text.contains("not a database") || text.contains("malformed");
     match cause.as_database_error().map(|error| error.message().to_owned()).filter(|text| broken(text)) {
         Some(what) => LedgerError::Damaged { place: place.to_owned(), what },

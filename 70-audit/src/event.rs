@@ -1,7 +1,8 @@
 //! What the journal says about itself.
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use writ_core::{Actor, Digest, Draft, Event, Outcome};
+use writ_core::{Actor, Digest, Draft, Entry, Event, Outcome};
 
 /// Events of the journal's own life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum AuditEvent {
         /// The new key's signature over the same.
         signed_by_new: String,
     },
+    /// The journal was rolled back, and goes on under another name and key.
+    Continued(Continuation),
     /// An erasable text was destroyed; its commitment stays.
     Erased {
         /// The commitment.
@@ -39,7 +42,64 @@ pub enum AuditEvent {
     },
 }
 
+/// The kind of entry that accepts a rollback.
+pub const CONTINUED: &str = "audit.continued/1";
+
+/// How far a journal went: its size, and the root over so many entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// How many entries.
+    pub size: u64,
+    /// The root over them.
+    pub root: Digest,
+}
+
+/// How a journal goes on that was rolled back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Continuation {
+    /// What there was, and what this entry stands upon.
+    pub found: Point,
+    /// The verifier key from now on, with the new name.
+    pub new: String,
+    /// The verifier key so far, with the name so far.
+    pub old: String,
+    /// Texts that stand beside the entry.
+    pub erasables: Accepted,
+    /// The new key's signature over `writ/continuation/v1`, both keys and both heads; hexadecimal.
+    pub signed_by_new: String,
+    /// The old key's signature over the same.
+    pub signed_by_old: String,
+    /// What the witness had seen, and is given up.
+    pub witnessed: Point,
+}
+
+/// What whoever accepted a rollback said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Commitment to why.
+    pub reason: Digest,
+}
+
+impl Continuation {
+    /// What an entry says of it; none when it is another sort of entry, or does not say it soundly.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Option<Self> {
+        if entry.kind != CONTINUED {
+            return None;
+        }
+        serde_json::from_value(entry.body.clone()).ok()
+    }
+}
+
 impl AuditEvent {
+    /// What both keys sign when a rollback is accepted.
+    #[must_use]
+    pub fn continuation_bytes(old: &str, new: &str, witnessed: &Point, found: &Point) -> Vec<u8> {
+        let point = |point: &Point| format!("{} {}", point.size, point.root.hex());
+        format!("writ/continuation/v1\n{old}\n{new}\n{}\n{}\n", point(witnessed), point(found)).into_bytes()
+    }
+
     /// What both keys sign when a key is rotated.
     #[must_use]
     pub fn rotation_bytes(origin: &str, new: &str) -> Vec<u8> {
@@ -61,6 +121,7 @@ impl Event for AuditEvent {
                 "audit.key_rotated/1",
                 json!({"old": old, "new": new, "signed_by_old": signed_by_old, "signed_by_new": signed_by_new}),
             ),
+            AuditEvent::Continued(continuation) => ("continue_journal", CONTINUED, json!(continuation)),
             AuditEvent::Erased { commitment, reason } => {
                 ("erase_text", "audit.erased/1", json!({"commitment": commitment, "reason": reason}))
             }

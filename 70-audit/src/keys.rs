@@ -1,7 +1,7 @@
 //! Which keys sign a journal: the genesis names the first, and each hands over to the next by an entry that both signed.
 
-use crate::AuditEvent;
 use crate::verify::{Expected, Fault};
+use crate::{AuditEvent, CONTINUED, Continuation};
 use writ_core::{Digest, Entry};
 use writ_seal::{NoteKey, verify_signature};
 
@@ -30,9 +30,10 @@ impl KeyChain {
             self.0 = vec![(0, key)];
             return Ok(());
         }
-        match self.newest().filter(|_| entry.kind == KEY_ROTATED).cloned() {
-            Some(old) => self.hand_over(entry, &old),
-            None => Ok(()),
+        match (self.newest().cloned(), entry.kind.as_str()) {
+            (Some(old), KEY_ROTATED) => self.hand_over(entry, &old),
+            (Some(old), CONTINUED) => self.go_on(entry, &old),
+            (Some(_) | None, _) => Ok(()),
         }
     }
 
@@ -41,11 +42,14 @@ impl KeyChain {
     /// # Errors
     /// When it claims to hand over and does not.
     pub fn follow(&mut self, entry: &Entry) -> Result<bool, Fault> {
-        let Some(old) = self.newest().filter(|_| entry.kind == KEY_ROTATED).cloned() else { return Ok(false) };
-        if text_of(entry, "old") != old.to_string() {
+        let Some(old) = self.newest().filter(|old| text_of(entry, "old") == old.to_string()).cloned() else {
             return Ok(false);
+        };
+        match entry.kind.as_str() {
+            KEY_ROTATED => self.hand_over(entry, &old).map(|()| true),
+            CONTINUED => self.go_on(entry, &old).map(|()| true),
+            _ => Ok(false),
         }
-        self.hand_over(entry, &old).map(|()| true)
     }
 
     /// The key that signs now.
@@ -63,6 +67,28 @@ impl KeyChain {
     /// The keys, oldest first.
     pub fn keys(&self) -> impl Iterator<Item = &NoteKey> {
         self.0.iter().map(|(_, key)| key)
+    }
+
+    /// After a rollback that was accepted: another key, under another name, that the one before signed for.
+    fn go_on(&mut self, entry: &Entry, old: &NoteKey) -> Result<(), Fault> {
+        let expected = || format!("one that `{old}` goes on with");
+        let continuation = Continuation::of(entry).ok_or_else(|| fault(entry, expected(), text_of(entry, "new")))?;
+        let Continuation { found, new: text, witnessed, .. } = &continuation;
+        let new: NoteKey = text.parse().map_err(|_| fault(entry, "a verifier key".into(), text.clone()))?;
+        let said = AuditEvent::continuation_bytes(&old.to_string(), text, witnessed, found);
+        let signed = |key: &NoteKey, text: &str| {
+            signature(text).is_some_and(|signature| verify_signature(&key.public_key, &said, &signature))
+        };
+        let whole = continuation.old == old.to_string()
+            && new.name != old.name
+            && found.size == entry.seq
+            && signed(old, &continuation.signed_by_old)
+            && signed(&new, &continuation.signed_by_new);
+        if !whole {
+            return Err(fault(entry, expected(), text.clone()));
+        }
+        self.0.push((entry.seq, new));
+        Ok(())
     }
 
     fn hand_over(&mut self, entry: &Entry, old: &NoteKey) -> Result<(), Fault> {
@@ -101,8 +127,9 @@ fn signature(text: &str) -> Option<[u8; 64]> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::{Accepted, Point};
     use serde_json::{Value, json};
-    use writ_core::{Actor, EventId, Outcome, Signer as _, Timestamp};
+    use writ_core::{Actor, Event as _, EventId, Outcome, Signer as _, Timestamp};
     use writ_seal::Key;
 
     /// An entry in which only these three matter.
@@ -167,5 +194,72 @@ pub(crate) mod tests {
         // One that others made among themselves says nothing about this chain.
         assert_eq!(chain.clone().follow(&rotation(3, &key(8), &key(2))), Ok(false));
         assert_eq!(chain.clone().follow(&rotation(3, &key(1), &key(2))), Ok(true));
+    }
+
+    fn continuation(seq: u64, old: &Key, new: &Key) -> Entry {
+        let point = |size| Point { size, root: Digest([7; 32]) };
+        let (old_name, new_name) = (NoteKey::of(old).to_string(), NoteKey::of(new).to_string());
+        let said = AuditEvent::continuation_bytes(&old_name, &new_name, &point(9), &point(seq));
+        let hex = |key: &Key| key.sign(&said).unwrap().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let continuation = Continuation {
+            erasables: Accepted { reason: Digest([8; 32]) },
+            found: point(seq),
+            new: new_name,
+            old: old_name,
+            signed_by_new: hex(new),
+            signed_by_old: hex(old),
+            witnessed: point(9),
+        };
+        let draft = AuditEvent::Continued(continuation).draft(&Actor::system("restore"));
+        entry(seq, draft.kind, draft.body)
+    }
+
+    #[test]
+    fn a_journal_goes_on_under_another_name_that_the_key_before_signed_for() {
+        let (old, new) = (key(1), Key::from_seed("writ.test/again", &[2; 32]));
+        let chain = KeyChain::from_known(NoteKey::of(&old));
+        let sound = continuation(4, &old, &new);
+        let mut followed = chain.clone();
+        assert_eq!(followed.follow(&sound), Ok(true));
+        assert_eq!(followed.newest(), Some(&NoteKey::of(&new)));
+        assert_eq!(chain.clone().follow(&continuation(4, &key(8), &new)), Ok(false));
+
+        let changed = |change: &dyn Fn(&mut Value)| {
+            let mut bad = sound.clone();
+            change(&mut bad.body);
+            bad
+        };
+        for bad in [
+            changed(&|body| body["witnessed"]["size"] = json!(8)),
+            changed(&|body| body["found"]["root"] = json!(Digest([1; 32]))),
+            changed(&|body| body["signed_by_old"] = body["signed_by_new"].clone()),
+            changed(&|body| body["signed_by_new"] = json!("00")),
+            changed(&|body| body["erasables"] = json!({})),
+            changed(&|body| body["more"] = json!(1)),
+            // It stands elsewhere than upon what it says that it found, or keeps the name.
+            Entry { seq: 5, ..sound.clone() },
+            continuation(4, &old, &key(3)),
+        ] {
+            assert!(chain.clone().feed(&bad).is_err(), "{}", bad.body);
+            assert!(chain.clone().follow(&bad).is_err());
+        }
+    }
+
+    #[test]
+    fn what_accepts_a_rollback_is_written_as_it_will_be_for_ever() {
+        let entry = continuation(4, &key(1), &Key::from_seed("writ.test/again", &[2; 32]));
+        let mut body = entry.body.clone();
+        for field in ["signed_by_old", "signed_by_new"] {
+            assert_eq!(body[field].as_str().unwrap().len(), 128);
+            body[field] = json!("…");
+        }
+        let (seven, eight) = ("07".repeat(32), "08".repeat(32));
+        let expected = format!(
+            r#"{{"erasables":{{"reason":"sha256:{eight}"}},"found":{{"root":"sha256:{seven}","size":4}},"new":"{}","old":"{}","signed_by_new":"…","signed_by_old":"…","witnessed":{{"root":"sha256:{seven}","size":9}}}}"#,
+            NoteKey::of(&Key::from_seed("writ.test/again", &[2; 32])),
+            NoteKey::of(&key(1)),
+        );
+        assert_eq!((entry.kind.as_str(), body.to_string()), ("audit.continued/1", expected));
+        assert_eq!(Continuation::of(&entry).unwrap().witnessed.size, 9);
     }
 }

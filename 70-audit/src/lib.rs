@@ -20,7 +20,7 @@ mod verify;
 
 pub use bundle::{Bundle, BundleError, BundledEntry, Checked, Proof};
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use event::AuditEvent;
+pub use event::{Accepted, AuditEvent, CONTINUED, Continuation, Point};
 pub use keys::{KEY_ROTATED, KeyChain};
 pub use leaf::{Chain, ENTRY_BYTES_MAX, Place, ZERO_LEAF, draft_bytes};
 pub use prove::{Range, TileAt, consistency_ranges, inclusion_ranges, range_hash, tile_bytes, tiles_of};

@@ -1,6 +1,6 @@
 //! Holding stored bytes against themselves: chain, order, streams, traces and tree, in one pass.
 
-use crate::{Frontier, ZERO_LEAF};
+use crate::{Continuation, Frontier, ZERO_LEAF};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -160,6 +160,8 @@ pub struct Audit {
     pub attachments: u64,
     /// How many checkpoints were held against the tree.
     pub checkpoints: u64,
+    /// Where the journal was rolled back and goes on under another name, oldest first.
+    pub continued: Vec<Continuation>,
 }
 
 /// The parts of an entry that order depends on, borrowed from its bytes.

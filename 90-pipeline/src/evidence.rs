@@ -5,7 +5,7 @@ use crate::why::{about, causes};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
-use writ_audit::{Bundle, BundledEntry, KEY_ROTATED, attachments_of, inclusion_ranges};
+use writ_audit::{Bundle, BundledEntry, CONTINUED, KEY_ROTATED, attachments_of, inclusion_ranges};
 use writ_core::{Entry, Filter, LedgerError};
 
 /// Entries of one bundle at the most.
@@ -32,10 +32,12 @@ pub async fn evidence(journal: &Journal, id: &str) -> Result<Option<Bundle>, Led
         entries.extend(before.into_iter().map(|entry| (entry.seq, entry)));
     }
     // Whoever knows an earlier key alone must be able to follow it to the one that signed.
-    let rotations = Filter { kind: Some(KEY_ROTATED.into()), ..Filter::default() };
-    let rotations = journal.ledger().query(&rotations, ENTRIES_MAX).await?;
-    let rotations = rotations.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
-    entries.extend(rotations.into_iter().map(|entry| (entry.seq, entry)));
+    for kind in [KEY_ROTATED, CONTINUED] {
+        let changes = Filter { kind: Some(kind.into()), ..Filter::default() };
+        let changes = journal.ledger().query(&changes, ENTRIES_MAX).await?;
+        let changes = changes.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+        entries.extend(changes.into_iter().map(|entry| (entry.seq, entry)));
+    }
     entries.extend(found.into_iter().take(ENTRIES_MAX).map(|entry| (entry.seq, entry)));
     bundle(journal, subject, entries).await.map(Some)
 }

@@ -1,14 +1,15 @@
 //! Opening the journal: genesis, the start-up gate, and reading.
 
 use crate::commit::{self, Batch, Cause, Commit, CommitError, Parts};
+use crate::origin::given_up;
 use crate::report::{self, rebuild_views};
 use crate::rotate::{Signers, key_chain};
 use crate::view;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use writ_audit::{
-    AuditEvent, Chain, Checkpoint, CheckpointError, Frontier, KeyChain, Range, TileAt, ZERO_LEAF, consistency_ranges,
-    inclusion_ranges, range_hash, tile_bytes, tiles_of, verify_consistency,
+    AuditEvent, Chain, Checkpoint, CheckpointError, Frontier, KeyChain, Point, Range, TileAt, ZERO_LEAF,
+    consistency_ranges, inclusion_ranges, range_hash, tile_bytes, tiles_of, verify_consistency,
 };
 use writ_core::{
     Actor, AppendError, Clock, Digest, Entropy, Entry, Event, Head, Ledger, LedgerError, Signer, Stored, Timestamp,
@@ -58,7 +59,8 @@ pub enum OpenError {
     Remembered(#[source] CheckpointError),
     /// The witness has seen more than there is: the database was rolled back.
     #[error(
-        "the journal is rolled back: the witness has seen {witnessed} entries, there are {found}; restore the newest database"
+        "the journal is rolled back: the witness has seen {witnessed} entries, there are {found}; \
+         restore the newest database, or go on without what is lost: `writ server restore --accept-rollback --reason WHY`"
     )]
     RolledBack {
         /// The size the witness remembers.
@@ -67,7 +69,10 @@ pub enum OpenError {
         found: u64,
     },
     /// The journal is another one than the witness has seen.
-    #[error("the journal has forked: its first {size} entries are not those the witness has seen")]
+    #[error(
+        "the journal has forked: its first {size} entries are not those the witness has seen; \
+         restore the one that it has, or go on with this one: `writ server restore --accept-rollback --reason WHY`"
+    )]
     Forked {
         /// The size that the witness remembers.
         size: u64,
@@ -115,17 +120,12 @@ impl Journal {
     /// # Errors
     /// When the ledger, the key or the witness does not agree: then nothing is signed.
     pub async fn open(base: Foundations) -> Result<Self, OpenError> {
-        let start = base.clock.now();
-        let empty = Head { epoch: 0, last_leaf: ZERO_LEAF, last_timestamp: start, root: EMPTY_ROOT, size: 0 };
-        let head = base.ledger.take_over(empty).await?;
-        let reported = report::catch_up(&*base.ledger).await?;
-        if reported != head.size {
-            return Err(OpenError::Torn { size: head.size });
+        let Taken { head, chain, keys } = take(&base).await?;
+        match seen(&base, &head, &keys).await? {
+            Seen::Ahead(seen) => return Err(OpenError::RolledBack { witnessed: seen.size, found: head.size }),
+            Seen::Beside(seen) => return Err(OpenError::Forked { size: seen.size }),
+            Seen::Nothing | Seen::Within | Seen::GivenUp => {}
         }
-        let frontier = restore(&*base.ledger, head.size).await?;
-        let chain = Chain::resume(head.clone(), frontier).ok_or(OpenError::Torn { size: head.size })?;
-        let keys = key_chain(&*base.ledger).await?;
-        check_witness(&base, &head, &keys).await?;
         check_key(&base, &keys)?;
         crate::erase::finish(&*base.ledger).await?;
         let signers = Signers::of(base.signer.clone());
@@ -374,29 +374,67 @@ pub(crate) async fn proof(ledger: &dyn Ledger, ranges: &[Range], size: u64) -> R
     ranges.iter().map(hash).collect()
 }
 
+/// A journal that was taken over, as it stands.
+pub(crate) struct Taken {
+    pub(crate) head: Head,
+    pub(crate) chain: Chain,
+    pub(crate) keys: KeyChain,
+}
+
+/// Takes a journal over from whoever wrote it before, and holds its head, tiles and leaf hashes against each other.
+pub(crate) async fn take(base: &Foundations) -> Result<Taken, OpenError> {
+    let start = base.clock.now();
+    let empty = Head { epoch: 0, last_leaf: ZERO_LEAF, last_timestamp: start, root: EMPTY_ROOT, size: 0 };
+    let head = base.ledger.take_over(empty).await?;
+    let reported = report::catch_up(&*base.ledger).await?;
+    if reported != head.size {
+        return Err(OpenError::Torn { size: head.size });
+    }
+    let frontier = restore(&*base.ledger, head.size).await?;
+    let chain = Chain::resume(head.clone(), frontier).ok_or(OpenError::Torn { size: head.size })?;
+    let keys = key_chain(&*base.ledger).await?;
+    Ok(Taken { head, chain, keys })
+}
+
+/// What the witness has seen, held against the journal.
+pub(crate) enum Seen {
+    /// It has seen nothing yet.
+    Nothing,
+    /// The journal begins with it.
+    Within,
+    /// More than there is: the journal was rolled back.
+    Ahead(Checkpoint),
+    /// Another journal: it forked.
+    Beside(Checkpoint),
+    /// What was given up when a rollback was accepted.
+    GivenUp,
+}
+
 /// A journal that is behind or beside what its witness has seen must not sign.
-async fn check_witness(base: &Foundations, head: &Head, keys: &KeyChain) -> Result<(), OpenError> {
-    let Some(note) = base.witness.latest()? else { return Ok(()) };
+pub(crate) async fn seen(base: &Foundations, head: &Head, keys: &KeyChain) -> Result<Seen, OpenError> {
+    let Some(note) = base.witness.latest()? else { return Ok(Seen::Nothing) };
     let key = NoteKey::of(&*base.signer);
-    let seen = Checkpoint::open(&note, base.signer.name(), &key).or_else(|unsigned| {
-        // The last checkpoint that the witness was told may be from before the key was rotated.
-        let (claimed, _) = Checkpoint::parse(&note)?;
-        let former = keys.at(claimed.size).ok_or(unsigned)?;
-        Checkpoint::open(&note, base.signer.name(), former)
-    });
+    let mut seen = Checkpoint::open(&note, base.signer.name(), &key);
+    // The last checkpoint that the witness was told may be from before the key changed.
+    for former in keys.keys() {
+        seen = seen.or_else(|unsigned| Checkpoint::open(&note, &former.name, former).map_err(|_| unsigned));
+    }
     let seen = seen.map_err(OpenError::Remembered)?;
-    if seen.size > head.size {
-        return Err(OpenError::RolledBack { witnessed: seen.size, found: head.size });
+    if seen.size <= head.size {
+        let proof = proof(&*base.ledger, &consistency_ranges(seen.size, head.size), head.size).await?;
+        if verify_consistency(seen.size, head.size, seen.root, head.root, &proof) {
+            return Ok(Seen::Within);
+        }
     }
-    let proof = proof(&*base.ledger, &consistency_ranges(seen.size, head.size), head.size).await?;
-    if verify_consistency(seen.size, head.size, seen.root, head.root, &proof) {
-        return Ok(());
+    let point = Point { size: seen.size, root: seen.root };
+    if given_up(&*base.ledger).await?.contains(&point) {
+        return Ok(Seen::GivenUp);
     }
-    Err(OpenError::Forked { size: seen.size })
+    Ok(if seen.size > head.size { Seen::Ahead(seen) } else { Seen::Beside(seen) })
 }
 
 /// The key at hand must be the one that the genesis names, or the last rotation.
-fn check_key(base: &Foundations, keys: &KeyChain) -> Result<(), OpenError> {
+pub(crate) fn check_key(base: &Foundations, keys: &KeyChain) -> Result<(), OpenError> {
     let found = NoteKey::of(&*base.signer);
     match keys.newest() {
         Some(expected) if *expected != found => {

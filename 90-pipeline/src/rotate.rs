@@ -4,7 +4,7 @@
 use crate::commit::{Batch, CommitError};
 use crate::journal::{Journal, OpenError, decode};
 use std::sync::{Arc, PoisonError, RwLock};
-use writ_audit::{AuditEvent, KEY_ROTATED, KeyChain};
+use writ_audit::{AuditEvent, CONTINUED, KEY_ROTATED, KeyChain};
 use writ_core::{Actor, Event, Filter, Ledger, Signer, SignerError};
 use writ_seal::NoteKey;
 
@@ -118,8 +118,13 @@ pub async fn key_chain(ledger: &dyn Ledger) -> Result<KeyChain, OpenError> {
         return Err(genesis(format!("its kind is `{}`", first.kind)));
     }
     chain.feed(&first).map_err(|_| genesis("it names no key".to_owned()))?;
-    let rotations = Filter { kind: Some(KEY_ROTATED.into()), ..Filter::default() };
-    for stored in ledger.query(&rotations, ROTATIONS_MAX).await? {
+    let mut changes = Vec::new();
+    for kind in [KEY_ROTATED, CONTINUED] {
+        let wanted = Filter { kind: Some(kind.into()), ..Filter::default() };
+        changes.extend(ledger.query(&wanted, ROTATIONS_MAX).await?);
+    }
+    changes.sort_by_key(|stored| stored.seq);
+    for stored in changes {
         let entry = decode(&stored)?;
         chain.feed(&entry).map_err(|fault| genesis(fault.to_string()))?;
     }

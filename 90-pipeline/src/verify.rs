@@ -4,7 +4,9 @@ use crate::causes::error_chain;
 use crate::journal::decode;
 use crate::view::{Docs, Kept};
 use std::collections::{BTreeSet, VecDeque};
-use writ_audit::{Audit, Checkpoint, Expected, Fault, KeyChain, Verifier, attachments_of, erasables_of};
+use writ_audit::{
+    Audit, Checkpoint, Continuation, Expected, Fault, KeyChain, Point, Verifier, attachments_of, erasables_of,
+};
 use writ_core::{Columns, Digest, Entry, Ledger, LedgerError, Stored, StoredCheckpoint, Tile};
 use writ_seal::{NoteKey, salted, sha256};
 
@@ -125,6 +127,8 @@ struct Walk<'a> {
     due: VecDeque<StoredCheckpoint>,
     checkpoints: u64,
     last_checkpoint: u64,
+    last_root: Option<Digest>,
+    continued: Vec<Continuation>,
     docs: Docs,
 }
 
@@ -139,6 +143,8 @@ impl<'a> Walk<'a> {
             due: VecDeque::new(),
             checkpoints: 0,
             last_checkpoint: 0,
+            last_root: None,
+            continued: Vec::new(),
             docs: Docs::new(Kept::Operational),
         }
     }
@@ -151,10 +157,24 @@ impl<'a> Walk<'a> {
         self.verifier.feed(&stored.bytes, Some(&stored.leaf), &mut self.full)?;
         let entry = decode(stored)?;
         self.keys.feed(&entry)?;
+        if let Some(continuation) = Continuation::of(&entry) {
+            self.stands_upon(seq, &continuation)?;
+            self.continued.push(continuation);
+        }
         for pin in self.trust.pins.iter().filter(|pin| pin.size == seq + 1) {
             self.verifier.expect_root(pin.size, &pin.root)?;
         }
         Ok(entry)
+    }
+
+    /// What a journal that goes on says was found must be the signed head before it.
+    fn stands_upon(&self, seq: u64, continuation: &Continuation) -> Result<(), Fault> {
+        let Point { size, root } = continuation.found;
+        if self.last_checkpoint == size && self.last_root == Some(root) {
+            return Ok(());
+        }
+        let found = self.last_root.map_or_else(String::new, |root| root.hex());
+        Err(Fault { seq, expected: Expected::Root { size, expected: root.hex(), found } })
     }
 
     async fn attachments(&mut self, ledger: &dyn Ledger, entry: &Entry) -> Result<(), VerifyError> {
@@ -214,6 +234,7 @@ impl<'a> Walk<'a> {
         self.verifier.expect_root(checkpoint.size, &checkpoint.root)?;
         self.checkpoints += 1;
         self.last_checkpoint = kept.size;
+        self.last_root = Some(checkpoint.root);
         Ok(())
     }
 
@@ -235,7 +256,13 @@ impl<'a> Walk<'a> {
             return Err(Fault { seq: 0, expected: Expected::Key { expected: trusted.to_string(), found } }.into());
         }
         let root = self.verifier.root();
-        Ok(Audit { size: found, root, attachments: self.hashed.len() as u64, checkpoints: self.checkpoints })
+        Ok(Audit {
+            size: found,
+            root,
+            attachments: self.hashed.len() as u64,
+            checkpoints: self.checkpoints,
+            continued: self.continued.clone(),
+        })
     }
 }
 

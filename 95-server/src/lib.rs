@@ -6,7 +6,9 @@
 //! This crate refuses to know: what an intent, a plan or a verdict means. It translates.
 
 mod api;
+mod backup;
 mod config;
+mod doctor;
 mod error;
 mod failpoint;
 mod guard;
@@ -24,7 +26,9 @@ mod trace;
 mod wire;
 
 pub use api::{Shared, router};
+pub use backup::{BackupError, Manifest, Restored, accept_rollback, back_up, restore};
 pub use config::{Config, Limits, Log, LogFormat, LogLevel, Origin, Resolved, Setting, Sources, Tls};
+pub use doctor::{Finding, Health, examine, migrate};
 pub use log::begin_log;
 pub use principals::Beginning;
 pub use server::{Server, ServerError};

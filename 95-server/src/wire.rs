@@ -1,5 +1,6 @@
 //! Which adapter fills which port. No other file names one.
 
+use crate::backup::BackupError;
 use crate::principals::Beginning;
 use crate::setup::Files;
 use crate::state::{StateDir, StateError};
@@ -7,22 +8,33 @@ use crate::system::{SystemClock, SystemEntropy};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use writ_audit::Continuation;
+use writ_core::Ledger as _;
 use writ_core::{
     Clock, ComponentId, Effect, EffectClass, EffectKey, Entropy, LedgerError, Observation, Probe, Provider,
     ProviderError, Receipt, Sensor, SensorError, Signer, World,
 };
-use writ_pipeline::{Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Setup, key_chain};
+use writ_pipeline::{
+    Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Setup, Trust, VerifyError, continue_journal,
+    key_chain, rebuild_views,
+};
 use writ_providers::notify::ConsoleNotifier;
 use writ_providers::{Faces, LocalConfig, LocalProvider, OpenError as ProviderOpenError, Running, SensorConfig};
-use writ_seal::Key;
+use writ_seal::{Key, NoteKey};
 use writ_store::{MemoryLedger, SqliteLedger, WitnessFile};
 
 /// Entry points of the processes that the local provider starts from this very program.
 pub mod faces {
     pub use writ_providers::{balance, launch, load, sample};
+}
+
+/// Looking at a journal's file and copying it, whoever writes it.
+pub(crate) mod journal_file {
+    pub(crate) use writ_store::WitnessFile;
+    pub(crate) use writ_store::keep::{copy, look};
 }
 
 /// Tells the processes that the provider has, as documents.
@@ -70,37 +82,19 @@ impl Installation {
     pub async fn open(state: &StateDir, files: &Files, beginning: &Beginning) -> Result<Self, WireError> {
         crate::failpoint::arm();
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let gate: Arc<dyn Signer> = Arc::new(state.key("gate", "gate", &*entropy)?);
         let face = |name: &str| vec![name.to_owned()];
         let config = LocalConfig {
             clock: clock.clone(),
             faces: Faces { launch: face("__launch"), balance: face("__balance"), sample: face("__sample") },
-            gate_key: gate.public_key(),
+            gate_key: state.key("gate", "gate", &*entropy)?.public_key(),
             program: program()?,
             state_dir: state.path("world"),
         };
         // The world's lock comes first: whoever does not get it has not taken the journal from whoever has it.
         let provider = LocalProvider::open(config).await?;
         let ledger = Arc::new(SqliteLedger::open(&state.path("journal.db")).await?);
-        let keys = key_chain(&*ledger).await?;
-        let origin = match keys.newest() {
-            Some(in_force) => {
-                state.take_over(in_force, &*entropy)?;
-                in_force.name.clone()
-            }
-            None => StateDir::origin(&state.key("log", "", &*entropy)?),
-        };
-        let log: Arc<dyn Signer> = Arc::new(state.key("log", &origin, &*entropy)?);
-        let foundations = Foundations {
-            ledger: ledger.clone(),
-            signer: log,
-            gate_key: gate.public_key(),
-            witness: Arc::new(WitnessFile::at(&state.path("witness"))),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-            realm: "local".into(),
-        };
-        let journal = Journal::open(foundations).await?;
+        let gate: Arc<dyn Signer> = Arc::new(state.key("gate", "gate", &*entropy)?);
+        let journal = Journal::open(foundations(state, &ledger, &*gate).await?).await?;
         let seen = provider.clone();
         let ports = Ports {
             provider: Arc::new(provider.clone()),
@@ -143,6 +137,76 @@ impl Installation {
         self.ledger.close().await;
         stopped
     }
+}
+
+/// What the journal of a state directory stands on.
+async fn foundations(
+    state: &StateDir,
+    ledger: &Arc<SqliteLedger>,
+    gate: &dyn Signer,
+) -> Result<Foundations, WireError> {
+    let keys = key_chain(&**ledger).await?;
+    let origin = match keys.newest() {
+        Some(in_force) => {
+            state.take_over(in_force, &SystemEntropy)?;
+            in_force.name.clone()
+        }
+        None => StateDir::origin(&state.key("log", "", &SystemEntropy)?),
+    };
+    Ok(Foundations {
+        ledger: ledger.clone(),
+        signer: Arc::new(state.key("log", &origin, &SystemEntropy)?),
+        gate_key: gate.public_key(),
+        witness: Arc::new(WitnessFile::at(&state.path("witness"))),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        realm: "local".into(),
+    })
+}
+
+/// Brings the tables of a journal that nobody has open to what this program writes, as every start does.
+pub(crate) async fn migrate(path: &Path) -> Result<(), WireError> {
+    SqliteLedger::open(path).await?.close().await;
+    Ok(())
+}
+
+/// Verifies the journal of a state directory that nobody has open. `trust` is made from its keys, and may find them wanting: then
+/// nothing is answered. How many entries hold, or what does not.
+pub(crate) async fn verify_kept(
+    state: &StateDir,
+    trust: impl FnOnce(&[NoteKey]) -> Option<Trust>,
+) -> Result<Option<Result<u64, VerifyError>>, WireError> {
+    let ledger = SqliteLedger::open(&state.path("journal.db")).await?;
+    let keys = key_chain(&ledger).await?;
+    let known: Vec<NoteKey> = keys.keys().cloned().collect();
+    let verified = match trust(&known) {
+        Some(trust) => {
+            let head = ledger.head().await?.map_or(0, |head| head.size);
+            if ledger.reported().await? < head {
+                rebuild_views(&ledger).await?;
+            }
+            Some(writ_pipeline::verify(&ledger, &trust).await.map(|audit| audit.size))
+        }
+        None => None,
+    };
+    ledger.close().await;
+    Ok(verified)
+}
+
+/// Goes on with a journal that was rolled back, under another name and key, which is on the disk before it is recorded.
+pub(crate) async fn go_on(state: &StateDir, reason: &str) -> Result<Continuation, BackupError> {
+    let gate = state.key("gate", "gate", &SystemEntropy)?;
+    let ledger = Arc::new(SqliteLedger::open(&state.path("journal.db")).await.map_err(WireError::Ledger)?);
+    let base = foundations(state, &ledger, &gate).await?;
+    let name = StateDir::origin(&state.key("log.next", "", &SystemEntropy)?);
+    let next = state.key("log.next", &name, &SystemEntropy)?;
+    let in_force = NoteKey::of(&next);
+    let done = continue_journal(base, Arc::new(next), reason, &writ_core::Actor::system("restore")).await;
+    if done.is_ok() {
+        state.take_over(&in_force, &SystemEntropy)?;
+    }
+    ledger.close().await;
+    Ok(done?)
 }
 
 fn process(running: Running) -> Value {

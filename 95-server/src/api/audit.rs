@@ -88,6 +88,7 @@ pub(crate) async fn verify(State(shared): App, caller: Caller) -> Answer {
         Ok(audit) => Ok(Json(json!({
             "log": key.name, "size": audit.size, "root": audit.root, "attachments": audit.attachments,
             "checkpoints": audit.checkpoints, "witness": witnessed.is_some(), "key": key.to_string(),
+            "continued": audit.continued,
         }))),
         Err(VerifyError::Fault(fault)) => {
             let detail = fault.to_string();

@@ -4,7 +4,10 @@ use crate::conformance::draft;
 use std::sync::Arc;
 use writ_audit::Checkpoint;
 use writ_core::{Actor, Ledger as _, Witness as _};
-use writ_pipeline::{Batch, CommitError, Erase, Foundations, Journal, RotateError, Trust, erase, say, verify, why};
+use writ_pipeline::{
+    Batch, CommitError, ContinueError, Erase, Foundations, Journal, OpenError, RotateError, Trust, continue_journal,
+    erase, say, verify, why,
+};
 use writ_seal::{Key, NoteKey};
 use writ_sim::{foundations, open_journal};
 use writ_store::MemoryLedger;
@@ -95,4 +98,69 @@ async fn what_a_person_says_is_told_with_what_they_said_it_about_until_it_is_era
     assert_eq!(said.trace_id, about.entries[0].trace_id, "evidence for the run holds it");
     erase(&journal, &Erase::Commitment(commitment), "asked for", &by).await.unwrap();
     assert_eq!(told().await, "system:operator give reason a: success — (erased)");
+}
+
+/// A journal of some entries, a copy of its first part, and a witness that has seen all of it.
+async fn rolled_back(seed: u64) -> (Foundations, Arc<MemoryLedger>, Checkpoint) {
+    let base = foundations(Arc::new(MemoryLedger::new()), seed);
+    let journal = Journal::open(base.clone()).await.unwrap();
+    let backup = Arc::new(MemoryLedger::new());
+    let short =
+        Journal::open(Foundations { ledger: backup.clone(), ..foundations(backup.clone(), seed) }).await.unwrap();
+    for n in 0..3 {
+        journal.commit(&journal.new_cause(), Batch::of(vec![draft("run/a", n)])).await.unwrap();
+    }
+    short.commit(&short.new_cause(), Batch::of(vec![draft("run/a", 0)])).await.unwrap();
+    let note = base.witness.latest().unwrap().unwrap();
+    let seen = Checkpoint::open(&note, base.signer.name(), &NoteKey::of(&*base.signer)).unwrap();
+    (Foundations { ledger: backup.clone(), ..base }, backup, seen)
+}
+
+#[tokio::test]
+async fn a_journal_that_was_rolled_back_goes_on_under_another_name_and_cites_both_heads() {
+    let (base, ledger, lost) = rolled_back(21).await;
+    let refused = Journal::open(base.clone()).await.err().unwrap();
+    assert!(refused.to_string().contains("--accept-rollback"), "{refused}");
+    let by = Actor::system("restore");
+    let same_name: Arc<dyn writ_core::Signer> = Arc::new(Key::from_seed(base.signer.name(), &[9; 32]));
+    let unfit = continue_journal(base.clone(), same_name, "the disk died", &by).await;
+    assert!(matches!(unfit, Err(ContinueError::Unfit { .. })));
+    let next: Arc<dyn writ_core::Signer> = Arc::new(Key::from_seed("writ.test/again", &[9; 32]));
+    let accepted = continue_journal(base.clone(), next.clone(), "the disk died", &by).await.unwrap();
+    assert_eq!((accepted.witnessed.size, accepted.witnessed.root), (lost.size, lost.root));
+    assert_eq!(accepted.found.size, 2);
+
+    // The key so far opens it no more; the new one does, and nothing is left to accept.
+    assert!(matches!(Journal::open(base.clone()).await.err().unwrap(), OpenError::Key { .. }));
+    let on = Foundations { signer: next.clone(), ..base.clone() };
+    let journal = Journal::open(on.clone()).await.unwrap();
+    assert_eq!(journal.key(), NoteKey::of(&*next));
+    for n in 0..4 {
+        journal.commit(&journal.new_cause(), Batch::of(vec![draft("run/b", n)])).await.unwrap();
+    }
+    drop(journal);
+    let again: Arc<dyn writ_core::Signer> = Arc::new(Key::from_seed("writ.test/third", &[11; 32]));
+    assert!(matches!(continue_journal(on.clone(), again, "x", &by).await, Err(ContinueError::Sound)));
+    // A witness that still remembers what was given up is no alarm; one that has seen something else is.
+    let elsewhere = Arc::new(writ_sim::MemoryWitness::default());
+    let old = Checkpoint { origin: base.signer.name().into(), ..lost.clone() };
+    elsewhere.remember(&old.sign(&[&*base.signer]).unwrap()).unwrap();
+    Journal::open(Foundations { witness: elsewhere.clone(), ..on.clone() }).await.unwrap();
+    elsewhere.remember(&Checkpoint { size: 99, ..old }.sign(&[&*base.signer]).unwrap()).unwrap();
+    let refused = Journal::open(Foundations { witness: elsewhere, ..on }).await.err().unwrap();
+    assert!(matches!(refused, OpenError::RolledBack { witnessed: 99, .. }));
+
+    for key in [NoteKey::of(&*base.signer), NoteKey::of(&*next)] {
+        let audit = verify(&*ledger, &Trust { key: Some(key), pins: vec![] }).await.unwrap();
+        assert_eq!(audit.continued, std::slice::from_ref(&accepted));
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_is_sound_has_nothing_to_accept() {
+    let base = foundations(Arc::new(MemoryLedger::new()), 22);
+    drop(Journal::open(base.clone()).await.unwrap());
+    let next: Arc<dyn writ_core::Signer> = Arc::new(Key::from_seed("writ.test/again", &[9; 32]));
+    let refused = continue_journal(base, next, "x", &Actor::system("restore")).await;
+    assert!(matches!(refused, Err(ContinueError::Sound)));
 }

@@ -170,6 +170,20 @@ pub(crate) fn entry_table(items: &[Value], wide: bool, terminal: bool) -> String
     columns(&head, &items.iter().map(row).collect::<Vec<_>>(), terminal)
 }
 
+/// Where a journal was rolled back and goes on: both heads, and both names.
+fn continued(one: &Value) -> String {
+    let name = |field: &str| text(one, field).split('+').next().unwrap_or_default().to_owned();
+    format!(
+        "went on from {} entries (root {}) of `{}` as `{}`; given up: {} entries (root {})\n",
+        text(one, "/found/size"),
+        text(one, "/found/root"),
+        name("/old"),
+        name("/new"),
+        text(one, "/witnessed/size"),
+        text(one, "/witnessed/root"),
+    )
+}
+
 impl Verify {
     async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let out = common.out();
@@ -202,13 +216,14 @@ impl Verify {
         }
         out.document(&document, |_| {
             format!(
-                "log    {}  size {}  root {}\nholds  hash chain, Merkle root, {} checkpoints, columns, tiles, {} attachments{}{seen}\n",
+                "log    {}  size {}  root {}\nholds  hash chain, Merkle root, {} checkpoints, columns, tiles, {} attachments{}{seen}\n{}",
                 text(&audit, "/log"),
                 text(&audit, "/size"),
                 text(&audit, "/root"),
                 text(&audit, "/checkpoints"),
                 text(&audit, "/attachments"),
                 if audit.get("witness") == Some(&Value::Bool(true)) { ", witness file" } else { "" },
+                audit.get("continued").and_then(Value::as_array).into_iter().flatten().map(continued).collect::<String>(),
             )
         });
         if look.first_use && !common.quiet {

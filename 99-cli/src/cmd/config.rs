@@ -24,6 +24,11 @@ pub(crate) struct Configured {
 }
 
 impl Configured {
+    /// By a file alone.
+    pub(crate) fn of(config: Option<PathBuf>) -> Self {
+        Self { config, set: Vec::new(), listen: None }
+    }
+
     /// Flags over the environment over the file over `standard`. `own` are flags, keys and values of the command itself.
     pub(crate) fn resolve(
         &self,

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::config::Configured;
-use super::server::{Ends, now};
+use super::server::{Ends, not_started, now};
 use crate::Common;
 use crate::client::ClientError;
 use crate::exit::{self, Exit};
@@ -58,8 +58,7 @@ impl Dev {
         };
         let mut ends = Ends::new()?;
         let began = now();
-        let server =
-            Server::start(&config, &files, &Beginning::DEV).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
+        let server = Server::start(&config, &files, &Beginning::DEV).await.map_err(|error| not_started(&error))?;
         out.line(&format!(
             "writ   {}  state {}  ready in {} ms",
             server.url,

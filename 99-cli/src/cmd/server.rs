@@ -4,11 +4,18 @@ use super::Failure;
 use super::config::Configured;
 use crate::Common;
 use crate::exit::{self, Exit};
+use crate::out::columns;
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
+use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use writ_server::{Beginning, Config, Server, begin_log, read_files};
+use writ_core::Clock as _;
+use writ_pipeline::error_chain;
+use writ_server::{
+    BackupError, Beginning, Config, Finding, Health, Server, ServerError, SystemClock, accept_rollback, back_up,
+    begin_log, examine, migrate, read_files, restore,
+};
 
 /// Serve an installation: its API, its runs and its healing
 ///
@@ -28,6 +35,57 @@ pub(crate) struct ServerOf {
 enum What {
     /// Serve; what `writ server` does by itself
     Run(Run),
+    /// Bring the tables of a journal to what this program writes, as every start does
+    Migrate(At),
+    /// Copy an installation into a directory; it may be running
+    Backup {
+        /// Where to; it must not be there yet, or be empty
+        into: PathBuf,
+        /// Copy the keys, too: whoever has the copy can then sign in this journal's name
+        #[arg(long)]
+        keys: bool,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Put a backup into an empty state directory and verify it; or go on with a journal that was rolled back
+    Restore(Restore),
+    /// Look an installation over: each thing that is wrong, with its way out
+    Doctor(At),
+}
+
+/// Where the installation is.
+#[derive(Debug, Args)]
+struct At {
+    /// The configuration file, TOML
+    #[arg(long, env = "WRIT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl At {
+    fn config(&self, common: &Common) -> Result<Config, Failure> {
+        Ok(Configured::of(self.config.clone()).resolve(Config::standard(), common, &[])?.config)
+    }
+}
+
+#[derive(Debug, Args)]
+struct Restore {
+    /// The backup
+    #[arg(required_unless_present = "accept_rollback", conflicts_with = "accept_rollback")]
+    from: Option<PathBuf>,
+    /// The directory with the keys, when the backup has none
+    #[arg(long, value_name = "DIR", conflicts_with = "accept_rollback")]
+    keys: Option<PathBuf>,
+    /// A witness file newer than the backup's own, such as that of the installation that was lost
+    #[arg(long, value_name = "FILE", conflicts_with = "accept_rollback")]
+    witness: Option<PathBuf>,
+    /// Go on with a journal that is behind its witness, under another name and key; what is lost stays lost
+    #[arg(long, requires = "reason")]
+    accept_rollback: bool,
+    /// Why; it stands beside the entry that says so
+    #[arg(long, short = 'm', requires = "accept_rollback")]
+    reason: Option<String>,
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Debug, Args)]
@@ -43,6 +101,10 @@ impl ServerOf {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self.what {
             Some(What::Run(run)) => run.serve(common).await,
+            Some(What::Migrate(at)) => migrate_tables(&at.config(common)?, common).await,
+            Some(What::Backup { into, keys, at }) => backup(&at.config(common)?, &into, keys, common).await,
+            Some(What::Restore(restore)) => restore.run(common).await,
+            Some(What::Doctor(at)) => doctor(&at.config(common)?, common).await,
             None => self.run.serve(common).await,
         }
     }
@@ -57,9 +119,7 @@ impl Run {
         let files = read_files(&config.files).map_err(Failure::Problems)?;
         let mut ends = Ends::new()?;
         let began = now();
-        let server = Server::start(&config, &files, &Beginning::SERVER)
-            .await
-            .map_err(|error| Failure::of(exit::FAILED, &error))?;
+        let server = Server::start(&config, &files, &Beginning::SERVER).await.map_err(|error| not_started(&error))?;
         let state = config.state.display();
         out.line(&format!("writ   {}  state {state}  ready in {} ms", server.url, began.elapsed().as_millis()));
         for token in &server.tokens {
@@ -74,6 +134,91 @@ impl Run {
         out.say("writ   stopped; what it started keeps running");
         Ok(exit::OK)
     }
+}
+
+/// Why a server does not start, and what looks its installation over.
+pub(crate) fn not_started(error: &ServerError) -> Failure {
+    let hint = matches!(error, ServerError::Wire(_) | ServerError::State(_))
+        .then(|| "`writ server doctor` looks the installation over".to_owned());
+    Failure::Other { exit: exit::FAILED, text: error_chain(error), hint }
+}
+
+async fn migrate_tables(config: &Config, common: &Common) -> Result<Exit, Failure> {
+    let (before, after) = migrate(&config.state).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
+    let out = common.out();
+    out.document(&json!({"before": before, "after": after}), |_| match before == after {
+        true => format!("tables are of version {after}, which is what this program writes\n"),
+        false => format!("tables are of version {after} now, and were of {before}\n"),
+    });
+    Ok(exit::OK)
+}
+
+async fn backup(config: &Config, into: &Path, keys: bool, common: &Common) -> Result<Exit, Failure> {
+    let made = back_up(&config.state, into, keys, SystemClock.now()).await;
+    let made = made.map_err(|error| Failure::of(exit::FAILED, &error))?;
+    let out = common.out();
+    out.document(&json!(made), |_| format!("backup {}  of {}  {} entries\n", into.display(), made.origin, made.size));
+    if !keys && !common.quiet {
+        out.say(
+            "note: the keys are not in it; keep `keys/` elsewhere, for nobody can go on with the journal without them",
+        );
+    }
+    out.next(&format!("writ server restore {} --state DIR", into.display()));
+    Ok(exit::OK)
+}
+
+impl Restore {
+    async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let (state, out) = (self.at.config(common)?.state, common.out());
+        let unfit = |error: BackupError| {
+            let unverified = matches!(error, BackupError::Unverified { .. });
+            Failure::of(if unverified { exit::UNVERIFIED } else { exit::FAILED }, &error)
+        };
+        let Some(from) = &self.from else {
+            let reason = self.reason.unwrap_or_default();
+            if reason.trim().is_empty() {
+                return Err(Failure::Other { exit: exit::USAGE, text: "no reason is given".into(), hint: None });
+            }
+            let accepted = accept_rollback(&state, reason.trim()).await.map_err(unfit)?;
+            out.document(&json!(accepted), |_| {
+                format!(
+                    "goes on from {} entries, as `{}`; given up: {} entries (root {}) that the witness had seen\n",
+                    accepted.found.size, accepted.new, accepted.witnessed.size, accepted.witnessed.root
+                )
+            });
+            out.next("start the server, then tell everybody who verifies: `writ audit unpin`, and the new key");
+            return Ok(exit::OK);
+        };
+        let restored = restore(from, &state, self.keys.as_deref(), self.witness.as_deref()).await.map_err(unfit)?;
+        let document = json!({"manifest": restored.manifest, "verified": restored.verified});
+        out.document(&document, |_| {
+            format!("restored {}  {} entries, all of which hold\n", restored.manifest.origin, restored.verified)
+        });
+        out.next(&format!("writ server --state {}", state.display()));
+        Ok(exit::OK)
+    }
+}
+
+async fn doctor(config: &Config, common: &Common) -> Result<Exit, Failure> {
+    let (findings, out) = (examine(config).await, common.out());
+    let word = |health| match health {
+        Health::Good => "good",
+        Health::Doubtful => "look",
+        Health::Bad => "bad",
+    };
+    let document =
+        |one: &Finding| json!({"about": one.about, "health": word(one.health), "said": one.said, "hint": one.hint});
+    out.list(&findings.iter().map(document).collect::<Vec<_>>(), "", |_| {
+        let row = |one: &Finding| vec![one.about.to_owned(), word(one.health).to_owned(), one.said.clone()];
+        columns(&["ABOUT", "HEALTH", "FOUND"], &findings.iter().map(row).collect::<Vec<_>>(), out.is_terminal())
+    });
+    for one in &findings {
+        if let Some(hint) = &one.hint {
+            out.say(&format!("  hint: {}: {hint}", one.about));
+        }
+    }
+    let wrong = findings.iter().any(|one| one.health == Health::Bad);
+    Ok(if wrong { exit::FAILED } else { exit::OK })
 }
 
 /// The signals that end a server.

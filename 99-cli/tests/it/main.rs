@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read the clock")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod backup;
 mod bad_input;
 mod config;
 mod crash;

@@ -12,7 +12,7 @@ use writ_bench::{Dev, Place, Signal, get, wait_until};
 
 const READY: Duration = Duration::from_secs(30);
 
-fn serve(place: &Place, args: &[&str]) -> Dev {
+pub(crate) fn serve(place: &Place, args: &[&str]) -> Dev {
     let mut server = place.server(args).unwrap();
     server.until(&["next: writ token issue"], READY).unwrap();
     server

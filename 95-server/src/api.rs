@@ -11,12 +11,12 @@ mod waivers;
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::limits::Throttle;
+use crate::limits::{Throttle, is_change};
 use crate::metrics::Metrics;
 use crate::serve::Peer;
 use crate::wire::{NextKey, Processes};
 use axum::Router;
-use axum::extract::{self, FromRequest, FromRequestParts, Query, Request, State};
+use axum::extract::{self, FromRequest, FromRequestParts, MatchedPath, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -145,7 +145,8 @@ impl FromRequestParts<Arc<Shared>> for Caller {
             shared.throttle.stranger(parts.extensions.get().map(|Peer(from)| *from))?;
             return Err(refused());
         };
-        if !parts.method.is_safe() {
+        let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+        if is_change(&parts.method, route) {
             shared.throttle.change(&principal.id)?;
         }
         Ok(Caller(principal))

@@ -2,7 +2,7 @@
 
 use crate::config::Limits;
 use crate::error::Failure;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::hash::Hash;
@@ -12,6 +12,14 @@ use writ_core::PrincipalId;
 
 /// Persons or addresses that are remembered before those are forgotten who have all their requests again.
 const REMEMBERED_MAX: usize = 10_000;
+
+/// Where a change that is under way says how it goes: whoever had to wait there would be taken for dead.
+const UNDER_WAY: &str = "/api/v1/actions/{id}/{command}";
+
+/// Whether a request counts as a change.
+pub(crate) fn is_change(method: &Method, route: Option<&str>) -> bool {
+    !method.is_safe() && route != Some(UNDER_WAY)
+}
 
 /// Who has asked how often.
 pub(crate) struct Throttle {
@@ -107,6 +115,23 @@ mod tests {
         throttle.stranger(from).unwrap();
         assert!(throttle.stranger(from).is_err());
         throttle.stranger(Some("10.0.0.8".parse().unwrap())).unwrap();
+    }
+
+    #[test]
+    fn looking_and_saying_how_a_change_goes_are_no_changes() {
+        for (method, route, expected) in [
+            (Method::GET, Some("/api/v1/runs"), false),
+            (Method::HEAD, None, false),
+            (Method::POST, Some("/api/v1/intents"), true),
+            (Method::DELETE, Some("/api/v1/tokens/{id}"), true),
+            (Method::POST, None, true),
+            (Method::POST, Some("/api/v1/actions"), true),
+            (Method::POST, Some(UNDER_WAY), false),
+        ] {
+            assert_eq!(is_change(&method, route), expected, "{method} {route:?}");
+        }
+        let routes = include_str!("api.rs");
+        assert!(routes.contains(&format!(".route(\"{UNDER_WAY}\"")), "the route is called so");
     }
 
     #[test]

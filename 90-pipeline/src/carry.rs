@@ -127,7 +127,11 @@ impl Pipeline {
         let key = effect_key(run, &held.step, cell.revision, cell.leg);
         let ended = reported.check(key, self.journal().now())?;
         if let Some(before) = self.said_before(run, &held, &ended.digest).await? {
-            return if before { Ok(document(&found, &context, self.phase(&found))) } else { Err(late(&found, &held)) };
+            return if before {
+                Ok(document(&found, &context, self.phase(&found)))
+            } else {
+                Err(late(&found, &held, true))
+            };
         }
         let is_live = cell.state.ticket().is_some_and(|ticket| ticket.is_of(&held.ticket, held.epoch));
         let agent = cell.ticket.as_ref().map(|ticket| ticket.agent.clone());
@@ -136,7 +140,7 @@ impl Pipeline {
         let answer = held.answers(ended.says);
         let told = self.drive().tell_with(run, Signal::Answered(answer), &actor, ended.kept).await;
         if let Err(DriveError::NotLive { .. }) = told {
-            return Err(late(&found, &held));
+            return Err(late(&found, &held, false));
         }
         told?;
         if let Some(agent) = &agent {
@@ -144,7 +148,7 @@ impl Pipeline {
         }
         let (after, _) = self.outside_run(run).await?;
         if !is_live {
-            return Err(late(&after, &held));
+            return Err(late(&after, &held, true));
         }
         self.drive().desk().clear(run, &held.ticket);
         Ok(document(&after, &context, self.phase(&after)))
@@ -161,8 +165,8 @@ impl Pipeline {
     }
 }
 
-fn late(run: &Run, held: &Claimed) -> OutsideError {
-    OutsideError::Late { run: run.id().clone(), state: run.state().name(), step: held.step.clone() }
+fn late(run: &Run, held: &Claimed, recorded: bool) -> OutsideError {
+    OutsideError::Late { recorded, run: run.id().clone(), state: run.state().name(), step: held.step.clone() }
 }
 
 fn order_of(place: &Place) -> TakenOrder {

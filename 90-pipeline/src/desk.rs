@@ -9,6 +9,7 @@ use crate::journal::Journal;
 use crate::live::Task;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -72,11 +73,14 @@ pub(crate) struct Desk {
     /// Until when somebody waits for a run's order.
     here: Arc<Mutex<HashMap<RunId, Timestamp>>>,
     moved: Arc<watch::Sender<u64>>,
+    /// Whether nobody is kept waiting any more.
+    closing: Arc<AtomicBool>,
 }
 
 impl Desk {
     pub(crate) fn new() -> Self {
-        Self { places: Arc::default(), here: Arc::default(), moved: Arc::new(watch::Sender::new(0)) }
+        let moved = Arc::new(watch::Sender::new(0));
+        Self { places: Arc::default(), here: Arc::default(), moved, closing: Arc::default() }
     }
 
     fn places(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Place>>> {
@@ -96,6 +100,16 @@ impl Desk {
 
     pub(crate) fn moved(&self) {
         self.moved.send_modify(|count| *count += 1);
+    }
+
+    /// From here on nobody who asks is kept waiting.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.moved();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     /// Somebody waits for a run's order until then.

@@ -116,9 +116,11 @@ pub enum OutsideError {
         /// Why not.
         because: String,
     },
-    /// It came too late: the outcome had been given up for lost.
-    #[error("the outcome came too late: `{run}` is {state}; what was said is recorded")]
+    /// It came too late: the outcome had been given up for lost, or another one was said.
+    #[error("the outcome came too late: `{run}` is {state}; what was said is {}", if *.recorded { "recorded" } else { "not recorded" })]
     Late {
+        /// Whether what was said is an entry: not when the run is over.
+        recorded: bool,
         /// The run.
         run: RunId,
         /// Where it stands.
@@ -257,7 +259,9 @@ impl Pipeline {
                 self.wake(&run_now).await?;
             }
             let phase = self.phase(&run_now);
-            let Some(mut watched) = watched.filter(|_| seen == Some(phase) && now < end) else {
+            let Some(mut watched) =
+                watched.filter(|_| seen == Some(phase) && now < end && !self.drive().desk().is_closing())
+            else {
                 return Ok(document(&run_now, &context, phase));
             };
             tokio::select! {
@@ -266,6 +270,11 @@ impl Pipeline {
                 () = clock.sleep(end.since(now)) => {}
             }
         }
+    }
+
+    /// Answers everybody who waits for news of an outside change: the process is about to end.
+    pub fn keep_nobody_waiting(&self) {
+        self.drive().desk().close();
     }
 
     /// A step that waited for somebody to come is asked for again.

@@ -153,10 +153,13 @@ impl From<OutsideError> for Failure {
             OutsideError::NoOrder { ref run, .. } => refused(&error).hint(format!("writ run get {run}")),
             OutsideError::Taken { ref run } => refused(&error).hint(format!("writ why {run}")),
             OutsideError::Permit(_) => refused(&error),
-            OutsideError::Late { ref run, ref step, .. } => {
-                Self::new(StatusCode::CONFLICT, "late", error.to_string()).hint(format!(
-                    "say what came of it with `writ run resolve {run} --step {step} --happened -m REASON`, or `--absent`"
-                ))
+            OutsideError::Late { ref run, ref step, recorded, state } => {
+                let late = Self::new(StatusCode::CONFLICT, "late", error.to_string());
+                late.with(json!({"recorded": recorded})).hint(if state == "needs operator" {
+                    format!("say what came of it: `writ run resolve {run} --step {step} --happened -m REASON`, or `--absent`")
+                } else {
+                    format!("writ why {run}")
+                })
             }
             OutsideError::Drive(error) => Self::from(error),
             OutsideError::Ledger(error) => Self::from(error),

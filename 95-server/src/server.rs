@@ -133,6 +133,7 @@ impl Server {
     /// When a process could not be stopped.
     pub async fn stop(self, all: bool) -> Result<(), ProviderError> {
         self.state.withdraw();
+        self.pipeline().keep_nobody_waiting();
         self.serving.stop(self.drain).await;
         if tokio::time::timeout(self.drain, self.underway.over()).await.is_err() {
             tracing::warn!("requests are cut at the end: they took too long");

@@ -21,7 +21,7 @@ struct Start {
 /// Everything that does not hold of a site; empty when all does:
 /// the journal verifies; no effect was carried out twice under one key; no resource was changed at a lower epoch after a
 /// higher; no effect happened without a decision and a permit that were recorded before it; every step that a run counts as
-/// done was done once; and what a live run has in memory is what its entries say.
+/// done was done once; no order was taken twice; and what a live run has in memory is what its entries say.
 ///
 /// # Errors
 /// When the journal cannot be read at all.
@@ -36,6 +36,7 @@ pub async fn judge(site: &Site) -> Result<Vec<String>, LedgerError> {
     }
     let starts: Vec<Start> = entries.iter().filter_map(start).collect();
     once_each(site, &mut found);
+    taken_once(&entries, &mut found);
     epochs(site, &starts, &mut found);
     permitted(site, &starts, &mut found).await?;
     runs(site, &entries, &starts, &mut found).await;
@@ -65,6 +66,21 @@ fn once_each(site: &Site, found: &mut Vec<String>) {
         *times.entry(deed.key).or_default() += 1;
     }
     found.extend(times.iter().filter(|(_, n)| **n > 1).map(|(key, n)| format!("`{key}` was carried out {n} times")));
+}
+
+/// Orders that somebody outside carries out are taken at most once each.
+fn taken_once(entries: &[Entry], found: &mut Vec<String>) {
+    let mut taken = BTreeSet::new();
+    for ticket in entries.iter().filter_map(taken_ticket) {
+        if !taken.insert(ticket) {
+            found.push(format!("the order of `{ticket}` was taken twice"));
+        }
+    }
+}
+
+/// The ticket whose order an entry says was taken.
+fn taken_ticket(entry: &Entry) -> Option<&str> {
+    entry.body.get("ticket").filter(|_| entry.kind == "outside.claimed/1")?.as_str()
 }
 
 fn epochs(site: &Site, starts: &[Start], found: &mut Vec<String>) {
@@ -157,7 +173,11 @@ async fn runs(site: &Site, entries: &[Entry], starts: &[Start], found: &mut Vec<
             };
             let of = (id.to_string(), step.key.to_string(), leg.to_owned());
             let keys: BTreeSet<&EffectKey> = starts.iter().filter(|one| one.step == of).map(|one| &one.key).collect();
-            let times: usize = keys.iter().map(|key| done(key)).sum();
+            // What somebody outside does is done by whoever took the order.
+            let ticket = cell.ticket.as_ref().map(|ticket| ticket.id.to_string());
+            let taken =
+                entries.iter().filter(|entry| taken_ticket(entry).is_some_and(|of| Some(of) == ticket.as_deref()));
+            let times: usize = keys.iter().map(|key| done(key)).sum::<usize>() + taken.count();
             // A person's word that it happened stands where nobody else could tell.
             let by_word = entries.iter().any(|entry| {
                 entry.kind == "run.step_resolved/1"

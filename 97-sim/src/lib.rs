@@ -12,6 +12,7 @@ mod guard;
 mod journal;
 mod judge;
 mod life;
+mod outside;
 mod script;
 mod sense;
 mod site;

@@ -9,6 +9,8 @@
 //! kill-switch all on               or `agent ID`, `action NAME`, `resource NAME`; `off` releases it
 //! reflect 60s / recommend approve  feedback, and the newest recommendation
 //! skip 40s                         time passes
+//! exec / exec away COMMAND          somebody asks for a command of their own, and stays or goes; `come` is their return
+//! take P / alive P / ended P 0     process P takes its order, lives, says how the command ended
 //! crash / crash after run.started  now, or at the next commit of such an entry (`before`: it is lost)
 //! add policy FILE                  the control plane is started again with one policy more
 //! kill hang slow errors break mend SLOT, load N, fail next VERB, refuse next VERB, lose answer|order VERB,
@@ -18,6 +20,7 @@
 //! ```
 
 use crate::life::{Deathbed, Moment};
+use crate::outside;
 use crate::site::person;
 use crate::{Files, Mishap, Site, SiteError, Transcript, judge};
 use std::sync::Arc;
@@ -161,6 +164,15 @@ impl Player<'_> {
                 let moved = self.site.pipeline().kill_switch(scope, *pulled == "on", &by).await;
                 Ok(moved.map_or_else(|error| refused(&error), |()| String::new()))
             }
+            ["exec", "away", command @ ..] => Ok(outside::exec(&self.site, command, false, &asks()?).await),
+            ["exec", command @ ..] => Ok(outside::exec(&self.site, command, true, &asks()?).await),
+            ["come"] => Ok(outside::come(&self.site, &self.run().await?, &asks()?).await),
+            ["take", process] => Ok(outside::take(&self.site, &self.run().await?, process, &asks()?).await),
+            ["alive", process] => Ok(outside::lives(&self.site, &self.run().await?, process, &asks()?).await),
+            ["ended", process, code] => {
+                let code = code.parse().map_err(|_| format!("`{code}` is no exit status"))?;
+                Ok(outside::ended(&self.site, &self.run().await?, process, code, &asks()?).await)
+            }
             ["reflect", span] => self.reflect(duration(span)?, &asks()?).await,
             ["recommend", "approve"] => self.recommend(&answers()?, true).await,
             ["recommend", "reject"] => self.recommend(&answers()?, false).await,
@@ -293,7 +305,10 @@ impl Player<'_> {
     async fn step(&self, slot: &str) -> Result<StepKey, Senseless> {
         let (run, _) = self.site.pipeline().drive().run(&self.run().await?).await.map_err(|error| error.to_string())?;
         let wanted = format!("{COMPONENT}/{slot}");
-        let step = run.steps().find(|(step, _)| step.resource == wanted).map(|(step, _)| step.key.clone());
+        let step = run
+            .steps()
+            .find(|(step, _)| step.resource == wanted || step.resource == slot)
+            .map(|(step, _)| step.key.clone());
         step.ok_or_else(|| format!("the run has no step on `{wanted}`"))
     }
 
@@ -379,7 +394,7 @@ fn newest(kind: &str) -> Filter {
 }
 
 /// What was refused, with what led to it.
-fn refused(error: &dyn std::error::Error) -> String {
+pub(crate) fn refused(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     format!("! {}", causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }

@@ -2,7 +2,7 @@
 
 use super::{Failure, clock, text};
 use crate::Common;
-use crate::client::escaped;
+use crate::client::{Client, escaped};
 use crate::exit::{self, Exit};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -78,6 +78,7 @@ fn words(item: &Value, field: &str) -> String {
 async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
     let (out, client) = (common.out(), common.client()?);
     let item = client.get(&format!("/api/v1/approvals/{}", escaped(id))).await?;
+    let change = outside(&client, &item).await;
     let open = matches!(last(&item).as_str(), "asked" | "voted");
     out.document(&item, |_| {
         let mut all = format!("{id}  {}\n", last(&item));
@@ -94,6 +95,11 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
             line("until", text(&item, "/expires_at"));
         } else {
             line("for", text(&item, "/subject"));
+            if let Some(change) = &change {
+                line("command", typed(change));
+                line("in", text(change, "/directory"));
+                line("changes", planned(change));
+            }
             line("asks", asked(&item));
             line("asked by", format!("{}:{}", text(&item, "/requester/kind"), text(&item, "/requester/id")));
             line("until", text(&item, "/terms/expires_at"));
@@ -109,4 +115,55 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
     let why = format!("writ why {id}");
     out.next(&if open { format!("writ approve {id} --as NAME -m REASON, or {why}") } else { why });
     Ok(exit::OK)
+}
+
+/// The command that an approval is for; none when it is for something else.
+async fn outside(client: &Client, item: &Value) -> Option<Value> {
+    let run = item.get("run")?.as_str()?;
+    client.get(&format!("/api/v1/actions/{}", escaped(run))).await.ok()
+}
+
+/// A command as it would be typed, with nothing in it that steers a terminal.
+fn typed(change: &Value) -> String {
+    let words = change.get("command").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/=:,+@%".contains(c);
+    let typed = words.map(|word| match word {
+        word if !word.is_empty() && word.chars().all(plain) => word.to_owned(),
+        word => format!("'{}'", word.replace('\'', "'\\''").chars().flat_map(shown).collect::<String>()),
+    });
+    typed.collect::<Vec<_>>().join(" ")
+}
+
+fn shown(c: char) -> Vec<char> {
+    // Marks that turn the direction of what follows show another command than would run.
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if c.is_control() || turns { c.escape_unicode().collect() } else { vec![c] }
+}
+
+/// What a command's tool says that it would change.
+fn planned(change: &Value) -> String {
+    let Some(planned) = change.pointer("/outside/planned").and_then(Value::as_object) else {
+        return "nothing says what it changes".to_owned();
+    };
+    let counts = ["creates", "updates", "replaces", "deletes", "applies"];
+    let told = counts.iter().filter_map(|name| {
+        let count = planned.get(*name)?.as_u64()?;
+        (count > 0).then(|| format!("{name} {count}"))
+    });
+    let told = told.collect::<Vec<_>>().join(", ");
+    let listed = planned.get("resources").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let listed: Vec<String> = listed.take(20).map(|name| name.chars().flat_map(shown).collect()).collect();
+    format!("{told}: {}", listed.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_it_would_be_typed_and_cannot_hide_what_it_is() {
+        let change = json!({"command": ["sh", "-c", "echo 'a' \u{1b}[2J\u{202e}\n", "", "x=1"]});
+        let expected = r"sh -c 'echo '\''a'\'' \u{1b}[2J\u{202e}\u{a}' '' x=1";
+        assert_eq!(typed(&change), expected);
+    }
 }

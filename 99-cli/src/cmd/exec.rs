@@ -236,7 +236,9 @@ fn is_gone(error: &ClientError) -> bool {
     match error {
         ClientError::Nowhere { .. } | ClientError::Unreachable { .. } | ClientError::Form { .. } => true,
         ClientError::Trust { .. } => false,
-        ClientError::Problem { code, .. } => matches!(code.as_str(), "closed" | "internal" | "stale"),
+        ClientError::Problem { code, .. } => {
+            matches!(code.as_str(), "closed" | "internal" | "slow" | "stale" | "throttled")
+        }
     }
 }
 

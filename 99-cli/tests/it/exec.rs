@@ -3,6 +3,7 @@
 use crate::journey::{SOON, writ};
 use crate::pin::serve;
 use crate::program;
+use crate::server::{address, raw};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -126,6 +127,8 @@ fn a_command_that_is_approved_runs_once_and_its_output_is_in_the_evidence() {
     let approval = asked().unwrap()["id"].as_str().unwrap().to_owned();
     let approval = approval.as_str();
     writ(&place, &["approve", approval, "-m", "mine"], 3);
+    let shown = writ(&place, &["approval", "get", approval, "--as", "reviewer"], 0);
+    assert!(shown.contains("command   sh -c 'echo ran >> times; printf '"), "{shown}");
     assert!(!place.path("times").exists());
     writ(&place, &["approve", approval, "--as", "reviewer", "-m", "looked at it"], 0);
     let output = waits.wait_with_output().unwrap();
@@ -259,6 +262,87 @@ fn an_outcome_lands_after_the_control_plane_was_killed_while_the_command_ran() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"done\n"[..]), "{}", err(&output));
     assert_eq!((state(&place, &run).as_str(), times(&began)), ("succeeded", 1));
+    writ(&place, &["audit", "verify"], 0);
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
+fn who_waits_for_people_waits_through_a_restart() {
+    let (place, dev) = place();
+    let mut waits = exec(&place, &["--", "echo", "hello"]).spawn().unwrap();
+    let mut told = BufReader::new(waits.stderr.take().unwrap()).lines();
+    let line = told.by_ref().map(Result::unwrap).find(|line| line.contains("writ approve ")).unwrap();
+    let approval = line.split("writ approve ").nth(1).unwrap().split(' ').next().unwrap();
+    assert_eq!(dev.end(), Some(0));
+    let dev = serve(&place);
+    writ(&place, &["approve", approval, "--as", "reviewer", "-m", "yes"], 0);
+    let output = waits.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"hello\n"[..]));
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
+fn what_was_decided_without_the_outcome_stands_and_the_outcome_is_kept() {
+    let (place, dev) = place();
+    let script = "while [ ! -e go ]; do sleep 0.05; done; exit 5";
+    let (child, _) = running(&place, &["--silent", "1"], script);
+    let run = run(&place);
+    kill(child.id(), Signal::STOP);
+    wait_until(SOON, || state(&place, &run) == "needs_operator").unwrap();
+    let doc = place.writ(&["run", "get", &run, "-o", "json"]).unwrap().json();
+    let step = doc["steps"][0]["key"].as_str().unwrap().to_owned();
+    writ(&place, &["run", "resolve", &run, "--step", &step, "--happened", "-m", "it was there"], 0);
+    fs::write(place.path("go"), "").unwrap();
+    kill(child.id(), Signal::CONT);
+    let output = child.wait_with_output().unwrap();
+    let said = err(&output);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("came too late") && said.contains("is not recorded"), "{said}");
+    assert!(place.state().join(format!("outcomes/{run}.json")).exists());
+    assert_eq!(state(&place, &run), "succeeded");
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
+fn whatever_is_sent_to_the_second_door_is_answered_and_begins_nothing() {
+    let (place, dev) = place();
+    let token = fs::read_to_string(place.state().join("tokens/operator")).unwrap();
+    let post = |path: &str, body: &str| {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: writ\r\nauthorization: Bearer {}\r\n", token.trim());
+        let rest = format!("content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n", body.len());
+        raw(address(&place), &format!("{head}{rest}\r\n{body}"))
+    };
+    let run = "/api/v1/actions/run_01m7zpqb1z4qnf8865chd1k565";
+    let (claim, outcome, odd) = (format!("{run}/claim"), format!("{run}/outcome"), format!("{run}/steal"));
+    let named = r#""claim":"0123456789abcdef""#;
+    let deep = "[".repeat(100_000);
+    for (path, body, status, told) in [
+        ("/api/v1/actions", "", 400, "invalid"),
+        ("/api/v1/actions", "{}", 422, "command"),
+        ("/api/v1/actions", deep.as_str(), 422, "invalid"),
+        ("/api/v1/actions", r#"{"command":[]}"#, 400, "there is no command"),
+        ("/api/v1/actions", r#"{"command":"true"}"#, 422, "invalid"),
+        ("/api/v1/actions", r#"{"command":["true"],"colour":1}"#, 422, "unknown field"),
+        ("/api/v1/actions", r#"{"command":["a","b\u0000"]}"#, 400, "NUL byte"),
+        ("/api/v1/actions", r#"{"command":["rm"],"changes":[]}"#, 400, "nothing says what this command would change"),
+        ("/api/v1/actions", r#"{"command":["terraform","apply","p"],"changes":[]}"#, 400, "the digests are of []"),
+        ("/api/v1/actions", r#"{"command":["true"],"resource":"../x y"}"#, 400, "is no name for a resource"),
+        ("/api/v1/actions", r#"{"command":["true"],"intent":"a b"}"#, 400, "invalid"),
+        (claim.as_str(), "{}", 422, "claim"),
+        (&claim, r#"{"claim":"short"}"#, 400, "16 to 128 bytes"),
+        (&claim, &format!("{{{named}}}"), 404, "not-found"),
+        (&outcome, &format!("{{{named}}}"), 400, "an `outcome` is missing"),
+        (&outcome, &format!(r#"{{{named},"outcome":{{}}}}"#), 400, "one of `exit`"),
+        (&outcome, &format!(r#"{{{named},"outcome":{{"exit":300}}}}"#), 422, "invalid"),
+        (&outcome, &format!(r#"{{{named},"outcome":{{"exit":0,"stdout":{{"kept":"*"}}}}}}"#), 400, "base 64"),
+        (&odd, &format!("{{{named}}}"), 404, "one of claim, alive, outcome"),
+        ("/api/v1/actions/nonsense/claim", &format!("{{{named}}}"), 400, "must start with"),
+    ] {
+        let answer = post(path, body);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {body:.80}: {answer}");
+        assert!(answer.contains("application/problem+json") && answer.contains(told), "{path} {body:.80}: {answer}");
+    }
+    assert!(place.list("runs").unwrap().is_empty());
     writ(&place, &["audit", "verify"], 0);
     assert_eq!(dev.end(), Some(0));
 }

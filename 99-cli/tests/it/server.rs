@@ -19,13 +19,13 @@ pub(crate) fn serve(place: &Place, args: &[&str]) -> Dev {
 }
 
 /// Where it listens.
-fn address(place: &Place) -> SocketAddr {
+pub(crate) fn address(place: &Place) -> SocketAddr {
     let announced = fs::read_to_string(place.state().join("server.json")).unwrap();
     announced.split('"').find_map(|part| part.strip_prefix("http://")).unwrap().parse().unwrap()
 }
 
 /// Sends a request as it stands and reads the whole answer.
-fn raw(address: SocketAddr, request: &str) -> String {
+pub(crate) fn raw(address: SocketAddr, request: &str) -> String {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();

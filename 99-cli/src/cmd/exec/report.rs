@@ -4,7 +4,7 @@ use super::child::Signals;
 use super::tee::Written;
 use super::{is_gone, once, patiently};
 use crate::Common;
-use crate::client::escaped;
+use crate::client::{ClientError, escaped};
 use crate::cmd::{Failure, text};
 use crate::exit::{self, Exit};
 use base64::Engine as _;
@@ -98,7 +98,9 @@ pub(crate) async fn report(
                 out.say(&format!("next: writ why {run}"));
             }
         }
-        Err(Some(error)) if !is_gone(&error) => Failure::from(error).tell(out),
+        Err(Some(ClientError::Problem { title, code, problem })) if problem.get("recorded") == Some(&json!(true)) => {
+            Failure::from(ClientError::Problem { title, code, problem }).tell(out);
+        }
         Err(error) => {
             let because = error.map_or_else(|| "interrupted".to_owned(), |error| error_chain(&error));
             out.say(&format!("error: what came of the command is not recorded: {because}"));

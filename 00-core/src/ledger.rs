@@ -262,6 +262,15 @@ pub trait Ledger: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(String, Vec<u8>)>, LedgerError>;
 
+    /// Up to `limit` documents of a view whose keys start with `prefix` and come before `before`, from the last key down.
+    async fn views_back(
+        &self,
+        view: &str,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, LedgerError>;
+
     /// Replaces all operational views by these documents of the first `size` entries, in one transaction. Nothing is changed
     /// when there are other entries by now; the answer says so.
     async fn rebuild(&self, documents: Vec<ViewChange>, size: u64) -> Result<bool, LedgerError>;

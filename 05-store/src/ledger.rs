@@ -371,6 +371,27 @@ macro_rules! impl_ledger {
                     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
                 }
 
+                async fn views_back(
+                    &self,
+                    view: &str,
+                    prefix: &str,
+                    before: Option<&str>,
+                    limit: usize,
+                ) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+                    let sql = "SELECT doc_key, doc FROM (SELECT name, doc_key, doc FROM views
+                            UNION ALL SELECT name, doc_key, doc FROM reports) AS documents
+                        WHERE name = $1 AND doc_key >= $2 AND doc_key < $3 ORDER BY doc_key DESC LIMIT $4";
+                    let end = prefix_end(prefix);
+                    // The earlier of both, so that a page is looked for where the one before ended.
+                    let asked = sqlx::query(sql)
+                        .bind(view)
+                        .bind(prefix)
+                        .bind(before.map_or(end.as_str(), |before| before.min(end.as_str())))
+                        .bind(int(limit as u64));
+                    let rows = asked.fetch_all(&self.pool).await.map_err(|cause| self.broken(cause))?;
+                    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+                }
+
                 async fn rebuild(&self, documents: Vec<ViewChange>, size: u64) -> Result<bool, LedgerError> {
                     let broken = |cause| self.broken(cause);
                     let mut transaction = self.writer.begin().await.map_err(broken)?;

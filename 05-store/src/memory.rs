@@ -217,6 +217,20 @@ impl Ledger for MemoryLedger {
         Ok(found.map(|((_, key), doc)| (key.clone(), doc.clone())).collect())
     }
 
+    async fn views_back(
+        &self,
+        view: &str,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+        let mut found = self.views(view, prefix, None, usize::MAX).await?;
+        found.retain(|(key, _)| before.is_none_or(|before| key.as_str() < before));
+        found.reverse();
+        found.truncate(limit);
+        Ok(found)
+    }
+
     async fn rebuild(&self, documents: Vec<ViewChange>, size: u64) -> Result<bool, LedgerError> {
         let mut state = self.state();
         if state.entries.len() as u64 != size {

@@ -322,6 +322,12 @@ impl Drive {
         self.live().keys().cloned().collect()
     }
 
+    /// The state of a live run; none when it is not live.
+    #[must_use]
+    pub fn live_state(&self, run: &RunId) -> Option<RunState> {
+        self.live().get(run).map(|handle| handle.seen.borrow().state().clone())
+    }
+
     /// The live run that carries an intent out; remedies under the same intent are not it.
     pub async fn run_of(&self, intent: &IntentId) -> Option<RunId> {
         for id in self.live_runs() {

@@ -260,8 +260,23 @@ impl Journal {
     ) -> Result<(Vec<(String, serde_json::Value)>, u64), LedgerError> {
         let as_of = self.as_of(view).await;
         let found = self.base.ledger.views(view, prefix, after, limit).await?;
-        let read = |(key, doc): (String, Vec<u8>)| (key, serde_json::from_slice(&doc).unwrap_or_default());
-        Ok((found.into_iter().map(read).collect(), as_of))
+        Ok((read_docs(found), as_of))
+    }
+
+    /// As [`Journal::docs`], from the last key down: keys are minted in the order of time, so the newest come first.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn docs_back(
+        &self,
+        view: &str,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<(String, serde_json::Value)>, u64), LedgerError> {
+        let as_of = self.as_of(view).await;
+        let found = self.base.ledger.views_back(view, prefix, before, limit).await?;
+        Ok((read_docs(found), as_of))
     }
 
     /// A document of a view.
@@ -297,6 +312,10 @@ impl Journal {
     pub async fn consistency(&self, old: u64, new: u64) -> Result<Vec<Digest>, LedgerError> {
         proof(&*self.base.ledger, &consistency_ranges(old, new), new).await
     }
+}
+
+fn read_docs(found: Vec<(String, Vec<u8>)>) -> Vec<(String, serde_json::Value)> {
+    found.into_iter().map(|(key, doc)| (key, serde_json::from_slice(&doc).unwrap_or_default())).collect()
 }
 
 /// The entry that stored bytes say.

@@ -40,6 +40,7 @@ mod report;
 mod resume;
 mod rotate;
 mod safety;
+mod sessions;
 mod submit;
 mod tell;
 mod tokens;
@@ -66,15 +67,16 @@ pub use outcome::{CommandEnd, OUTPUT_MAX, Output, Reported};
 pub use outside::{Asked as OutsideAsked, OutsideError};
 pub use pipeline::{Pipeline, PipelineError, Ports, Sense, Setup};
 pub use prepared::Prepared;
-pub use reflect::ReflectError;
+pub use reflect::{ReflectError, recommendation_made};
 pub use replan::ReplanError;
 pub use report::rebuild_views;
 pub use rotate::{RotateError, key_chain};
 pub use safety::ExceptionError;
+pub use sessions::{SESSION_SPAN, Session, SessionError, close_session, open_session, refuse_login, session_of};
 pub use submit::{Accepted, SubmitError};
 pub use tokens::{
-    Person, Token, TokenError, enrol, enrol_person, issue_token, people, person, principal_of, revoke_token, tokens,
-    was_issued,
+    Person, Token, TokenError, enrol, enrol_person, issue_token, name_of, people, person, principal_of, revoke_token,
+    tokens, was_issued,
 };
 pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};

@@ -104,6 +104,12 @@ impl Prepared {
         told
     }
 
+    /// The answer in a few words.
+    #[must_use]
+    pub fn decision_text(&self) -> String {
+        writ_policy::decision_text(&self.decision)
+    }
+
     /// What policy says, as tables.
     #[must_use]
     pub fn table(&self) -> String {

@@ -326,6 +326,23 @@ impl Pipeline {
         }))
     }
 
+    /// The manifest in force, and what it would be with a recommendation's patch; none where there is no patch, or it was made
+    /// for another version.
+    ///
+    /// # Errors
+    /// When the journal cannot be read or the patch does not fit.
+    pub async fn recommended_texts(&self, id: &str) -> Result<Option<(String, String)>, ReflectError> {
+        let Some((_, proposal, _)) = self.proposal(id).await? else { return Ok(None) };
+        let Some(patch) = proposal.recommendation.patch else { return Ok(None) };
+        let target = patch.target.strip_prefix("intent/").and_then(|target| target.parse().ok());
+        let Some((intent, text)) = self.intent_in_force(target.as_ref()).await? else { return Ok(None) };
+        if intent.digest() != patch.base {
+            return Ok(None);
+        }
+        let changed = patched(&text, &patch)?;
+        Ok(Some((text, changed)))
+    }
+
     /// Dismisses a recommendation.
     ///
     /// # Errors
@@ -385,6 +402,16 @@ fn made(one: &Recommendation, at: Timestamp, by: &Principal) -> Vec<writ_core::D
     let active = Moved { at, evidence: Vec::new(), recommendation: one.id.clone(), step: Move::Activate };
     let feedback = Actor::system("feedback");
     vec![FeedbackEvent::Made(Box::new(made)).draft(&author), FeedbackEvent::Moved(active).draft(&feedback)]
+}
+
+/// What a recommendation was made with: what the entries after it say is where it stands. Null when there is none.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn recommendation_made(journal: &crate::Journal, id: &str) -> Result<Value, LedgerError> {
+    let first = journal.ledger().stream(&format!("recommendation/{id}"), 0, 1).await?;
+    let entry = first.first().map(entry_of).transpose()?;
+    Ok(entry.map_or(Value::Null, |entry| entry.body))
 }
 
 /// The manifest with the patch in it: in place where its values stand on lines of their own, written anew where not.

@@ -166,6 +166,19 @@ pub async fn people(journal: &Journal) -> Result<Vec<Person>, LedgerError> {
     Ok(people)
 }
 
+/// What a person is called: the name they were enrolled with, that it was erased, or the id of whoever is not known.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn name_of(journal: &Journal, id: &PrincipalId) -> Result<String, LedgerError> {
+    let first = journal.ledger().stream(&stream(id), 0, 1).await?;
+    let entry = first.first().map(decode).transpose()?;
+    match entry.as_ref().and_then(|entry| erasables_of(entry).first().copied()) {
+        Some(commitment) => text_beside(journal.ledger(), &commitment).await,
+        None => Ok(id.to_string()),
+    }
+}
+
 fn roles_of(entry: &Entry) -> Vec<String> {
     entry.body.get("roles").and_then(|roles| serde_json::from_value(roles.clone()).ok()).unwrap_or_default()
 }

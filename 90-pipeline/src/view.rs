@@ -1,6 +1,6 @@
 //! From an entry to the documents that readers and a restart begin with. Everything here can be rebuilt from the entries.
 
-use crate::resume;
+use crate::{resume, sessions};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use writ_core::{Entry, Ledger, LedgerError, ViewChange};
@@ -51,6 +51,7 @@ const VIEWS: &[View] = {
             next: Changed(merge_next),
         },
         View { name: "tokens", kept: Operational, key: token_key, next: Said(token_next) },
+        View { name: "sessions", kept: Operational, key: session_key, next: Said(session_next) },
         View { name: "standing", kept: Operational, key: standing_key, next: Said(standing_next) },
         View { name: "runs", kept: Report, key: run_key, next: Changed(merge_next) },
         View { name: "incidents", kept: Report, key: |entry| under(entry, "incident/"), next: Changed(merge_next) },
@@ -207,6 +208,17 @@ fn token_next(entry: &Entry) -> Option<Value> {
 fn token_key(entry: &Entry) -> Option<String> {
     let known = matches!(entry.kind.as_str(), "principal.token_issued/1" | "principal.token_revoked/1");
     let hash = known.then(|| entry.body.get("token_hash")?.as_str()).flatten()?;
+    Some(hash.trim_start_matches("sha256:").to_owned())
+}
+
+/// Sessions that were opened and not closed.
+fn session_next(entry: &Entry) -> Option<Value> {
+    (entry.kind == sessions::OPENED).then(|| entry.body.clone())
+}
+
+fn session_key(entry: &Entry) -> Option<String> {
+    let known = [sessions::OPENED, sessions::CLOSED].contains(&entry.kind.as_str());
+    let hash = known.then(|| entry.body.get("session_hash")?.as_str()).flatten()?;
     Some(hash.trim_start_matches("sha256:").to_owned())
 }
 

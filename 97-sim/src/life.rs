@@ -258,6 +258,16 @@ impl Ledger for Held<Arc<dyn Ledger>> {
     ) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
         self.life.within(self.port.views(view, prefix, after, limit)).await
     }
+
+    async fn views_back(
+        &self,
+        view: &str,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+        self.life.within(self.port.views_back(view, prefix, before, limit)).await
+    }
     async fn rebuild(&self, documents: Vec<ViewChange>, size: u64) -> Result<bool, LedgerError> {
         self.life.within(self.port.rebuild(documents, size)).await
     }

@@ -172,7 +172,12 @@ async fn keeps_its_promises(ledger: Arc<dyn Ledger>) {
         let ledger = ledger.clone();
         async move {
             assert_eq!(ledger.reported().await.unwrap(), size);
-            assert_eq!(ledger.views("agents", "", None, 10).await.unwrap().len(), 2);
+            let there = ledger.views("agents", "", None, 10).await.unwrap();
+            assert_eq!(there.len(), 2);
+            let back = ledger.views_back("agents", "", None, 10).await.unwrap();
+            assert_eq!(back, there.iter().rev().cloned().collect::<Vec<_>>());
+            let before = ledger.views_back("agents", "", Some(&there[1].0), 10).await.unwrap();
+            assert_eq!(before, there[..1]);
         }
     };
     let size = ledger.head().await.unwrap().unwrap().size;

@@ -93,6 +93,16 @@ impl Ledger for Rows {
         let whole = self.views.get(view).filter(|_| after.is_none());
         Ok(whole.into_iter().flatten().map(|(key, doc)| (key.clone(), doc.clone())).collect())
     }
+
+    async fn views_back(
+        &self,
+        _: &str,
+        _: &str,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+        Err(unused())
+    }
     async fn rebuild(&self, _: Vec<ViewChange>, _: u64) -> Result<bool, LedgerError> {
         Err(unused())
     }

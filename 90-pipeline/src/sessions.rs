@@ -1,0 +1,123 @@
+//! Console sessions: a person who showed a token may look and answer for a while without showing it again. The journal has a
+//! session's hash, never the session; it ends when it is closed, when its time is over, or when the token behind it is revoked.
+
+use crate::approvals::Principal;
+use crate::commit::{Batch, CommitError};
+use crate::journal::Journal;
+use serde_json::{Value, json};
+use std::time::Duration;
+use writ_core::{Actor, Digest, Draft, LedgerError, Outcome, Timestamp};
+use writ_seal::sha256;
+
+pub(crate) const OPENED: &str = "principal.session_opened/1";
+pub(crate) const CLOSED: &str = "principal.session_closed/1";
+const REFUSED: &str = "principal.login_refused/1";
+
+/// How long a session lasts.
+pub const SESSION_SPAN: Duration = Duration::from_secs(12 * 3_600);
+
+/// Why no session was opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The token is nobody's, or was revoked.
+    #[error("the token is not valid")]
+    Token,
+    /// It could not be recorded.
+    #[error("the session could not be recorded")]
+    Commit(#[from] CommitError),
+    /// The journal could not be read.
+    #[error("the journal cannot be read")]
+    Ledger(#[from] LedgerError),
+}
+
+/// A session that was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// What the browser shows from now on; nobody can ask for it again.
+    pub secret: String,
+    /// Whose it is.
+    pub principal: Principal,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// Records that somebody tried to log in with what opens nothing.
+///
+/// # Errors
+/// When it could not be recorded.
+pub async fn refuse_login(journal: &Journal) -> Result<(), CommitError> {
+    let draft = Draft {
+        action: "log_in".into(),
+        actor: Actor::system("console"),
+        body: json!({"because": "the token is not valid"}),
+        kind: REFUSED,
+        outcome: Outcome::Denied,
+        resource: "console".into(),
+        stream: "logins".into(),
+    };
+    journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await.map(drop)
+}
+
+/// Opens a session for the person whose token this is.
+///
+/// # Errors
+/// When the token is nobody's, or it could not be recorded.
+pub async fn open_session(journal: &Journal, token: &str) -> Result<Session, SessionError> {
+    let principal = crate::tokens::principal_of(journal, token).await?.ok_or(SessionError::Token)?;
+    let mut chance = [0; 32];
+    journal.base().entropy.fill(&mut chance);
+    let secret = Digest(chance).hex();
+    let expires_at = journal.now().plus(SESSION_SPAN);
+    let body = json!({
+        "roles": principal.roles, "session_hash": sha256(secret.as_bytes()), "token_hash": sha256(token.as_bytes()),
+        "expires_at": expires_at,
+    });
+    let draft = draft(OPENED, "log_in", &principal, body);
+    journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await?;
+    Ok(Session { secret, principal, expires_at })
+}
+
+/// The person whose session this is; none when it is nobody's, or is over.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn session_of(journal: &Journal, secret: &str) -> Result<Option<Principal>, LedgerError> {
+    let Some(doc) = journal.doc("sessions", &sha256(secret.as_bytes()).hex()).await? else { return Ok(None) };
+    let field = |name: &str| doc.get(name).and_then(Value::as_str);
+    let good_until = field("expires_at").and_then(|at| at.parse::<Timestamp>().ok());
+    if good_until.is_none_or(|until| until <= journal.now()) {
+        return Ok(None);
+    }
+    let Some(token) = field("token_hash").map(|hash| hash.trim_start_matches("sha256:")) else { return Ok(None) };
+    if journal.doc("tokens", token).await?.is_none() {
+        return Ok(None);
+    }
+    let id = field("principal").and_then(|id| id.parse().ok());
+    let roles = doc.get("roles").and_then(|roles| serde_json::from_value(roles.clone()).ok());
+    Ok(id.zip(roles).map(|(id, roles)| Principal { id, roles }))
+}
+
+/// Closes a session. One that is nobody's is closed already.
+///
+/// # Errors
+/// When it could not be recorded.
+pub async fn close_session(journal: &Journal, secret: &str) -> Result<(), SessionError> {
+    let Some(principal) = session_of(journal, secret).await? else { return Ok(()) };
+    let body = json!({"session_hash": sha256(secret.as_bytes())});
+    let draft = draft(CLOSED, "log_out", &principal, body);
+    journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await?;
+    Ok(())
+}
+
+fn draft(kind: &'static str, action: &str, principal: &Principal, mut body: Value) -> Draft {
+    body["principal"] = json!(principal.id);
+    Draft {
+        action: action.into(),
+        actor: Actor::human(&principal.id),
+        body,
+        kind,
+        outcome: Outcome::Success,
+        resource: "console".into(),
+        stream: format!("principal/{}", principal.id),
+    }
+}

@@ -9,8 +9,12 @@ mod resources;
 mod runs;
 mod waivers;
 
+pub(crate) use audit::{check as check_journal, filter as audit_filter};
+pub(crate) use resources::tell_healing;
+
 use crate::config::Config;
 use crate::error::Failure;
+use crate::events::{self, Feed};
 use crate::limits::{Throttle, is_change};
 use crate::metrics::Metrics;
 use crate::serve::Peer;
@@ -18,7 +22,7 @@ use crate::wire::{NextKey, Processes};
 use axum::Router;
 use axum::extract::{self, FromRequest, FromRequestParts, MatchedPath, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
@@ -35,13 +39,15 @@ pub struct Shared {
     pub(crate) throttle: Throttle,
     pub(crate) config: Config,
     pub(crate) metrics: Metrics,
+    pub(crate) feed: Feed,
 }
 
 impl Shared {
-    /// Over an open installation.
+    /// Over an open installation. Must run within a runtime.
     pub(crate) fn new(pipeline: Pipeline, processes: Processes, next_key: NextKey, config: &Config) -> Self {
         let (throttle, metrics) = (Throttle::new(&config.limits), Metrics::new());
-        Self { pipeline, processes, next_key, throttle, config: config.clone(), metrics }
+        let feed = Feed::follow(pipeline.journal());
+        Self { pipeline, processes, next_key, throttle, config: config.clone(), metrics, feed }
     }
 }
 
@@ -50,10 +56,12 @@ pub(crate) type Answer = Result<axum::Json<serde_json::Value>, Failure>;
 
 /// All routes.
 pub fn router(shared: Arc<Shared>) -> Router {
+    let pages = if shared.config.console { crate::console::routes() } else { Router::new() };
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/api/v1/events", get(events::events))
         .route("/api/v1/validate", post(intents::validate))
         .route("/api/v1/plan", post(intents::plan))
         .route("/api/v1/intents", post(intents::submit).get(intents::list))
@@ -91,6 +99,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/log/attachment/{digest}", get(audit::attachment))
         .route("/api/v1/{view}", get(resources::list))
         .route("/api/v1/{view}/{id}", get(resources::one))
+        .merge(pages)
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", "this resource does not take that method")
         })
@@ -140,6 +149,13 @@ impl FromRequestParts<Arc<Shared>> for Caller {
                 .hint("give one with `--as NAME`, or in `WRIT_TOKEN`")
         };
         let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        // A page of the console reads with its session. What changes something wants a token: no other site can send one.
+        if header.is_none()
+            && parts.method == Method::GET
+            && let Some(visitor) = crate::console::visitor_of(shared.pipeline.journal(), &parts.headers).await?
+        {
+            return Ok(Self(visitor));
+        }
         let token = header.and_then(|value| bearer(value)).ok_or_else(refused)?;
         let Some(principal) = principal_of(shared.pipeline.journal(), token).await? else {
             shared.throttle.stranger(parts.extensions.get().map(|Peer(from)| *from))?;

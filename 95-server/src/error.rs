@@ -42,6 +42,27 @@ impl Failure {
         self
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The problem as a document.
+    pub(crate) fn document(&self) -> Value {
+        let title = self.status.canonical_reason().unwrap_or("problem");
+        let mut body = json!({
+            "type": format!("urn:writ:problem:{}", self.code), "title": title, "status": self.status.as_u16(),
+            "code": self.code, "detail": self.detail, "hint": self.hint,
+        });
+        if let (Value::Object(body), Value::Object(more)) = (&mut body, &self.more) {
+            body.extend(more.clone());
+        }
+        body
+    }
+
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
         let short = short(id);
         let missing = Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {what} `{short}`"));
@@ -74,17 +95,9 @@ pub(crate) fn short(text: &str) -> String {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let title = self.status.canonical_reason().unwrap_or("problem");
-        let mut body = json!({
-            "type": format!("urn:writ:problem:{}", self.code), "title": title, "status": self.status.as_u16(),
-            "code": self.code, "detail": self.detail, "hint": self.hint,
-        });
-        if let (Value::Object(body), Value::Object(more)) = (&mut body, self.more) {
-            body.extend(more);
-        }
         let again = self.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
         let form = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status, form, again.map(AppendHeaders), Json(body)).into_response()
+        (self.status, form, again.map(AppendHeaders), Json(self.document())).into_response()
     }
 }
 
@@ -267,7 +280,7 @@ mod tests {
     fn every_problem_code_has_a_page_and_every_page_is_listed_and_used() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut used = BTreeSet::new();
-        for dir in ["src", "src/api"] {
+        for dir in ["src", "src/api", "src/console"] {
             for entry in fs::read_dir(root.join(dir)).unwrap().flatten().filter(|entry| entry.path().is_file()) {
                 used.extend(codes(&fs::read_to_string(entry.path()).unwrap()));
             }

@@ -8,8 +8,10 @@
 mod api;
 mod backup;
 mod config;
+mod console;
 mod doctor;
 mod error;
+mod events;
 mod failpoint;
 mod guard;
 mod limits;

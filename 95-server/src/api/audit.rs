@@ -1,6 +1,6 @@
 //! The journal: queries, verification, stories, evidence, and the log in the form that foreign verifiers read.
 
-use super::{Answer, App, Asked, Caller, Path};
+use super::{Answer, App, Asked, Caller, Path, Shared};
 use crate::error::Failure;
 use axum::Json;
 use axum::body::Bytes;
@@ -8,9 +8,10 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use writ_audit::{Checkpoint, TileAt};
-use writ_core::{Filter, Outcome};
+use writ_core::{Filter, Outcome, Timestamp};
 use writ_pipeline::{
     Journal, RotateError, Trust, VerifyError, decode, error_chain, evidence as evidence_of, key_chain, tile as tile_of,
     why as why_of,
@@ -23,7 +24,7 @@ pub(crate) struct Wanted {
     actor: Option<String>,
     action: Option<String>,
     resource: Option<String>,
-    outcome: Option<Outcome>,
+    outcome: Option<String>,
     trace: Option<String>,
     stream: Option<String>,
     kind: Option<String>,
@@ -34,40 +35,63 @@ pub(crate) struct Wanted {
     limit: Option<usize>,
 }
 
-pub(crate) async fn query(State(shared): App, caller: Caller, Asked(wanted): Asked<Wanted>) -> Answer {
-    caller.must("viewer")?;
-    let bad = |detail: String| Failure::new(StatusCode::BAD_REQUEST, "invalid", detail);
-    let time = |text: &Option<String>| {
-        text.as_ref()
-            .map(|text| text.parse::<writ_core::Timestamp>().map_err(|error| bad(error.to_string())))
-            .transpose()
+fn bad(detail: String) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
+}
+
+/// The filter that named texts ask for, newest first, before an entry where one is given.
+pub(crate) fn filter(wanted: &BTreeMap<&str, &str>, before: Option<u64>) -> Result<Filter, Failure> {
+    let text = |name: &str| wanted.get(name).map(|text| (*text).to_owned());
+    let time = |name: &str| {
+        let read = |text: &&str| text.parse::<Timestamp>().map_err(|error| bad(error.to_string()));
+        wanted.get(name).map(read).transpose()
     };
-    let limit = wanted.limit.unwrap_or(100).min(1_000);
-    if limit == 0 {
-        return Err(bad("a page of no entries is none: `limit` begins with 1".into()));
-    }
+    let outcome = |text: String| {
+        let unknown = bad(format!("`{}` is no outcome", crate::error::short(&text)))
+            .hint("one of started, success, failure, denied, skipped, unknown");
+        serde_json::from_value::<Outcome>(json!(text)).map_err(|_| unknown)
+    };
+    let trace = text("trace").map(TryInto::try_into).transpose();
     let filter = Filter {
-        from_time: time(&wanted.from)?,
-        to_time: time(&wanted.to)?,
-        trace: wanted
-            .trace
-            .map(TryInto::try_into)
-            .transpose()
-            .map_err(|error: writ_core::IdError| bad(error.to_string()))?,
-        actor: wanted.actor,
-        action: wanted.action,
-        resource: wanted.resource,
-        outcome: wanted.outcome,
-        stream: wanted.stream,
-        kind: wanted.kind,
-        from_seq: wanted.after,
-        newest_first: !wanted.oldest_first,
+        from_time: time("from")?,
+        to_time: time("to")?,
+        trace: trace.map_err(|error: writ_core::IdError| bad(error.to_string()))?,
+        actor: text("actor"),
+        action: text("action"),
+        resource: text("resource"),
+        outcome: text("outcome").map(outcome).transpose()?,
+        stream: text("stream"),
+        kind: text("kind"),
+        from_seq: before,
+        newest_first: true,
     };
     if let (Some(from), Some(to)) = (filter.from_time, filter.to_time)
         && from > to
     {
         return Err(bad(format!("`from` ({from}) is after `to` ({to})")));
     }
+    Ok(filter)
+}
+
+pub(crate) async fn query(State(shared): App, caller: Caller, Asked(wanted): Asked<Wanted>) -> Answer {
+    caller.must("viewer")?;
+    let limit = wanted.limit.unwrap_or(100).min(1_000);
+    if limit == 0 {
+        return Err(bad("a page of no entries is none: `limit` begins with 1".into()));
+    }
+    let named = [
+        ("actor", &wanted.actor),
+        ("action", &wanted.action),
+        ("resource", &wanted.resource),
+        ("outcome", &wanted.outcome),
+        ("trace", &wanted.trace),
+        ("stream", &wanted.stream),
+        ("kind", &wanted.kind),
+        ("from", &wanted.from),
+        ("to", &wanted.to),
+    ];
+    let named = named.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).collect();
+    let filter = Filter { newest_first: !wanted.oldest_first, ..filter(&named, wanted.after)? };
     let found = shared.pipeline.journal().ledger().query(&filter, limit + 1).await?;
     let entries = found.iter().take(limit).map(decode).collect::<Result<Vec<_>, _>>()?;
     let next = if found.len() > limit { found.last().map(|stored| stored.seq) } else { None };
@@ -76,6 +100,11 @@ pub(crate) async fn query(State(shared): App, caller: Caller, Asked(wanted): Ask
 
 pub(crate) async fn verify(State(shared): App, caller: Caller) -> Answer {
     caller.must("viewer")?;
+    check(&shared).await.map(Json)
+}
+
+/// Checks the whole journal, down to what the witness remembers.
+pub(crate) async fn check(shared: &Shared) -> Result<Value, Failure> {
     let journal = shared.pipeline.journal();
     let key = journal.key();
     let witnessed = journal.base().witness.latest().map_err(|error| Failure::internal(&error))?;
@@ -85,11 +114,11 @@ pub(crate) async fn verify(State(shared): App, caller: Caller) -> Answer {
     };
     let trust = Trust { key: Some(key.clone()), pins };
     match writ_pipeline::verify(journal.ledger(), &trust).await {
-        Ok(audit) => Ok(Json(json!({
+        Ok(audit) => Ok(json!({
             "log": key.name, "size": audit.size, "root": audit.root, "attachments": audit.attachments,
             "checkpoints": audit.checkpoints, "witness": witnessed.is_some(), "key": key.to_string(),
             "continued": audit.continued,
-        }))),
+        })),
         Err(VerifyError::Fault(fault)) => {
             let detail = fault.to_string();
             Err(Failure::new(StatusCode::CONFLICT, "unverified", detail).with(json!({"entry": fault.seq})))

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use writ_core::{ApprovalId, Filter, IncidentId};
-use writ_pipeline::{HealSignal, KillScope, Pulled, say, text_beside};
+use writ_pipeline::{HealSignal, KillScope, Pulled, recommendation_made, say, text_beside};
 
 /// The views that can be listed.
 const VIEWS: [&str; 6] = ["intents", "runs", "incidents", "approvals", "recommendations", "agents"];
@@ -38,7 +38,10 @@ pub(crate) async fn list(
     let limit = page.limit.clamp(1, 1_000);
     let (docs, as_of) = shared.pipeline.journal().docs(view, "", page.after.as_deref(), limit).await?;
     let next = if docs.len() == limit { docs.last().map(|(key, _)| key.clone()) } else { None };
-    let items: Vec<Value> = docs.into_iter().map(|(key, doc)| item(&key, doc)).collect();
+    let mut items = Vec::with_capacity(docs.len());
+    for (key, doc) in docs {
+        items.push(item(&shared, view, &key, doc).await?);
+    }
     Ok(Json(json!({"as_of": as_of, "items": items, "next": next})))
 }
 
@@ -47,7 +50,7 @@ pub(crate) async fn one(State(shared): App, caller: Caller, Path((view, id)): Pa
     let view = known(&view)?;
     let doc = shared.pipeline.journal().doc(view, &id).await?;
     let doc = doc.ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))?;
-    let mut item = item(&id, doc);
+    let mut item = item(&shared, view, &id, doc).await?;
     if view == "approvals" {
         item["answers"] = json!(answers(&shared, &id).await?);
     }
@@ -76,11 +79,13 @@ fn known(view: &str) -> Result<&'static str, Failure> {
     VIEWS.into_iter().find(|known| *known == view).ok_or_else(|| Failure::not_found("list", view))
 }
 
-fn item(key: &str, mut doc: Value) -> Value {
-    if let Value::Object(fields) = &mut doc {
-        fields.insert("id".into(), json!(key));
+async fn item(shared: &super::Shared, view: &str, key: &str, mut doc: Value) -> Result<Value, Failure> {
+    doc["id"] = json!(key);
+    if view == "recommendations" {
+        // What moves it on names it; what it recommends stands in its first entry.
+        doc["recommendation"] = recommendation_made(shared.pipeline.journal(), key).await?["recommendation"].clone();
     }
-    doc
+    Ok(doc)
 }
 
 /// A person's words.
@@ -120,13 +125,18 @@ pub(crate) async fn incident(
         "close" => HealSignal::Close { incident: incident.clone(), by },
         _ => return Err(Failure::not_found("command", &command)),
     };
-    let doc = shared.pipeline.journal().doc("incidents", &id).await?;
+    tell_healing(&shared, &id, signal).await?;
+    Ok(Json(json!({"incident": incident, "done": command})))
+}
+
+/// Tells whoever heals an incident's component something about it.
+pub(crate) async fn tell_healing(shared: &super::Shared, incident: &str, signal: HealSignal) -> Result<(), Failure> {
+    let doc = shared.pipeline.journal().doc("incidents", incident).await?;
     let component = doc.and_then(|doc| doc.get("component")?.as_str()?.parse().ok());
     let healing = component.and_then(|component| shared.pipeline.healing(&component));
-    let healing = healing.ok_or_else(|| Failure::not_found("incident", &id))?;
+    let healing = healing.ok_or_else(|| Failure::not_found("incident", incident))?;
     let told = healing.tell(signal).await;
-    told.map_err(|because| Failure::new(StatusCode::CONFLICT, "refused", because))?;
-    Ok(Json(json!({"incident": incident, "done": command})))
+    told.map_err(|because| Failure::new(StatusCode::CONFLICT, "refused", because))
 }
 
 /// A period, in seconds.

@@ -1,0 +1,123 @@
+// What is live on a page, and what the keyboard does. Pages are whole without it.
+
+const main = () => document.getElementById("main");
+const said = document.getElementById("said");
+const link = document.getElementById("link");
+
+// --- entries as they come -------------------------------------------------------------------------------------------
+// One stream a page. Each event is an entry; its id is the entry's place, so that nothing is missed when the line breaks.
+
+let last = Number(document.body.dataset.size || 0) - 1;
+let waiting = null;
+let running = false;
+let again = false;
+
+function concerns(stream) {
+  const live = (main()?.dataset.live || "").split(" ").filter(Boolean);
+  return live.some((part) => part === "*" || stream.startsWith(part));
+}
+
+// A page is made anew where it stands: what has the focus keeps it, and what somebody writes is left alone.
+async function refresh() {
+  if (running) { again = true; return; }
+  const busy = document.activeElement?.closest("main form, main [data-keep]");
+  if (busy || document.hidden) { waiting = setTimeout(refresh, 1500); return; }
+  waiting = null;
+  running = true;
+  try {
+    await htmx.ajax("GET", location.pathname + location.search, {
+      target: "#main", select: "#main", selectOOB: "#side:outerMorph", swap: "outerMorph", push: "false",
+    });
+  } finally {
+    running = false;
+    decorate();
+    if (again) { again = false; soon(); }
+  }
+}
+
+function soon() {
+  if (waiting === null) waiting = setTimeout(refresh, 250);
+}
+
+function listen() {
+  if (!main()?.dataset.live) return;
+  const source = new EventSource(`/api/v1/events?after=${last}`);
+  source.addEventListener("entry", (event) => {
+    last = Number(event.lastEventId);
+    const entry = JSON.parse(event.data);
+    if (!concerns(entry.stream)) return;
+    if (said && !entry.kind.startsWith("telemetry.")) said.textContent = entry.text;
+    soon();
+  });
+  source.addEventListener("open", () => { link.hidden = true; document.body.dataset.live = "on"; });
+  source.addEventListener("error", () => {
+    document.body.dataset.live = "off";
+    link.textContent = "not connected; trying again";
+    link.hidden = false;
+  });
+  addEventListener("pagehide", () => source.close());
+}
+
+// --- keyboard -------------------------------------------------------------------------------------------------------
+
+let went = 0;
+let here = -1;
+
+function rows() { return [...document.querySelectorAll("main .rows tbody tr")].filter((row) => row.querySelector("a")); }
+
+function move(by) {
+  const all = rows();
+  if (!all.length) return;
+  here = Math.max(0, Math.min(all.length - 1, here + by));
+  all.forEach((row, at) => row.toggleAttribute("data-here", at === here));
+  all[here].querySelector("a").focus({ preventScroll: true });
+  all[here].scrollIntoView({ block: "nearest" });
+}
+
+addEventListener("keydown", (event) => {
+  if (event.metaKey || event.ctrlKey || event.altKey || event.defaultPrevented) return;
+  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (typing) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (Date.now() - went < 1200) {
+    went = 0;
+    const place = document.querySelector(`#side a[data-key="${CSS.escape(event.key)}"]`);
+    if (place) { event.preventDefault(); place.click(); }
+    return;
+  }
+  if (event.key === "g") went = Date.now();
+  else if (event.key === "/") { event.preventDefault(); document.getElementById("search")?.focus(); }
+  else if (event.key === "j") move(1);
+  else if (event.key === "k") move(-1);
+  else if (event.key === "?") document.getElementById("keys")?.showModal();
+});
+
+// --- small things ---------------------------------------------------------------------------------------------------
+
+function decorate() {
+  for (const block of document.querySelectorAll("pre.copy:not(:has(button))")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(block.querySelector("code").textContent);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+    block.append(button);
+  }
+  for (const time of document.querySelectorAll("time")) {
+    const day = time.dateTime.slice(0, 10);
+    const today = new Date().toISOString().slice(0, 10);
+    const part = time.querySelector(".day");
+    if (part) part.hidden = day === today;
+  }
+}
+
+decorate();
+document.addEventListener("htmx:after:swap", decorate);
+listen();
+
+if (document.getElementById("proof")) import(`./proof.js${new URL(import.meta.url).search}`).then((proof) => proof.check());

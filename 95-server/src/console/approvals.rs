@@ -1,0 +1,351 @@
+//! Approvals: what is asked, by whom, which rule demands it, what exactly would be done, and until when.
+
+use super::diff::Side;
+use super::frame::{Frame, Page, older, shown};
+use super::runs::Row as RunRow;
+use super::session::Visitor;
+use super::words::{Html, badge, link, list as items, number, segment, short, text, when_of};
+use crate::api::{App, Shared, parsed, reason};
+use crate::error::Failure;
+use askama::Template;
+use axum::extract::{Form, Path, Query, State};
+use axum::response::{IntoResponse, Redirect};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use writ_core::{ApprovalId, Digest, LedgerError, RunId};
+use writ_pipeline::{Journal, Origin, name_of, text_beside};
+
+/// Rows of a page.
+const PAGE: usize = 50;
+
+/// A request in a list.
+pub(crate) struct Asked {
+    pub(crate) id: Html,
+    pub(crate) subject: String,
+    pub(crate) by: String,
+    pub(crate) needs: String,
+    pub(crate) state: Html,
+    pub(crate) expires: Html,
+    pub(crate) since: Html,
+}
+
+impl Asked {
+    async fn of(journal: &Journal, id: &str, doc: &Value) -> Result<Self, LedgerError> {
+        let standing = doc.get("budget").is_some();
+        let subject = match (standing, doc.get("step").and_then(Value::as_str)) {
+            (true, _) => {
+                let actions: Vec<&str> = items(doc, "/actions").iter().filter_map(Value::as_str).collect();
+                format!("standing: {}", actions.join(", ").replace('_', " "))
+            }
+            (false, Some(step)) => format!("step {step}"),
+            (false, None) => format!("change {}", short(text(doc, "/run"))),
+        };
+        let by = if standing { person(journal, text(doc, "/author")).await? } else { requester(journal, doc).await? };
+        Ok(Self {
+            id: link(id),
+            subject,
+            by,
+            needs: needs(doc),
+            state: badge(state_of(doc)),
+            expires: when_of(doc, if standing { "/expires_at" } else { "/terms/expires_at" }),
+            since: when_of(doc, "/since"),
+        })
+    }
+}
+
+async fn requester(journal: &Journal, doc: &Value) -> Result<String, LedgerError> {
+    let id = text(doc, "/requester/id");
+    if text(doc, "/requester/kind") == "human" { person(journal, id).await } else { Ok(id.to_owned()) }
+}
+
+/// A person's name; the id where it is no person's.
+async fn person(journal: &Journal, id: &str) -> Result<String, LedgerError> {
+    match id.parse() {
+        Ok(person) => name_of(journal, &person).await,
+        Err(_) => Ok(id.to_owned()),
+    }
+}
+
+/// Whose agreement is needed: `1 approver and 2 release-manager`.
+fn needs(doc: &Value) -> String {
+    let role = text(doc, "/terms/role");
+    if role.is_empty() {
+        return "–".to_owned();
+    }
+    let mut told = format!("{} {role}", number(doc, "/terms/count"));
+    if let Some(Value::Object(also)) = doc.pointer("/terms/also") {
+        for (role, count) in also {
+            told.push_str(&format!(" and {count} {role}"));
+        }
+    }
+    told
+}
+
+/// The state that the last entry of an approval left it in.
+fn state_of(doc: &Value) -> &'static str {
+    match text(doc, "/last/kind") {
+        "approval.asked/1" | "approval.voted/1" => "open",
+        "approval.granted/1" => "granted",
+        "approval.refused/1" => "refused",
+        "approval.used/1" => "used",
+        "approval.expired/1" => "expired",
+        "approval.voided/1" => "void",
+        "approval.standing/1" | "approval.cited/1" => "standing",
+        "approval.revoked/1" => "revoked",
+        _ => "unknown",
+    }
+}
+
+/// Requests that wait, newest first.
+pub(crate) async fn open(shared: &Shared, limit: usize) -> Result<Vec<Asked>, LedgerError> {
+    let journal = shared.pipeline.journal();
+    let mut rows = Vec::new();
+    for (key, _) in journal.ledger().views_back("live", "approval/", None, limit).await? {
+        let id = key.trim_start_matches("approval/");
+        if let Some(doc) = journal.doc("approvals", id).await? {
+            rows.push(Asked::of(journal, id, &doc).await?);
+        }
+    }
+    Ok(rows)
+}
+
+/// Filters, as the address has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Wanted {
+    before: Option<String>,
+    show: String,
+    done: String,
+}
+
+#[derive(Template)]
+#[template(path = "approvals.html")]
+struct ApprovalsPage {
+    frame: Frame,
+    waiting: Vec<Asked>,
+    all: bool,
+    rows: Vec<Asked>,
+    older: Html,
+}
+
+pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
+    let journal = shared.pipeline.journal();
+    let frame = Frame::new(&shared, &visitor, "/approvals", "Approvals").await?.live("approval/");
+    let waiting = open(&shared, PAGE).await?;
+    let (mut rows, mut last) = (Vec::new(), None);
+    let all = wanted.show == "all";
+    if all {
+        let (docs, _) = journal.docs_back("approvals", "", wanted.before.as_deref(), PAGE + 1).await?;
+        last = docs.get(PAGE - 1).filter(|_| docs.len() > PAGE).map(|(key, _)| key.clone());
+        for (id, doc) in docs.iter().take(PAGE) {
+            rows.push(Asked::of(journal, id, doc).await?);
+        }
+    }
+    shown(&ApprovalsPage { frame, waiting, all, rows, older: older("/approvals", "show=all", last.as_deref()) })
+}
+
+/// Somebody's answer.
+struct Answered {
+    by: String,
+    agrees: Html,
+    reason: String,
+    at: Html,
+}
+
+/// A finding that made somebody be asked.
+struct Demand {
+    rule: String,
+    message: String,
+    values: Vec<String>,
+    at: String,
+}
+
+/// One thing that would be done.
+struct Deed {
+    verb: String,
+    resource: String,
+    action: String,
+    class: String,
+    undo: bool,
+}
+
+#[derive(Template)]
+#[template(path = "approval.html")]
+struct ApprovalPage {
+    frame: Frame,
+    asked: Asked,
+    id: String,
+    standing: bool,
+    run: Option<RunRow>,
+    shown: String,
+    demands: Vec<Demand>,
+    deeds: Vec<Deed>,
+    /// How many steps of each action there are.
+    sums: Vec<(String, usize)>,
+    compared: Vec<Side>,
+    targets: String,
+    actions: String,
+    budget: String,
+    answers: Vec<Answered>,
+    open: bool,
+    /// Why the visitor cannot answer; empty when they can.
+    barred: String,
+    told: String,
+}
+
+pub(crate) async fn one(
+    State(shared): App,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Page {
+    let _: ApprovalId = parsed(&id)?;
+    let journal = shared.pipeline.journal();
+    let doc = journal.doc("approvals", &id).await?.ok_or_else(|| Failure::not_found("approval", &id))?;
+    let entries = journal.stream(&format!("approval/{id}")).await?;
+    let mut answers = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.kind == "approval.voted/1") {
+        let said = text(&entry.body, "/reason").parse::<Digest>().ok();
+        let reason = match said {
+            Some(commitment) => text_beside(journal.ledger(), &commitment).await?,
+            None => String::new(),
+        };
+        let agrees = entry.body.get("agrees") == Some(&Value::Bool(true));
+        answers.push(Answered {
+            by: person(journal, &entry.actor.id).await?,
+            agrees: badge(if agrees { "approved" } else { "rejected" }),
+            reason,
+            at: super::words::when(entry.timestamp),
+        });
+    }
+    let state = state_of(&doc);
+    let about = match text(&doc, "/run").parse::<RunId>() {
+        Ok(run) => about_run(&shared, &run, &doc).await?,
+        Err(_) => About::default(),
+    };
+    let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
+    about.deeds.iter().for_each(|deed| *sums.entry(&deed.action).or_default() += 1);
+    let sums = sums.into_iter().map(|(action, count)| (action.to_owned(), count)).collect();
+    let standing = doc.get("budget").is_some();
+    let texts = |pointer: &str| {
+        items(&doc, pointer).iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ").replace('_', " ")
+    };
+    let budget = format!("{} in {} s", number(&doc, "/budget/count"), number(&doc, "/budget/period_seconds"));
+    let frame = Frame::new(&shared, &visitor, "/approvals", "Approval").await?.live(&format!("approval/{id}"));
+    shown(&ApprovalPage {
+        frame,
+        asked: Asked::of(journal, &id, &doc).await?,
+        standing,
+        run: about.run,
+        shown: text(&doc, "/shown").to_owned(),
+        demands: about.demands,
+        deeds: about.deeds,
+        sums,
+        compared: about.compared,
+        targets: texts("/targets"),
+        actions: texts("/actions"),
+        budget,
+        answers,
+        open: state == "open",
+        barred: barred(&visitor, &doc),
+        told: wanted.done.replace('_', " "),
+        id,
+    })
+}
+
+/// Why somebody may not answer a request.
+fn barred(visitor: &Visitor, doc: &Value) -> String {
+    let id = visitor.principal.id.as_str();
+    if text(doc, "/requester/id") == id {
+        return "You asked for this yourself; somebody else has to answer.".to_owned();
+    }
+    let also = doc.pointer("/terms/also").and_then(Value::as_object);
+    let roles = also.into_iter().flat_map(|also| also.keys().map(String::as_str)).chain([text(doc, "/terms/role")]);
+    let roles: Vec<&str> = roles.collect();
+    if roles.iter().any(|role| visitor.holds(role)) {
+        return String::new();
+    }
+    format!("You would have to hold the role {}.", roles.join(" or "))
+}
+
+/// What is asked about.
+#[derive(Default)]
+struct About {
+    run: Option<RunRow>,
+    deeds: Vec<Deed>,
+    demands: Vec<Demand>,
+    /// The manifest in force beside the one that asks; empty where nothing is in force yet, or a remedy asks.
+    compared: Vec<Side>,
+}
+
+/// What a run would do, and which rules want people asked.
+async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, super::frame::PageError> {
+    let journal = shared.pipeline.journal();
+    let (folded, context) = shared.pipeline.drive().run(run).await.map_err(Failure::from)?;
+    let only = doc.get("step").and_then(Value::as_str);
+    let deeds =
+        folded.steps().filter(|(step, _)| only.is_none_or(|only| step.key.as_str() == only)).map(|(step, _)| Deed {
+            verb: step.verb.clone(),
+            resource: step.resource.clone(),
+            action: step.action_name.replace('_', " "),
+            class: serde_json::to_value(step.class)
+                .ok()
+                .and_then(|class| Some(class.as_str()?.to_owned()))
+                .unwrap_or_default(),
+            undo: step.undo.is_some(),
+        });
+    let deeds = deeds.collect();
+    let row = match journal.doc("runs", run.as_str()).await? {
+        Some(found) => Some(RunRow::of(shared, run.as_str(), &found).await?),
+        None => None,
+    };
+    let asked: Option<Digest> = text(doc, "/terms/decision").parse().ok();
+    let mut demands = Vec::new();
+    if let Some(decision) = asked {
+        let bytes = journal.ledger().attachment(&decision).await?.unwrap_or_default();
+        let decided: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        for finding in items(&decided, "/verdict/findings") {
+            demands.push(Demand {
+                rule: text(finding, "/rule").to_owned(),
+                message: text(finding, "/message").to_owned(),
+                values: items(finding, "/values").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+                at: text(finding, "/rule_at/file").rsplit('/').next().unwrap_or_default().to_owned(),
+            });
+        }
+    }
+    let submitted = folded.submitted();
+    let asks = matches!(context.origin, Origin::Intent | Origin::Feedback) && only.is_none();
+    let compared = if asks {
+        super::intents::against_force(journal, submitted.intent.as_str(), submitted.intent_version).await?
+    } else {
+        Vec::new()
+    };
+    Ok(About { run: row, deeds, demands, compared })
+}
+
+/// An answer, as the form sends it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Answer {
+    answer: String,
+    #[serde(default)]
+    reason: String,
+}
+
+pub(crate) async fn answer(
+    State(shared): App,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Form(said): Form<Answer>,
+) -> Page {
+    let approval: ApprovalId = parsed(&id)?;
+    let agrees = match said.answer.as_str() {
+        "approve" => true,
+        "reject" => false,
+        other => return Err(Failure::not_found("answer", other).into()),
+    };
+    let done = shared.pipeline.answer(&approval, &visitor.principal, agrees, reason(&said.reason)?).await;
+    done.map_err(Failure::from)?;
+    let word = if agrees { "approved" } else { "rejected" };
+    Ok(Redirect::to(&format!("/approvals/{}?done={word}", segment(&id))).into_response())
+}

@@ -1,0 +1,216 @@
+//! What every page has around it, and what a page is when something went wrong.
+
+use super::assets::STAMP;
+use super::session::{Visitor, cookie};
+use super::words::{Html as Markup, text};
+use crate::api::Shared;
+use crate::error::Failure;
+use askama::Template;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use writ_core::LedgerError;
+
+/// How many of a sort are counted before it is only said that there are more.
+const COUNTED_MAX: usize = 100;
+
+/// Light, dark, or as the system is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Theme {
+    System,
+    Light,
+    Dark,
+}
+
+impl Theme {
+    /// As the visitor chose.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self::named(cookie(headers, "writ_theme").unwrap_or_default())
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "light" => Theme::Light,
+            "dark" => Theme::Dark,
+            _ => Theme::System,
+        }
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Theme::System => "system",
+            Theme::Light => "light",
+            Theme::Dark => "dark",
+        }
+    }
+}
+
+/// One place to go.
+pub(crate) struct Place {
+    pub(crate) path: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) icon: &'static str,
+    pub(crate) count: Count,
+    pub(crate) here: bool,
+}
+
+/// How many there are of something that wants a look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Count(pub(crate) usize);
+
+impl Count {
+    pub(crate) fn is_some(self) -> bool {
+        self.0 > 0
+    }
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0 > COUNTED_MAX { write!(f, "{COUNTED_MAX}+") } else { write!(f, "{}", self.0) }
+    }
+}
+
+/// Path, name, the key that goes there after `g`, and a picture in a box of 16 by 16.
+const PLACES: [(&str, &str, &str, &str); 11] = [
+    ("/", "Home", "h", "M2 8l6-5.5L14 8M4 7v6.5h8V7"),
+    ("/intents", "Intents", "i", "M8 2v12M8 2l4 4M8 2L4 6M3 14h10"),
+    ("/runs", "Changes", "c", "M3 3v10M3 5h6a3 3 0 0 1 0 6H3M11 3v2M11 11v2"),
+    ("/approvals", "Approvals", "a", "M2.5 8.5l3.5 3.5 7.5-8"),
+    ("/incidents", "Incidents", "n", "M8 2l6.5 11.5h-13zM8 6.5v3.5M8 11.8v.2"),
+    ("/policy", "Policy", "p", "M8 1.8l5.5 2v4.4c0 3-2.3 5-5.5 6-3.200-1-5.500-3-5.500-6V3.800z"),
+    ("/audit", "Evidence", "e", "M4 2h6l3 3v9H4zM10 2v3h3M6 8h5M6 11h5"),
+    ("/recommendations", "Recommendations", "r", "M8 2a4 4 0 0 0-2 7.500V11h4V9.500A4 4 0 0 0 8 2zM6.500 13.500h3"),
+    ("/agents", "Agents", "t", "M8 8a2.500 2.500 0 1 0 0-5 2.500 2.500 0 0 0 0 5zM3 14c.5-3 2.500-4 5-4s4.500 1 5 4"),
+    ("/contracts", "Contracts", "k", "M3 3h4v4H3zM9 3h4v4H9zM3 9h4v4H3zM9 9h4v4H9z"),
+    ("/settings", "Settings", "s", "M2 5h7M12 5h2M2 11h2M7 11h7M10.500 3.500v3M5.500 9.500v3"),
+];
+
+/// What every page has around it.
+pub(crate) struct Frame {
+    pub(crate) title: String,
+    pub(crate) places: Vec<Place>,
+    pub(crate) person: String,
+    pub(crate) roles: String,
+    pub(crate) theme: Theme,
+    pub(crate) stamp: &'static str,
+    /// Entries so far: what is newer than the page comes as events.
+    pub(crate) size: u64,
+    /// Streams whose entries make the page anew: beginnings of their names, or `*`.
+    pub(crate) live: String,
+    /// Why nothing can be recorded any more.
+    pub(crate) closed: Option<String>,
+}
+
+impl Frame {
+    /// The frame of a page under one of the places.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub(crate) async fn new(shared: &Shared, visitor: &Visitor, here: &str, title: &str) -> Result<Self, LedgerError> {
+        let journal = shared.pipeline.journal();
+        let size = *journal.size().borrow();
+        let count = async |sort: &str| {
+            let live = journal.ledger().views("live", sort, None, COUNTED_MAX + 1).await?;
+            Ok::<_, LedgerError>(Count(live.len()))
+        };
+        let (runs, approvals, incidents) = (count("run/").await?, count("approval/").await?, count("incident/").await?);
+        let places = PLACES.map(|(path, name, key, icon)| {
+            let count = match path {
+                "/runs" => runs,
+                "/approvals" => approvals,
+                "/incidents" => incidents,
+                _ => Count::default(),
+            };
+            Place { path, name, key, icon, count, here: path == here }
+        });
+        let waits = if approvals.is_some() { format!("({approvals}) ") } else { String::new() };
+        Ok(Self {
+            title: format!("{waits}{title} · writ"),
+            places: places.into(),
+            person: visitor.name.clone(),
+            roles: visitor.principal.roles.join(", "),
+            theme: visitor.theme,
+            stamp: STAMP.as_str(),
+            size,
+            live: String::new(),
+            closed: journal.closed().map(str::to_owned),
+        })
+    }
+
+    /// The page is made anew when one of these streams grows.
+    pub(crate) fn live(mut self, streams: &str) -> Self {
+        streams.clone_into(&mut self.live);
+        self
+    }
+}
+
+/// Why there is no page, which is a page as well.
+pub(crate) struct PageError(Failure);
+
+impl From<Failure> for PageError {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl From<LedgerError> for PageError {
+    fn from(error: LedgerError) -> Self {
+        Self(Failure::from(error))
+    }
+}
+
+impl From<askama::Error> for PageError {
+    fn from(error: askama::Error) -> Self {
+        Self(Failure::internal(&error))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    stamp: &'static str,
+    status: u16,
+    title: &'a str,
+    detail: &'a str,
+    hint: &'a str,
+    code: &'a str,
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let status = self.0.status();
+        let said = self.0.document();
+        let page = ProblemPage {
+            stamp: STAMP.as_str(),
+            status: status.as_u16(),
+            title: text(&said, "/title"),
+            detail: text(&said, "/detail"),
+            hint: text(&said, "/hint"),
+            code: text(&said, "/code"),
+        };
+        match page.render() {
+            Ok(page) => (status, Html(page)).into_response(),
+            // Without its template there are still the words.
+            Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, text(&said, "/detail").to_owned()).into_response(),
+        }
+    }
+}
+
+pub(crate) type Page = Result<Response, PageError>;
+
+/// A rendered template as an answer.
+pub(crate) fn shown(page: &impl Template) -> Page {
+    Ok(Html(page.render()?).into_response())
+}
+
+/// What a list has below it: the way to what is older.
+pub(crate) fn older(path: &str, query: &str, before: Option<&str>) -> Markup {
+    match before {
+        None => Markup::default(),
+        Some(before) => {
+            let query = if query.is_empty() { String::new() } else { format!("{query}&") };
+            let to = super::words::escape(&format!("{path}?{query}before={}", super::words::segment(before)));
+            Markup(format!("<nav class=\"older\" aria-label=\"Pages\"><a href=\"{to}\" rel=\"next\">Older</a></nav>"))
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Incidents: what was seen, what is suspected, what was tried, and whether it helped.
+
+use super::audit::{EntryRow, rows};
+use super::frame::{Frame, Page, older, shown};
+use super::session::Visitor;
+use super::words::{Html, badge, link, segment, span, text, time_of, when_of};
+use crate::api::{App, Shared, parsed};
+use crate::error::Failure;
+use askama::Template;
+use axum::extract::{Form, Path, Query, State};
+use axum::response::{IntoResponse, Redirect};
+use serde::Deserialize;
+use serde_json::Value;
+use writ_core::{IncidentId, LedgerError};
+use writ_pipeline::HealSignal;
+
+/// Rows of a page.
+const PAGE: usize = 50;
+
+/// An incident in a list.
+pub(crate) struct Row {
+    id: Html,
+    component: String,
+    seen: String,
+    severity: String,
+    state: Html,
+    began: Html,
+    took: String,
+    run: Html,
+}
+
+impl Row {
+    fn of(id: &str, doc: &Value) -> Self {
+        let state = state_of(text(doc, "/last/kind"));
+        let over = matches!(state, "resolved" | "closed");
+        let took = match (time_of(doc, "/onset_at"), time_of(doc, "/last/at")) {
+            (Some(from), Some(to)) if over => span(from, to),
+            _ => "–".to_owned(),
+        };
+        Self {
+            id: link(id),
+            component: text(doc, "/component").to_owned(),
+            seen: text(doc, "/seen").to_owned(),
+            severity: text(doc, "/severity").to_owned(),
+            state: badge(state),
+            began: when_of(doc, "/onset_at"),
+            took,
+            run: link(text(doc, "/run")),
+        }
+    }
+}
+
+/// The state that the last entry of an incident left it in.
+fn state_of(kind: &str) -> &'static str {
+    match kind {
+        "incident.resolved/1" => "resolved",
+        "incident.closed/1" => "closed",
+        "incident.escalated/1" => "escalated",
+        "incident.acknowledged/1" => "acknowledged",
+        "incident.verified/1" | "incident.remedy_ended/1" => "verifying",
+        "incident.remedy_started/1" | "incident.remedy_proposed/1" => "healing",
+        "incident.remedy_waiting/1" => "awaiting approval",
+        "incident.remedy_held/1" => "held",
+        "incident.remedy_denied/1" => "denied",
+        _ => "open",
+    }
+}
+
+/// Filters, as the address has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Wanted {
+    before: Option<String>,
+    show: String,
+    done: String,
+}
+
+#[derive(Template)]
+#[template(path = "incidents.html")]
+struct IncidentsPage {
+    frame: Frame,
+    rows: Vec<Row>,
+    open: bool,
+    older: Html,
+}
+
+pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
+    let journal = shared.pipeline.journal();
+    let frame = Frame::new(&shared, &visitor, "/incidents", "Incidents").await?.live("incident/");
+    let open = wanted.show == "open";
+    if open {
+        let rows = live(&shared, PAGE).await?;
+        return shown(&IncidentsPage { frame, rows, open, older: Html::default() });
+    }
+    let (docs, _) = journal.docs_back("incidents", "", wanted.before.as_deref(), PAGE + 1).await?;
+    let last = docs.get(PAGE - 1).filter(|_| docs.len() > PAGE).map(|(key, _)| key.clone());
+    let rows = docs.iter().take(PAGE).map(|(id, doc)| Row::of(id, doc)).collect();
+    shown(&IncidentsPage { frame, rows, open, older: older("/incidents", "", last.as_deref()) })
+}
+
+/// Incidents that are not over, newest first.
+async fn live(shared: &Shared, limit: usize) -> Result<Vec<Row>, LedgerError> {
+    let journal = shared.pipeline.journal();
+    let mut rows = Vec::new();
+    for (key, _) in journal.ledger().views_back("live", "incident/", None, limit).await? {
+        let id = key.trim_start_matches("incident/");
+        if let Some(doc) = journal.doc("incidents", id).await? {
+            rows.push(Row::of(id, &doc));
+        }
+    }
+    Ok(rows)
+}
+
+#[derive(Template)]
+#[template(path = "incident.html")]
+struct IncidentPage {
+    frame: Frame,
+    id: String,
+    row: Row,
+    facts: Vec<(&'static str, String)>,
+    story: Vec<EntryRow>,
+    over: bool,
+    may: bool,
+    told: String,
+}
+
+pub(crate) async fn one(
+    State(shared): App,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Page {
+    let _: IncidentId = parsed(&id)?;
+    let journal = shared.pipeline.journal();
+    let doc = journal.doc("incidents", &id).await?.ok_or_else(|| Failure::not_found("incident", &id))?;
+    let entries = journal.stream(&format!("incident/{id}")).await?;
+    let counted = |pointer: &str| {
+        let of = |name: &str| super::words::number(&doc, &format!("{pointer}/{name}"));
+        doc.pointer(pointer).map(|_| format!("{} of {} healthy", of("healthy"), of("total"))).unwrap_or_default()
+    };
+    let plain = |pointer: &str| text(&doc, pointer).replace('_', " ");
+    let facts = [
+        ("Condition", text(&doc, "/condition").to_owned()),
+        ("Symptom", plain("/symptom")),
+        ("Instance", text(&doc, "/instance").to_owned()),
+        ("Cause", text(&doc, "/cause").to_owned()),
+        ("Mode", plain("/mode")),
+        ("Before", counted("/before")),
+        ("After", counted("/after")),
+        ("Outcome", plain("/outcome")),
+        ("Because", text(&doc, "/because").to_owned()),
+    ];
+    let state = state_of(text(&doc, "/last/kind"));
+    let frame = Frame::new(&shared, &visitor, "/incidents", "Incident").await?.live(&format!("incident/{id}"));
+    shown(&IncidentPage {
+        frame,
+        row: Row::of(&id, &doc),
+        facts: facts.into_iter().filter(|(_, told)| !told.is_empty()).collect(),
+        story: rows(journal, &entries).await?,
+        over: matches!(state, "resolved" | "closed"),
+        may: visitor.holds("operator"),
+        told: wanted.done.replace('_', " "),
+        id,
+    })
+}
+
+/// What somebody says of an incident.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Said {
+    command: String,
+}
+
+pub(crate) async fn command(
+    State(shared): App,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Form(said): Form<Said>,
+) -> Page {
+    visitor.must("operator")?;
+    let incident: IncidentId = parsed(&id)?;
+    let by = visitor.principal.id.clone();
+    let (signal, done) = match said.command.as_str() {
+        "ack" => (HealSignal::Acknowledge { incident, by }, "acknowledged"),
+        "close" => (HealSignal::Close { incident, by }, "closed"),
+        other => return Err(Failure::not_found("command", other).into()),
+    };
+    crate::api::tell_healing(&shared, &id, signal).await?;
+    Ok(Redirect::to(&format!("/incidents/{}?done={done}", segment(&id))).into_response())
+}

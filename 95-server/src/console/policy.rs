@@ -1,0 +1,242 @@
+//! Policy: the rules in force, what they decided lately, who may break one for a while, and a place to try a text against them.
+
+use super::audit::{EntryRow, rows};
+use super::frame::{Frame, Page, PageError, shown};
+use super::intents::{Judged, Looked, look};
+use super::session::Visitor;
+use super::words::{Html, badge, link, list as items, text, when};
+use crate::api::{App, Shared, parsed, reason};
+use crate::error::Failure;
+use askama::Template;
+use axum::extract::{Form, Path, Query, State};
+use axum::response::{IntoResponse, Redirect};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use writ_core::{Filter, RuleId, WaiverId};
+use writ_pipeline::{WaiverState, decode, name_of, text_beside};
+
+/// Decisions that are looked through for what each rule found.
+const LOOKED_THROUGH: usize = 400;
+
+/// Decisions that are listed.
+const LISTED: usize = 20;
+
+struct RuleRow {
+    id: String,
+    stage: String,
+    at: String,
+    found: usize,
+    last: Html,
+    where_: Html,
+    newest: String,
+}
+
+struct Waiver {
+    id: String,
+    rule: String,
+    subject: String,
+    state: Html,
+    asked: bool,
+    granted: bool,
+    by: String,
+    reason: String,
+    expires: Html,
+    own: bool,
+}
+
+#[derive(Template)]
+#[template(path = "policy.html")]
+struct PolicyPage {
+    frame: Frame,
+    digest: String,
+    rules: Vec<RuleRow>,
+    decisions: Vec<EntryRow>,
+    decided: usize,
+    waivers: Vec<Waiver>,
+    may_ask: bool,
+    may_grant: bool,
+    intent: String,
+    rule: String,
+}
+
+/// Filters, as the address has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Wanted {
+    intent: String,
+    rule: String,
+}
+
+pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
+    let journal = shared.pipeline.journal();
+    let frame = Frame::new(&shared, &visitor, "/policy", "Policy").await?.live("decisions/ policy/");
+    let of_intent = Some(wanted.intent.clone()).filter(|intent| !intent.is_empty());
+    let filter =
+        Filter { kind: Some("policy.decided/1".into()), resource: of_intent, newest_first: true, ..Filter::default() };
+    let stored = journal.ledger().query(&filter, LOOKED_THROUGH).await?;
+    let mut entries = stored.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+    let mut found: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+    for (at, entry) in entries.iter().enumerate() {
+        for finding in items(&entry.body, "/findings") {
+            let told = (at, text(finding, "/message").to_owned());
+            found.entry(text(finding, "/rule").to_owned()).or_default().push(told);
+        }
+    }
+    let policies = shared.pipeline.policies();
+    let row = |rule: &Value| {
+        let id = text(rule, "/rule");
+        let seen = found.get(id);
+        let newest = seen.and_then(|seen| seen.first()).and_then(|(at, told)| Some((entries.get(*at)?, told)));
+        RuleRow {
+            id: id.to_owned(),
+            stage: text(rule, "/stage").to_owned(),
+            at: text(rule, "/at").rsplit('/').next().unwrap_or_default().to_owned(),
+            found: seen.map_or(0, Vec::len),
+            last: newest.map(|(entry, _)| when(entry.timestamp)).unwrap_or_default(),
+            where_: newest.map(|(entry, _)| link(entry.event_id.as_str())).unwrap_or_default(),
+            newest: newest.map(|(_, told)| told.clone()).unwrap_or_default(),
+        }
+    };
+    let rules = items(&policies, "/rules").iter().map(row).collect();
+    let decided = entries.len();
+    if !wanted.rule.is_empty() {
+        let names = |entry: &writ_core::Entry| {
+            items(&entry.body, "/findings").iter().any(|finding| text(finding, "/rule") == wanted.rule)
+        };
+        entries.retain(names);
+    }
+    entries.truncate(LISTED);
+    let waivers = waivers(&shared, &visitor).await?;
+    shown(&PolicyPage {
+        frame,
+        digest: text(&policies, "/digest").to_owned(),
+        rules,
+        decisions: rows(journal, &entries).await?,
+        decided,
+        waivers,
+        may_ask: visitor.holds("operator"),
+        may_grant: visitor.holds("approver"),
+        intent: wanted.intent,
+        rule: wanted.rule,
+    })
+}
+
+async fn waivers(shared: &Shared, visitor: &Visitor) -> Result<Vec<Waiver>, PageError> {
+    let journal = shared.pipeline.journal();
+    let exceptions = shared.pipeline.exceptions().await.map_err(Failure::from)?;
+    let now = journal.now();
+    let mut all = Vec::new();
+    for status in exceptions.waivers() {
+        let over = status.asked.expires_at <= now;
+        let state = match status.state {
+            WaiverState::Asked | WaiverState::Granted if over => "expired",
+            WaiverState::Asked => "asked",
+            WaiverState::Granted => "granted",
+            WaiverState::Refused => "refused",
+            WaiverState::Revoked => "revoked",
+        };
+        all.push(Waiver {
+            id: status.asked.waiver.to_string(),
+            rule: status.asked.rule.to_string(),
+            subject: status.asked.subject.clone(),
+            state: badge(state),
+            asked: state == "asked",
+            granted: state == "granted",
+            by: name_of(journal, &status.asked.author).await?,
+            reason: text_beside(journal.ledger(), &status.asked.reason).await?,
+            expires: when(status.asked.expires_at),
+            own: status.asked.author == visitor.principal.id,
+        });
+    }
+    all.reverse();
+    Ok(all)
+}
+
+/// A rule that is not to hold somewhere for a while.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    rule: String,
+    subject: String,
+    hours: u64,
+    #[serde(default)]
+    reason: String,
+}
+
+pub(crate) async fn ask(State(shared): App, visitor: Visitor, Form(asked): Form<Asked>) -> Page {
+    visitor.must("operator")?;
+    let rule: RuleId = parsed(&asked.rule)?;
+    let span = Duration::from_secs(asked.hours.saturating_mul(3_600));
+    let by = &visitor.principal.id;
+    let done = shared.pipeline.ask_waiver(&rule, &asked.subject, span, reason(&asked.reason)?, by).await;
+    done.map_err(Failure::from)?;
+    Ok(Redirect::to("/policy#waivers").into_response())
+}
+
+/// An answer to somebody who asked for a waiver.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Answered {
+    answer: String,
+}
+
+pub(crate) async fn answer(
+    State(shared): App,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Form(said): Form<Answered>,
+) -> Page {
+    let (state, role) = match said.answer.as_str() {
+        "grant" => (WaiverState::Granted, "approver"),
+        "refuse" => (WaiverState::Refused, "approver"),
+        "revoke" => (WaiverState::Revoked, "operator"),
+        other => return Err(Failure::not_found("answer", other).into()),
+    };
+    visitor.must(role)?;
+    let waiver: WaiverId = parsed(&id)?;
+    shared.pipeline.answer_waiver(&waiver, state, &visitor.principal.id).await.map_err(Failure::from)?;
+    Ok(Redirect::to("/policy#waivers").into_response())
+}
+
+#[derive(Template)]
+#[template(path = "playground.html")]
+struct PlaygroundPage {
+    frame: Frame,
+    text: String,
+    played: Option<Played>,
+}
+
+/// What came of trying a text.
+struct Played {
+    answer: Html,
+    looked: Looked,
+    explained: String,
+}
+
+impl Played {
+    fn results(&self) -> &[Judged] {
+        &self.looked.results
+    }
+}
+
+pub(crate) async fn playground(State(shared): App, visitor: Visitor) -> Page {
+    let frame = Frame::new(&shared, &visitor, "/policy", "Policy playground").await?;
+    shown(&PlaygroundPage { frame, text: String::new(), played: None })
+}
+
+/// A text to try.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tried {
+    text: String,
+}
+
+pub(crate) async fn play(State(shared): App, visitor: Visitor, Form(tried): Form<Tried>) -> Page {
+    let frame = Frame::new(&shared, &visitor, "/policy", "Policy playground").await?;
+    let manifest = tried.text.replace("\r\n", "\n");
+    let looked = look(&shared, "intent.yaml", &manifest, &visitor).await;
+    let bundle = shared.pipeline.gate().state().bundle.clone();
+    let prepared = shared.pipeline.prepare("intent.yaml", manifest.as_bytes(), &visitor.principal).await;
+    let explained = prepared.map(|prepared| prepared.explain(&bundle)).unwrap_or_default();
+    let played = Played { answer: badge(&looked.answer), looked, explained };
+    shown(&PlaygroundPage { frame, text: manifest, played: Some(played) })
+}

@@ -1,0 +1,234 @@
+//! Recommendations: what was learnt, what it rests on, what it would change, and what it really brought.
+
+use super::diff::{Side, sides};
+use super::frame::{Frame, Page, PageError, older, shown};
+use super::session::Visitor;
+use super::words::{Html, badge, link, list as items, number, segment, text, when_of};
+use crate::api::{App, reason};
+use crate::error::Failure;
+use askama::Template;
+use axum::extract::{Form, Path, Query, State};
+use axum::response::{IntoResponse, Redirect};
+use serde::Deserialize;
+use serde_json::Value;
+use std::time::Duration;
+use writ_core::Actor;
+use writ_pipeline::{recommendation_made, say};
+
+/// Rows of a page.
+const PAGE: usize = 50;
+
+/// Pieces of evidence that are linked; their number is told anyway.
+const EVIDENCE_SHOWN: usize = 12;
+
+struct Row {
+    id: Html,
+    kind: String,
+    description: String,
+    target: String,
+    priority: Html,
+    state: Html,
+    made: Html,
+}
+
+impl Row {
+    fn of(id: &str, made: &Value, doc: &Value) -> Self {
+        Self {
+            id: link(id),
+            kind: text(made, "/recommendation/kind").replace('_', " "),
+            description: text(made, "/recommendation/description").to_owned(),
+            target: text(made, "/recommendation/patch/target").to_owned(),
+            priority: Html(super::words::escape(text(made, "/recommendation/priority"))),
+            state: badge(state_of(text(doc, "/last/kind"))),
+            made: when_of(doc, "/since"),
+        }
+    }
+}
+
+/// The state that the last entry of a recommendation left it in.
+fn state_of(kind: &str) -> &'static str {
+    match kind {
+        "recommend.made/1" => "draft",
+        "recommend.activated/1" | "recommend.reopened/1" | "recommend.released/1" | "recommend.refused/1" => "open",
+        "recommend.claimed/1" => "claimed",
+        "recommend.approved/1" => "approved",
+        "recommend.applied/1" => "applying",
+        "recommend.watched/1" => "verifying",
+        "recommend.realised/1" => "realised",
+        "recommend.missed/1" => "missed",
+        "recommend.reverted/1" => "reverted",
+        "recommend.dismissed/1" => "dismissed",
+        "recommend.superseded/1" => "superseded",
+        "recommend.expired/1" => "expired",
+        _ => "unknown",
+    }
+}
+
+/// Filters, as the address has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Wanted {
+    before: Option<String>,
+    done: String,
+}
+
+#[derive(Template)]
+#[template(path = "recommendations.html")]
+struct RecommendationsPage {
+    frame: Frame,
+    rows: Vec<Row>,
+    older: Html,
+    told: String,
+}
+
+pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
+    let journal = shared.pipeline.journal();
+    let frame = Frame::new(&shared, &visitor, "/recommendations", "Recommendations").await?.live("recommendation/");
+    let (docs, _) = journal.docs_back("recommendations", "", wanted.before.as_deref(), PAGE + 1).await?;
+    let last = docs.get(PAGE - 1).filter(|_| docs.len() > PAGE).map(|(key, _)| key.clone());
+    let mut rows = Vec::new();
+    for (id, doc) in docs.iter().take(PAGE) {
+        rows.push(Row::of(id, &recommendation_made(journal, id).await?, doc));
+    }
+    let told = wanted.done.replace('_', " ");
+    shown(&RecommendationsPage { frame, rows, older: older("/recommendations", "", last.as_deref()), told })
+}
+
+/// A period to look back over.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Period {
+    hours: u64,
+}
+
+/// Looks back over a period and recommends.
+pub(crate) async fn collect(State(shared): App, visitor: Visitor, Form(period): Form<Period>) -> Page {
+    visitor.must("viewer")?;
+    let span = Duration::from_secs(period.hours.clamp(1, 366 * 24) * 3_600);
+    let document = shared.pipeline.reflect(span, &visitor.principal).await;
+    let document = document.map_err(|error| PageError::from(Failure::of_reflect(error, &shared.pipeline)))?;
+    let found = items(&document, "/recommendations").len();
+    Ok(Redirect::to(&format!("/recommendations?done={found}_recommended")).into_response())
+}
+
+struct Benefit {
+    name: String,
+    expected: String,
+    interval: String,
+}
+
+/// What was measured after a change, beside what was expected.
+struct Measured {
+    metric: String,
+    expected: i64,
+    realised: String,
+}
+
+#[derive(Template)]
+#[template(path = "recommendation.html")]
+struct RecommendationPage {
+    frame: Frame,
+    id: String,
+    row: Row,
+    caveat: String,
+    benefits: Vec<Benefit>,
+    evidence: Vec<Html>,
+    evidence_count: usize,
+    from: Html,
+    to: Html,
+    changes: Vec<(String, String)>,
+    compared: Vec<Side>,
+    measured: Vec<Measured>,
+    shown: String,
+    expires: Html,
+    open: bool,
+    may: bool,
+    told: String,
+}
+
+pub(crate) async fn one(
+    State(shared): App,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Page {
+    let journal = shared.pipeline.journal();
+    let doc = journal.doc("recommendations", &id).await?.ok_or_else(|| Failure::not_found("recommendation", &id))?;
+    let made = recommendation_made(journal, &id).await?;
+    let inner = made.get("recommendation").cloned().unwrap_or_default();
+    let whole = |name: &str, one: &Value| one.get(name).and_then(Value::as_i64).unwrap_or_default();
+    let benefit = |one: &Value| {
+        let unit = text(one, "/unit").replace('_', " ");
+        Benefit {
+            name: text(one, "/name").replace('_', " "),
+            expected: format!("{} {unit}", whole("expected", one)),
+            interval: format!("{} to {} ({} %)", whole("low", one), whole("high", one), number(one, "/level_percent")),
+        }
+    };
+    let measured = |one: &Value| Measured {
+        metric: text(one, "/metric").replace('_', " "),
+        expected: whole("expected", one),
+        realised: one.get("realised").filter(|seen| !seen.is_null()).map_or_else(
+            || "too little was seen".to_owned(),
+            |seen| format!("{} ({} to {})", whole("estimate", seen), whole("low", seen), whole("high", seen)),
+        ),
+    };
+    let change = |op: &Value| (text(op, "/path").to_owned(), op.get("value").map(Value::to_string).unwrap_or_default());
+    let evidence = items(&inner, "/evidence");
+    let compared = match shared.pipeline.recommended_texts(&id).await {
+        Ok(Some((old, new))) => sides(&old, &new),
+        Ok(None) => Vec::new(),
+        Err(error) => return Err(Failure::of_reflect(error, &shared.pipeline).into()),
+    };
+    let state = state_of(text(&doc, "/last/kind"));
+    let frame = Frame::new(&shared, &visitor, "/recommendations", &id).await?.live(&format!("recommendation/{id}"));
+    shown(&RecommendationPage {
+        frame,
+        row: Row::of(&id, &made, &doc),
+        caveat: text(&inner, "/caveat").to_owned(),
+        benefits: items(&inner, "/benefits").iter().map(benefit).collect(),
+        evidence: evidence.iter().filter_map(Value::as_str).take(EVIDENCE_SHOWN).map(link).collect(),
+        evidence_count: evidence.len(),
+        from: when_of(&inner, "/from"),
+        to: when_of(&inner, "/to"),
+        changes: items(&inner, "/patch/ops").iter().map(change).collect(),
+        compared,
+        measured: items(&doc, "/evidence").iter().filter(|one| one.is_object()).map(measured).collect(),
+        shown: text(&doc, "/digest").to_owned(),
+        expires: when_of(&doc, "/expires_at"),
+        open: matches!(state, "open" | "claimed" | "draft"),
+        may: visitor.holds("approver"),
+        told: wanted.done.replace('_', " "),
+        id,
+    })
+}
+
+/// An answer, as the form sends it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Answer {
+    answer: String,
+    #[serde(default)]
+    reason: String,
+}
+
+pub(crate) async fn answer(
+    State(shared): App,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Form(said): Form<Answer>,
+) -> Page {
+    visitor.must("approver")?;
+    let because = reason(&said.reason)?;
+    let done = match said.answer.as_str() {
+        "approve" => shared.pipeline.approve_recommendation(&id, &visitor.principal).await,
+        "reject" => shared.pipeline.reject_recommendation(&id, &visitor.principal, because).await,
+        other => return Err(Failure::not_found("answer", other).into()),
+    };
+    let done = done.map_err(|error| PageError::from(Failure::of_reflect(error, &shared.pipeline)))?;
+    let by = Actor::human(&visitor.principal.id);
+    say(shared.pipeline.journal(), &id, &by, because).await.map_err(Failure::from)?;
+    let to = match done.get("run").and_then(Value::as_str) {
+        Some(run) => format!("/runs/{}", segment(run)),
+        None => format!("/recommendations/{}?done={}ed", segment(&id), segment(&said.answer)),
+    };
+    Ok(Redirect::to(&to).into_response())
+}

@@ -1,0 +1,390 @@
+//! Changes: what is done, in which order, how far it is, and why it waits.
+
+use super::draw::{Bar, Lane, Node, dag, timeline};
+use super::frame::{Frame, Page, PageError, older, shown};
+use super::session::Visitor;
+use super::words::{Html, badge, link, number, segment, short, span, text, time_of, when, when_of};
+use crate::api::{App, Shared, parsed, reason};
+use crate::error::Failure;
+use askama::Template;
+use axum::extract::{Form, Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use writ_core::{Entry, LedgerError, RunId};
+use writ_pipeline::{Journal, RunSignal, RunState, name_of, say};
+
+/// Rows of a page.
+const PAGE: usize = 50;
+
+/// One change in a list.
+pub(crate) struct Row {
+    pub(crate) id: Html,
+    pub(crate) intent: String,
+    pub(crate) origin: String,
+    pub(crate) state: Html,
+    pub(crate) by: String,
+    pub(crate) began: Html,
+    pub(crate) took: String,
+    pub(crate) steps: u64,
+}
+
+impl Row {
+    pub(crate) async fn of(shared: &Shared, id: &str, doc: &Value) -> Result<Self, LedgerError> {
+        let journal = shared.pipeline.journal();
+        let state = match id.parse() {
+            Ok(run) => match shared.pipeline.drive().live_state(&run) {
+                Some(state) => state.name().to_owned(),
+                None => state_of_kind(text(doc, "/last/kind")),
+            },
+            Err(_) => "unknown".to_owned(),
+        };
+        let took = match (time_of(doc, "/since"), time_of(doc, "/last/at")) {
+            (Some(from), Some(to)) => span(from, to),
+            _ => "–".to_owned(),
+        };
+        Ok(Self {
+            id: link(id),
+            intent: text(doc, "/intent").to_owned(),
+            origin: text(doc, "/context/origin").to_owned(),
+            state: badge(&state),
+            by: asked_by(journal, doc).await?,
+            began: when_of(doc, "/since"),
+            took,
+            steps: number(doc, "/steps"),
+        })
+    }
+}
+
+/// Who asked for a run, by name where it is a person.
+async fn asked_by(journal: &Journal, doc: &Value) -> Result<String, LedgerError> {
+    let id = text(doc, "/requester/id");
+    match (text(doc, "/requester/kind"), id.parse()) {
+        ("human", Ok(person)) => name_of(journal, &person).await,
+        _ => Ok(id.to_owned()),
+    }
+}
+
+/// The state that the last entry of a run left it in.
+fn state_of_kind(kind: &str) -> String {
+    let word = kind.trim_start_matches("run.").trim_end_matches("/1");
+    match word {
+        "started" | "resumed" | "approved" | "window_opened" | "replanned" => "running".to_owned(),
+        "approval_asked" => "awaiting approval".to_owned(),
+        "window_awaited" => "awaiting window".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
+/// Changes that are not over, newest first.
+pub(crate) async fn live(shared: &Shared, limit: usize) -> Result<Vec<Row>, LedgerError> {
+    let journal = shared.pipeline.journal();
+    let found = journal.ledger().views_back("live", "run/", None, limit).await?;
+    let mut rows = Vec::new();
+    for (key, _) in found {
+        let id = key.trim_start_matches("run/");
+        if let Some(doc) = journal.doc("runs", id).await? {
+            rows.push(Row::of(shared, id, &doc).await?);
+        }
+    }
+    Ok(rows)
+}
+
+/// Filters, as the address has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Wanted {
+    before: Option<String>,
+    show: String,
+    done: String,
+}
+
+#[derive(Template)]
+#[template(path = "runs.html")]
+struct RunsPage {
+    frame: Frame,
+    rows: Vec<Row>,
+    open: bool,
+    older: Html,
+}
+
+pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
+    let frame = Frame::new(&shared, &visitor, "/runs", "Changes").await?.live("run/");
+    let open = wanted.show == "open";
+    if open {
+        let rows = live(&shared, PAGE).await?;
+        return shown(&RunsPage { frame, rows, open, older: Html::default() });
+    }
+    let (docs, _) = shared.pipeline.journal().docs_back("runs", "", wanted.before.as_deref(), PAGE + 1).await?;
+    let last = docs.get(PAGE - 1).filter(|_| docs.len() > PAGE).map(|(key, _)| key.clone());
+    let mut rows = Vec::new();
+    for (id, doc) in docs.iter().take(PAGE) {
+        rows.push(Row::of(&shared, id, doc).await?);
+    }
+    shown(&RunsPage { frame, rows, open, older: older("/runs", "", last.as_deref()) })
+}
+
+/// One step in the list.
+struct StepRow {
+    anchor: String,
+    key: String,
+    action: String,
+    resource: String,
+    phase: String,
+    state: Html,
+    attempts: u32,
+    took: String,
+    waiting: String,
+    agent: String,
+    permit: String,
+    retry: bool,
+    resolve: bool,
+}
+
+#[derive(Template)]
+#[template(path = "run.html")]
+struct RunPage {
+    frame: Frame,
+    id: String,
+    intent: String,
+    version: u64,
+    origin: &'static str,
+    incident: Html,
+    approval: Html,
+    state: Html,
+    over: bool,
+    waiting: String,
+    by: String,
+    began: Html,
+    took: String,
+    done: usize,
+    all: usize,
+    graph: Option<Html>,
+    lanes: Option<Html>,
+    steps: Vec<StepRow>,
+    commands: Vec<Command>,
+    may: bool,
+    told: String,
+}
+
+/// Something that can be told to the run as it is now.
+struct Command {
+    word: &'static str,
+    label: &'static str,
+    means: &'static str,
+    grave: bool,
+}
+
+/// What can be told to a run in a state, and what follows from it.
+fn commands(state: &RunState) -> Vec<Command> {
+    let pause = Command {
+        word: "pause",
+        label: "Pause",
+        means: "What is in flight ends and is recorded; nothing new begins until it is resumed.",
+        grave: false,
+    };
+    let resume =
+        Command { word: "resume", label: "Resume", means: "Steps that may begin do so at once.", grave: false };
+    let replan = Command {
+        word: "replan",
+        label: "Plan anew",
+        means: "A new plan is made from the world as it is now; what is done stays done.",
+        grave: false,
+    };
+    let cancel = Command {
+        word: "cancel",
+        label: "Cancel",
+        means: "What is in flight ends; nothing new begins. What was done stays.",
+        grave: true,
+    };
+    let rollback = Command {
+        word: "rollback",
+        label: "Roll back",
+        means: "Every step that was done is taken back, in the opposite order.",
+        grave: true,
+    };
+    if state.is_over() {
+        return Vec::new();
+    }
+    match state {
+        RunState::Running => vec![pause, cancel, rollback],
+        RunState::Paused | RunState::NeedsOperator(_) => vec![resume, replan, cancel, rollback],
+        RunState::AwaitingApproval(_) | RunState::AwaitingWindow { .. } => vec![cancel],
+        RunState::Pausing | RunState::Failing(_) | RunState::Replanning(_) => vec![cancel],
+        RunState::Submitted | RunState::Validated | RunState::Compensating(_) | RunState::Cancelling(_) => Vec::new(),
+        RunState::Succeeded | RunState::RolledBack | RunState::Failed { .. } => Vec::new(),
+        RunState::Cancelled | RunState::Rejected | RunState::Expired { .. } => Vec::new(),
+    }
+}
+
+/// What the entries tell of a step: who did it under which permit, and when.
+#[derive(Default)]
+struct Told {
+    agent: String,
+    permit: String,
+    bars: Vec<Bar>,
+    open: Option<writ_core::Timestamp>,
+}
+
+/// Attempts of each step, from the run's entries.
+fn attempts(entries: &[Entry], now: writ_core::Timestamp) -> BTreeMap<String, Told> {
+    let mut all: BTreeMap<String, Told> = BTreeMap::new();
+    for entry in entries {
+        let Some(key) = entry.body.pointer("/step/key").and_then(Value::as_str) else { continue };
+        let told = all.entry(key.to_owned()).or_default();
+        match entry.kind.as_str() {
+            "run.step_started/1" => {
+                told.agent = text(&entry.body, "/agent").to_owned();
+                told.permit = text(&entry.body, "/permit").to_owned();
+                told.open = Some(entry.timestamp);
+            }
+            "run.step_succeeded/1" | "run.step_failed/1" | "run.step_unclear/1" | "run.step_undone/1" => {
+                if let Some(from) = told.open.take() {
+                    let state = entry.kind.trim_start_matches("run.step_").trim_end_matches("/1").to_owned();
+                    told.bars.push(Bar { from, to: entry.timestamp, state });
+                }
+            }
+            _ => {}
+        }
+    }
+    for told in all.values_mut() {
+        if let Some(from) = told.open.take() {
+            told.bars.push(Bar { from, to: now, state: "running".to_owned() });
+        }
+    }
+    all
+}
+
+pub(crate) async fn one(
+    State(shared): App,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Page {
+    let run_id: RunId = parsed(&id)?;
+    let journal = shared.pipeline.journal();
+    let (run, context) = shared.pipeline.drive().run(&run_id).await.map_err(Failure::from)?;
+    let entries = journal.stream(&format!("run/{id}")).await?;
+    let now = journal.now();
+    let mut told = attempts(&entries, now);
+    let ended = if run.state().is_over() { entries.last().map_or(now, |last| last.timestamp) } else { now };
+    let began = entries.first().map_or(now, |first| first.timestamp);
+    let (mut nodes, mut lanes, mut steps, mut done) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for (at, (step, cell)) in run.steps().enumerate() {
+        let key = step.key.to_string();
+        let state = cell.state.name();
+        done += usize::from(matches!(state, "succeeded" | "undone" | "kept"));
+        let anchor = format!("step-{}", at + 1);
+        let told = told.remove(&key).unwrap_or_default();
+        nodes.push(Node {
+            key: key.clone(),
+            anchor: anchor.clone(),
+            title: step.action_name.replace('_', " "),
+            about: step.resource.clone(),
+            state: state.to_owned(),
+            needs: step.needs.iter().map(ToString::to_string).collect(),
+        });
+        let took = match (told.bars.first(), told.bars.last()) {
+            (Some(first), Some(last)) => span(first.from, last.to),
+            _ => "–".to_owned(),
+        };
+        steps.push(StepRow {
+            anchor,
+            key,
+            action: step.action_name.clone(),
+            resource: step.resource.clone(),
+            phase: step.phase.replace('_', " "),
+            state: badge(state),
+            attempts: cell.attempts,
+            took,
+            waiting: run.step_waiting(&step.key).map(|waiting| waiting.sentence).unwrap_or_default(),
+            agent: told.agent,
+            permit: short(&told.permit),
+            retry: state == "failed" && !run.state().is_over(),
+            resolve: state == "unknown" && !run.state().is_over(),
+        });
+        lanes.push(Lane { name: format!("{}. {}", at + 1, step.resource), bars: told.bars });
+    }
+    let submitted = run.submitted();
+    let by = match (submitted.requester.kind, submitted.requester.id.parse()) {
+        (writ_core::ActorKind::Human, Ok(person)) => name_of(journal, &person).await?,
+        _ => submitted.requester.id.clone(),
+    };
+    let approval = if let RunState::AwaitingApproval(asked) = run.state() {
+        link(asked.terms.approval.as_str())
+    } else {
+        Html::default()
+    };
+    let title = format!("Change {}", short(&id));
+    let frame = Frame::new(&shared, &visitor, "/runs", &title).await?.live(&format!("run/{id}"));
+    shown(&RunPage {
+        frame,
+        intent: submitted.intent.to_string(),
+        version: submitted.intent_version,
+        origin: context.origin.word(),
+        incident: context.incident.as_ref().map(|incident| link(incident.as_str())).unwrap_or_default(),
+        approval,
+        state: badge(run.state().name()),
+        over: run.state().is_over(),
+        waiting: run.waiting().map(|waiting| waiting.sentence).unwrap_or_default(),
+        by,
+        began: when(began),
+        took: span(began, ended),
+        done,
+        all: steps.len(),
+        graph: dag(&nodes),
+        lanes: timeline(&lanes),
+        steps,
+        commands: commands(run.state()),
+        may: visitor.holds("operator"),
+        told: wanted.done.replace('_', " "),
+        id,
+    })
+}
+
+/// What somebody tells a run.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Said {
+    command: String,
+    #[serde(default)]
+    step: String,
+    #[serde(default)]
+    reason: String,
+}
+
+pub(crate) async fn command(
+    State(shared): App,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Form(said): Form<Said>,
+) -> Page {
+    visitor.must("operator")?;
+    let run: RunId = parsed(&id)?;
+    let by = writ_core::Actor::human(&visitor.principal.id);
+    let signal = match said.command.as_str() {
+        "pause" => RunSignal::Pause,
+        "resume" => RunSignal::Resume,
+        "cancel" => RunSignal::Cancel { compensate: false },
+        "rollback" => RunSignal::Rollback,
+        "retry" => RunSignal::Retry { step: parsed(&said.step)? },
+        "replan" => {
+            let planned = shared.pipeline.replan(&run, &visitor.principal).await;
+            planned.map_err(|error| PageError::from(Failure::of_replan(error, &shared.pipeline)))?;
+            return Ok(Redirect::to(&format!("/runs/{}?done=replan", segment(&id))).into_response());
+        }
+        word @ ("happened" | "did_not_happen") => {
+            let step = parsed(&said.step)?;
+            let reason =
+                say(shared.pipeline.journal(), &id, &by, reason(&said.reason)?).await.map_err(Failure::from)?;
+            RunSignal::OperatorResolved { happened: word == "happened", reason, step }
+        }
+        other => {
+            let detail = format!("a run cannot be told to `{}`", crate::error::short(other));
+            return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).into());
+        }
+    };
+    shared.pipeline.drive().tell(&run, signal, &by).await.map_err(Failure::from)?;
+    Ok(Redirect::to(&format!("/runs/{}?done={}", segment(&id), segment(&said.command))).into_response())
+}

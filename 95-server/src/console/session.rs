@@ -1,0 +1,194 @@
+//! Logging in and out. A browser shows a token once and holds a session from then on, in a cookie that scripts cannot read and
+//! other sites cannot send.
+
+use super::frame::{PageError, Theme};
+use super::words::segment;
+use crate::api::{App, Shared};
+use crate::error::Failure;
+use crate::serve::Peer;
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Form, FromRequestParts, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+use writ_core::LedgerError;
+use writ_pipeline::{
+    Journal, Principal, SESSION_SPAN, SessionError, close_session, name_of, open_session, refuse_login, session_of,
+};
+
+/// The session's cookie.
+const COOKIE: &str = "writ_session";
+
+/// A person who looks at a page.
+pub(crate) struct Visitor {
+    pub(crate) principal: Principal,
+    /// The name, while it is not erased.
+    pub(crate) name: String,
+    pub(crate) theme: Theme,
+}
+
+impl Visitor {
+    pub(crate) fn holds(&self, role: &str) -> bool {
+        self.principal.roles.iter().any(|held| held == role)
+    }
+
+    /// Whoever posts must hold the role.
+    pub(crate) fn must(&self, role: &str) -> Result<(), PageError> {
+        if self.holds(role) {
+            return Ok(());
+        }
+        let detail = format!("`{}` does not hold the role `{role}`", self.name);
+        Err(Failure::new(StatusCode::FORBIDDEN, "forbidden", detail).hint("log in as somebody who does").into())
+    }
+}
+
+impl FromRequestParts<Arc<Shared>> for Visitor {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let journal = shared.pipeline.journal();
+        let failed = |error: LedgerError| PageError::from(Failure::from(error)).into_response();
+        match visitor_of(journal, &parts.headers).await.map_err(failed)? {
+            Some(principal) => {
+                if !parts.method.is_safe() {
+                    shared.throttle.change(&principal.id).map_err(|busy| PageError::from(busy).into_response())?;
+                }
+                let name = name_of(journal, &principal.id).await.map_err(failed)?;
+                Ok(Self { principal, name, theme: Theme::of(&parts.headers) })
+            }
+            None if parts.method == axum::http::Method::GET => {
+                Err(Redirect::to(&format!("/login?next={}", segment(&path))).into_response())
+            }
+            None => Err(Redirect::to("/login").into_response()),
+        }
+    }
+}
+
+/// Who holds the session that a request shows.
+pub(crate) async fn visitor_of(journal: &Journal, headers: &HeaderMap) -> Result<Option<Principal>, LedgerError> {
+    match cookie(headers, COOKIE) {
+        Some(secret) => session_of(journal, secret).await,
+        None => Ok(None),
+    }
+}
+
+/// A cookie of a request.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    all.flat_map(|value| value.split(';')).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    theme: Theme,
+    stamp: &'static str,
+    next: String,
+    problem: Option<&'static str>,
+}
+
+/// Where somebody wanted to go before they had to log in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Next {
+    next: String,
+}
+
+pub(crate) async fn page(headers: HeaderMap, Query(next): Query<Next>) -> Result<Response, PageError> {
+    login_page(&headers, next.next, None)
+}
+
+fn login_page(headers: &HeaderMap, next: String, problem: Option<&'static str>) -> Result<Response, PageError> {
+    let page = LoginPage { theme: Theme::of(headers), stamp: super::assets::STAMP.as_str(), next, problem };
+    let status = if problem.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    Ok((status, Html(page.render()?)).into_response())
+}
+
+/// A token, as the form sends it.
+#[derive(Deserialize)]
+pub(crate) struct Shown {
+    token: String,
+    #[serde(default)]
+    next: String,
+}
+
+pub(crate) async fn open(
+    State(shared): App,
+    from: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    Form(shown): Form<Shown>,
+) -> Result<Response, PageError> {
+    match open_session(shared.pipeline.journal(), shown.token.trim()).await {
+        Ok(session) => {
+            let cookie = set_cookie(&session.secret, SESSION_SPAN.as_secs(), shared.config.tls.cert.is_some());
+            Ok(([(header::SET_COOKIE, cookie)], Redirect::to(own_path(&shown.next))).into_response())
+        }
+        Err(SessionError::Token) => {
+            // Who tries often is told to wait, and the journal does not fill with it.
+            shared.throttle.stranger(from.map(|Extension(Peer(from))| from))?;
+            refuse_login(shared.pipeline.journal()).await.map_err(Failure::from)?;
+            login_page(&headers, shown.next, Some("this token is not valid, or was revoked"))
+        }
+        Err(SessionError::Commit(error)) => Err(Failure::from(error).into()),
+        Err(SessionError::Ledger(error)) => Err(Failure::from(error).into()),
+    }
+}
+
+/// A path of this server, and nothing that leads elsewhere.
+fn own_path(next: &str) -> &str {
+    let plain = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    if plain { next } else { "/" }
+}
+
+pub(crate) async fn close(State(shared): App, headers: HeaderMap) -> Result<Response, PageError> {
+    if let Some(secret) = cookie(&headers, COOKIE) {
+        let closed = close_session(shared.pipeline.journal(), secret).await;
+        closed.map_err(|error| match error {
+            SessionError::Token => {
+                PageError::from(Failure::new(StatusCode::UNAUTHORIZED, "unauthorised", "no session"))
+            }
+            SessionError::Commit(error) => Failure::from(error).into(),
+            SessionError::Ledger(error) => Failure::from(error).into(),
+        })?;
+    }
+    Ok(([(header::SET_COOKIE, set_cookie("", 0, shared.config.tls.cert.is_some()))], Redirect::to("/login"))
+        .into_response())
+}
+
+fn set_cookie(secret: &str, seconds: u64, tls: bool) -> HeaderValue {
+    let secure = if tls { "; Secure" } else { "" };
+    let text = format!("{COOKIE}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+    // A session is hexadecimal digits.
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_elsewhere_after_logging_in() {
+        for (next, to) in [
+            ("/runs?state=open", "/runs?state=open"),
+            ("//evil.example", "/"),
+            ("/\\evil.example", "/"),
+            ("https://evil.example", "/"),
+            ("", "/"),
+            ("/a\r\nset-cookie: x", "/"),
+        ] {
+            assert_eq!(own_path(next), to, "{next}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_found_by_its_whole_name() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_static("xwrit_session=a; writ_session=b; writ_session2=c"));
+        assert_eq!(cookie(&headers, COOKIE), Some("b"));
+        assert_eq!(cookie(&HeaderMap::new(), COOKIE), None);
+    }
+}

@@ -1,0 +1,91 @@
+//! Settings: who one is, how pages look, people and tokens, the journal's key, and what this program is.
+
+use super::frame::{Frame, Page, Theme, shown};
+use super::session::Visitor;
+use super::words::{Html, when};
+use crate::api::App;
+use askama::Template;
+use axum::extract::{Form, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use writ_pipeline::{people, tokens};
+
+struct Person {
+    id: String,
+    name: String,
+    roles: String,
+    since: Html,
+}
+
+struct TokenRow {
+    id: String,
+    whose: String,
+    roles: String,
+    issued: Html,
+}
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct SettingsPage {
+    frame: Frame,
+    people: Vec<Person>,
+    tokens: Vec<TokenRow>,
+    admin: bool,
+    key: String,
+    version: &'static str,
+    maintenance: bool,
+}
+
+pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
+    let journal = shared.pipeline.journal();
+    let frame = Frame::new(&shared, &visitor, "/settings", "Settings").await?;
+    let known = people(journal).await?;
+    let admin = visitor.holds("admin");
+    let mut issued = Vec::new();
+    if admin {
+        for token in tokens(journal).await.map_err(crate::error::Failure::from)? {
+            let whose = known.iter().find(|person| person.principal == token.principal);
+            issued.push(TokenRow {
+                id: token.id,
+                whose: whose.map_or_else(|| token.principal.to_string(), |person| person.name.clone()),
+                roles: token.roles.join(", "),
+                issued: when(token.issued_at),
+            });
+        }
+    }
+    let people = known.into_iter().map(|person| Person {
+        id: person.principal.to_string(),
+        name: person.name,
+        roles: person.roles.join(", "),
+        since: when(person.since),
+    });
+    let people = people.collect();
+    let maintenance = shared.pipeline.exceptions().await.map_err(crate::error::Failure::from)?.maintenance();
+    shown(&SettingsPage {
+        frame,
+        people,
+        tokens: issued,
+        admin,
+        key: journal.key().to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        maintenance,
+    })
+}
+
+/// A theme, as the form sends it, and the page that it was sent from.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Wished {
+    theme: String,
+}
+
+/// Remembers how pages are to look. Nothing but the browser's own cookie changes, so nobody has to be logged in.
+pub(crate) async fn theme(headers: HeaderMap, Form(wished): Form<Wished>) -> Response {
+    let theme = Theme::named(&wished.theme).word();
+    let cookie = format!("writ_theme={theme}; Path=/; Max-Age=31536000; SameSite=Strict");
+    let cookie = HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""));
+    let from = headers.get(header::REFERER).and_then(|from| from.to_str().ok());
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let path = from.and_then(|from| from.split_once("://")?.1.strip_prefix(host)).filter(|path| path.starts_with('/'));
+    ([(header::SET_COOKIE, cookie)], Redirect::to(path.unwrap_or("/"))).into_response()
+}

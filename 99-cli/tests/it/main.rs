@@ -6,6 +6,7 @@
 mod backup;
 mod bad_input;
 mod config;
+mod console;
 mod crash;
 mod exec;
 mod forms;

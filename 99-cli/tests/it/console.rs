@@ -1,0 +1,56 @@
+//! The console in a real browser. What people do there stands in `tests/browser/console.mjs`; here it is only started.
+
+use crate::program;
+use std::env;
+use std::path::Path;
+use std::process::Command;
+use writ_bench::Place;
+
+/// What is missing to run a browser's tests; none when nothing is.
+fn missing(browser_tests: &Path, chromium: &str) -> Option<&'static str> {
+    let runs = |program: &str| Command::new(program).arg("--version").output().is_ok_and(|said| said.status.success());
+    if !runs("node") {
+        Some("node")
+    } else if !runs(chromium) {
+        Some("chromium")
+    } else if !browser_tests.join("node_modules/playwright-core").is_dir() {
+        Some("playwright-core: run `npm ci` in 99-cli/tests/browser")
+    } else {
+        None
+    }
+}
+
+#[test]
+fn people_do_in_a_browser_what_the_console_is_for() {
+    let browser_tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    let chromium = env::var("WRIT_TEST_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
+    if let Some(part) = missing(&browser_tests, &chromium) {
+        assert!(env::var_os("WRIT_REQUIRE_REAL").is_none(), "{part} is missing");
+        println!("skipped: {part} is missing");
+        return;
+    }
+    let place = Place::new(program()).unwrap();
+    let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console");
+    let path = which(&chromium);
+    let ran = Command::new("node")
+        .arg("console.mjs")
+        .current_dir(&browser_tests)
+        .env("WRIT", program())
+        .env("FILES", place.files())
+        .env("STATE", place.state())
+        .env("SHOTS", &shots)
+        .env("CHROMIUM", path)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&ran.stdout);
+    println!("{told}{}screenshots are in {}", String::from_utf8_lossy(&ran.stderr), shots.display());
+    assert!(ran.status.success(), "{told}");
+    assert!(told.lines().filter(|line| line.starts_with("ok ")).count() >= 14, "{told}");
+}
+
+/// Where a program is: the browser is started by its whole path.
+fn which(program: &str) -> String {
+    let dirs = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&dirs).map(|dir| dir.join(program)).find(|path| path.is_file());
+    found.map_or_else(|| program.to_owned(), |path| path.display().to_string())
+}

@@ -7,7 +7,9 @@ use crate::commit::{Batch, CommitError};
 use crate::journal::{Journal, decode};
 use serde_json::json;
 use writ_audit::{AuditEvent, erasables_of};
-use writ_core::{Actor, ApprovalId, Digest, Draft, Erasable, Event, Filter, Ledger, LedgerError, Outcome, PrincipalId};
+use writ_core::{
+    Actor, ApprovalId, Digest, Draft, Erasable, Event, Filter, Ledger, LedgerError, Outcome, PrincipalId, Timestamp,
+};
 use writ_seal::salted;
 
 /// What an erased text reads as.
@@ -164,6 +166,32 @@ pub async fn say(journal: &Journal, about: &str, by: &Actor, text: &str) -> Resu
     let commitment = words.commitment;
     journal.commit(&cause, Batch { erasables: vec![words], ..Batch::of(vec![draft]) }).await?;
     Ok(commitment)
+}
+
+/// What people said about something, oldest first, as far as it was not erased.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn words_about(journal: &Journal, about: &str) -> Result<Vec<Words>, LedgerError> {
+    let mut all = Vec::new();
+    for entry in journal.stream(&said_about(about)).await? {
+        for commitment in erasables_of(&entry) {
+            let text = text_beside(journal.ledger(), &commitment).await?;
+            all.push(Words { at: entry.timestamp, by: entry.actor.clone(), text });
+        }
+    }
+    Ok(all)
+}
+
+/// What somebody said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: Actor,
+    /// The words, or that they were erased.
+    pub text: String,
 }
 
 /// A text that stands beside the journal, as people read it.

@@ -20,6 +20,7 @@ mod erase;
 mod evidence;
 mod export;
 mod facts;
+mod fault;
 mod gate;
 mod heal;
 pub mod input;
@@ -56,9 +57,10 @@ pub use causes::error_chain;
 pub use commit::{Batch, Cause, Commit, CommitError, Expect, Receipt};
 pub use context::{Origin, RunContext};
 pub use drive::{Drive, DriveError, Ended, RunSubmission};
-pub use erase::{ERASED, Erase, EraseError, erase, say, text_beside};
+pub use erase::{ERASED, Erase, EraseError, Words, erase, say, text_beside, words_about};
 pub use evidence::evidence;
 pub use export::{ExportError, Exported, check_export, export_paths, tile_path};
+pub use fault::order_fault;
 pub use gate::{Gate, GateState, Issued};
 pub use heal::Healing;
 pub use journal::{Foundations, Journal, OpenError, decode, tile};
@@ -83,7 +85,7 @@ pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};
 pub use writ_agents::{AgentMove, KillScope, Pulled, RedeemRefused};
 pub use writ_automation::{
-    Answer as RunAnswer, BallotRefused, Budget as StandingBudget, RunState, Says as RunSays, Signal as RunSignal,
+    Answer as RunAnswer, BallotRefused, Budget as StandingBudget, Run, RunState, Says as RunSays, Signal as RunSignal,
     Standing, execution,
 };
 pub use writ_feedback::Refused as RecommendationRefused;

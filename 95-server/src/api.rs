@@ -18,7 +18,7 @@ use crate::events::{self, Feed};
 use crate::limits::{Throttle, is_change};
 use crate::metrics::Metrics;
 use crate::serve::Peer;
-use crate::wire::{NextKey, Processes};
+use crate::wire::{Break, NextKey, Processes};
 use axum::Router;
 use axum::extract::{self, FromRequest, FromRequestParts, MatchedPath, Query, Request, State};
 use axum::http::request::Parts;
@@ -40,6 +40,8 @@ pub struct Shared {
     pub(crate) config: Config,
     pub(crate) metrics: Metrics,
     pub(crate) feed: Feed,
+    /// What breaks an instance on purpose; none where nobody may.
+    pub(crate) breaks: Option<Break>,
 }
 
 impl Shared {
@@ -47,7 +49,7 @@ impl Shared {
     pub(crate) fn new(pipeline: Pipeline, processes: Processes, next_key: NextKey, config: &Config) -> Self {
         let (throttle, metrics) = (Throttle::new(&config.limits), Metrics::new());
         let feed = Feed::follow(pipeline.journal());
-        Self { pipeline, processes, next_key, throttle, config: config.clone(), metrics, feed }
+        Self { pipeline, processes, next_key, throttle, config: config.clone(), metrics, feed, breaks: None }
     }
 }
 

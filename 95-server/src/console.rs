@@ -5,6 +5,7 @@ mod agents;
 mod approvals;
 mod assets;
 mod audit;
+mod components;
 mod contracts;
 mod diff;
 mod draw;
@@ -28,6 +29,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::sync::Arc;
+use tower_http::compression::CompressionLayer;
 
 pub(crate) use session::visitor_of;
 
@@ -54,6 +56,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/runs/{id}", get(runs::one).post(runs::command))
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::one).post(approvals::answer))
+        .route("/components/{id}", get(components::page).post(components::break_one))
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::one).post(incidents::command))
         .route("/audit", get(audit::list))
@@ -67,7 +70,8 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/why", get(why::find))
         .route("/why/{*id}", get(why::page))
         .layer(middleware::from_fn(guard))
-        .route("/assets/{name}", get(assets::file))
+        .layer(CompressionLayer::new())
+        .merge(Router::new().route("/assets/{name}", get(assets::file)).layer(CompressionLayer::new()))
 }
 
 /// Pages are for the reader alone, and what changes something comes from a page of ours: browsers say where a form was, and

@@ -18,6 +18,8 @@ pub struct Beginning {
     standing: bool,
     /// Whether only this machine may be served.
     pub(crate) loopback_alone: bool,
+    /// Whether people may break things to see them healed.
+    pub(crate) breakable: bool,
 }
 
 /// Somebody who is known from the beginning, with a token in a file.
@@ -42,6 +44,7 @@ impl Beginning {
         lost_tokens_return: true,
         standing: true,
         loopback_alone: true,
+        breakable: true,
     };
 
     /// One administrator, who makes everybody else known; nothing is agreed to.
@@ -50,6 +53,7 @@ impl Beginning {
         lost_tokens_return: false,
         standing: false,
         loopback_alone: false,
+        breakable: false,
     };
 
     /// What is agreed to at the beginning: remedies within the example's policy, for a day.

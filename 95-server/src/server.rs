@@ -106,7 +106,8 @@ impl Server {
         let tokens = admit(&state, installation.pipeline.journal(), &SystemEntropy, beginning).await?;
         let next_key = installation.next_key(&state);
         let limits = config.limits.clone();
-        let shared = Shared::new(installation.pipeline.clone(), installation.processes(), next_key, config);
+        let mut shared = Shared::new(installation.pipeline.clone(), installation.processes(), next_key, config);
+        shared.breaks = beginning.breakable.then(|| installation.breaks());
         let underway = Underway::none();
         let metrics = shared.metrics.clone();
         let timed = metrics.clone();

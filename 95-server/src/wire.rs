@@ -6,6 +6,7 @@ use crate::setup::Files;
 use crate::state::{StateDir, StateError};
 use crate::system::{SystemClock, SystemEntropy};
 use async_trait::async_trait;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,9 @@ pub(crate) mod journal_file {
 
 /// Tells the processes that the provider has, as documents.
 pub(crate) type Processes = Arc<dyn Fn() -> Vec<Value> + Send + Sync>;
+
+/// Kills the process of a component's instance; false when there is none that lives.
+pub(crate) type Break = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
 
 /// Makes the key that takes the journal over, or finds the one that was made and did not take over yet.
 pub(crate) type NextKey = Arc<dyn Fn() -> Result<Arc<dyn Signer>, StateError> + Send + Sync>;
@@ -121,6 +125,16 @@ impl Installation {
     pub(crate) fn processes(&self) -> Processes {
         let provider = self.provider.clone();
         Arc::new(move || provider.list().into_iter().map(process).collect())
+    }
+
+    /// What breaks an instance, so that people see it healed.
+    pub(crate) fn breaks(&self) -> Break {
+        let provider = self.provider.clone();
+        Arc::new(move |component, slot| {
+            let lives = |one: &Running| one.component == component && one.slot == slot && one.alive;
+            let pid = provider.list().into_iter().find(lives).and_then(|one| Pid::from_raw(one.pid?));
+            pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())
+        })
     }
 
     /// Stops healing and closes the journal. With `all`, everything that writ started is stopped too; without, live runs are

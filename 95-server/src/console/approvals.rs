@@ -1,8 +1,9 @@
 //! Approvals: what is asked, by whom, which rule demands it, what exactly would be done, and until when.
 
+use super::audit::{Said, said as said_about};
 use super::diff::Side;
 use super::frame::{Frame, Page, older, shown};
-use super::runs::Row as RunRow;
+use super::runs::{Outside, Row as RunRow};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, short, text, when_of};
 use crate::api::{App, Shared, parsed, reason};
@@ -184,6 +185,8 @@ struct ApprovalPage {
     /// How many steps of each action there are.
     sums: Vec<(String, usize)>,
     compared: Vec<Side>,
+    said: Vec<Said>,
+    outside: Option<Outside>,
     targets: String,
     actions: String,
     budget: String,
@@ -243,6 +246,8 @@ pub(crate) async fn one(
         deeds: about.deeds,
         sums,
         compared: about.compared,
+        said: said_about(journal, text(&doc, "/run")).await?,
+        outside: about.outside,
         targets: texts("/targets"),
         actions: texts("/actions"),
         budget,
@@ -277,6 +282,7 @@ struct About {
     demands: Vec<Demand>,
     /// The manifest in force beside the one that asks; empty where nothing is in force yet, or a remedy asks.
     compared: Vec<Side>,
+    outside: Option<Outside>,
 }
 
 /// What a run would do, and which rules want people asked.
@@ -321,7 +327,7 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
     } else {
         Vec::new()
     };
-    Ok(About { run: row, deeds, demands, compared })
+    Ok(About { run: row, deeds, demands, compared, outside: Outside::of(&folded, &context) })
 }
 
 /// An answer, as the form sends it.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use writ_core::{Actor, ActorKind, Entry, LedgerError, Stored};
-use writ_pipeline::{Journal, decode, name_of, sentence};
+use writ_pipeline::{Journal, decode, name_of, sentence, words_about};
 
 /// Rows of a page.
 const PAGE: usize = 50;
@@ -64,6 +64,22 @@ pub(crate) async fn actor(journal: &Journal, actor: &Actor) -> Result<Html, Ledg
     let kind =
         serde_json::to_value(actor.kind).ok().and_then(|kind| Some(kind.as_str()?.to_owned())).unwrap_or_default();
     Ok(Html(format!("<span class=\"actor {kind}\" title=\"{}\">{}</span>", escape(&actor.to_string()), escape(&name))))
+}
+
+/// What somebody said about something.
+pub(crate) struct Said {
+    pub(crate) by: Html,
+    pub(crate) at: Html,
+    pub(crate) text: String,
+}
+
+/// What people said about something, oldest first.
+pub(crate) async fn said(journal: &Journal, about: &str) -> Result<Vec<Said>, LedgerError> {
+    let mut all = Vec::new();
+    for words in words_about(journal, about).await? {
+        all.push(Said { by: actor(journal, &words.by).await?, at: when(words.at), text: words.text });
+    }
+    Ok(all)
 }
 
 /// What a stream is about, as a link.

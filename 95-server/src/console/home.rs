@@ -94,9 +94,16 @@ async fn held(shared: &Shared, row: IntentRow) -> Result<Held, LedgerError> {
     };
     let monitoring = healing.monitoring();
     let health = super::words::text(&monitoring, "/monitoring/health_status").to_owned();
+    let (values, measured) = windows(shared, &row.component).await?;
+    let line = spark(&values, 0.5, &format!("availability over {} windows: {measured}", values.len()));
+    Ok(Held { row, health: badge(&health), measured, line })
+}
+
+/// How much of each of a component's last windows was good, oldest first, and all of them in words.
+pub(crate) async fn windows(shared: &Shared, component: &str) -> Result<(Vec<Option<f64>>, String), LedgerError> {
     let wanted = Filter {
         kind: Some("telemetry.window/1".into()),
-        resource: Some(row.component.clone()),
+        resource: Some(component.to_owned()),
         newest_first: true,
         ..Filter::default()
     };
@@ -117,8 +124,7 @@ async fn held(shared: &Shared, row: IntentRow) -> Result<Held, LedgerError> {
             format!("{:.3} % of {all} requests, {rest} failed", part as f64 * 100.0 / all as f64)
         }
     };
-    let line = spark(&values, 0.5, &format!("availability over {} windows: {measured}", values.len()));
-    Ok(Held { row, health: badge(&health), measured, line })
+    Ok((values, measured))
 }
 
 /// The part of a window's requests that was answered; of its instances that were healthy, where nobody asked anything.

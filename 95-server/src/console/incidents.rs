@@ -1,6 +1,6 @@
 //! Incidents: what was seen, what is suspected, what was tried, and whether it helped.
 
-use super::audit::{EntryRow, rows};
+use super::audit::{EntryRow, Said as Words, rows, said as said_about};
 use super::frame::{Frame, Page, older, shown};
 use super::session::Visitor;
 use super::words::{Html, badge, link, segment, span, text, time_of, when_of};
@@ -11,22 +11,22 @@ use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
-use writ_core::{IncidentId, LedgerError};
-use writ_pipeline::HealSignal;
+use writ_core::{Filter, IncidentId, LedgerError};
+use writ_pipeline::{HealSignal, decode};
 
 /// Rows of a page.
 const PAGE: usize = 50;
 
 /// An incident in a list.
 pub(crate) struct Row {
-    id: Html,
-    component: String,
-    seen: String,
-    severity: String,
-    state: Html,
-    began: Html,
-    took: String,
-    run: Html,
+    pub(crate) id: Html,
+    pub(crate) component: String,
+    pub(crate) seen: String,
+    pub(crate) severity: String,
+    pub(crate) state: Html,
+    pub(crate) began: Html,
+    pub(crate) took: String,
+    pub(crate) run: Html,
 }
 
 impl Row {
@@ -98,6 +98,26 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
     shown(&IncidentsPage { frame, rows, open, older: older("/incidents", "", last.as_deref()) })
 }
 
+/// The newest incidents of a component.
+pub(crate) async fn about(shared: &Shared, component: &str, limit: usize) -> Result<Vec<Row>, LedgerError> {
+    let journal = shared.pipeline.journal();
+    let opened = Filter {
+        kind: Some("incident.opened/1".into()),
+        resource: Some(component.to_owned()),
+        newest_first: true,
+        ..Filter::default()
+    };
+    let mut rows = Vec::new();
+    for stored in journal.ledger().query(&opened, limit).await? {
+        let entry = decode(&stored)?;
+        let Some(id) = entry.stream.strip_prefix("incident/") else { continue };
+        if let Some(doc) = journal.doc("incidents", id).await? {
+            rows.push(Row::of(id, &doc));
+        }
+    }
+    Ok(rows)
+}
+
 /// Incidents that are not over, newest first.
 async fn live(shared: &Shared, limit: usize) -> Result<Vec<Row>, LedgerError> {
     let journal = shared.pipeline.journal();
@@ -118,6 +138,7 @@ struct IncidentPage {
     id: String,
     row: Row,
     facts: Vec<(&'static str, String)>,
+    said: Vec<Words>,
     story: Vec<EntryRow>,
     over: bool,
     may: bool,
@@ -156,6 +177,7 @@ pub(crate) async fn one(
         frame,
         row: Row::of(&id, &doc),
         facts: facts.into_iter().filter(|(_, told)| !told.is_empty()).collect(),
+        said: said_about(journal, &id).await?,
         story: rows(journal, &entries).await?,
         over: matches!(state, "resolved" | "closed"),
         may: visitor.holds("operator"),

@@ -15,6 +15,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_core::{Digest, Entry, IntentId, LedgerError};
 use writ_pipeline::{Journal, Origin, SubmitError};
+use writ_seal::sha256;
 
 /// Rows of a page.
 const PAGE: usize = 50;
@@ -358,7 +359,7 @@ struct NewPage {
 }
 
 /// What a text would come to, as a part of a page.
-#[derive(Template)]
+#[derive(Default, Template)]
 #[template(path = "checked.html")]
 pub(crate) struct Checked {
     looked: Option<Looked>,
@@ -366,10 +367,12 @@ pub(crate) struct Checked {
     told: Vec<(&'static str, String)>,
     changes: Vec<String>,
     digest: String,
+    /// Digest of the text that this is about.
+    of: String,
 }
 
 impl Checked {
-    fn of(looked: Looked) -> Self {
+    fn of(looked: Looked, manifest: &str) -> Self {
         let changes = items(&looked.document, "/diff/changes").iter().map(|change| {
             let change_text = |name: &str| text(change, name).to_owned();
             format!("{} {}", change_text("/change/change"), change_text("/resource")).trim().to_owned()
@@ -379,6 +382,7 @@ impl Checked {
             told: predictions(&looked.document),
             changes: changes.collect(),
             digest: text(&looked.document, "/digest").to_owned(),
+            of: sha256(manifest.as_bytes()).hex(),
             looked: Some(looked),
         }
     }
@@ -398,9 +402,9 @@ pub(crate) async fn form(State(shared): App, visitor: Visitor, Query(wanted): Qu
 async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String) -> Page {
     let frame = Frame::new(shared, visitor, "/intents", "Submit an intent").await?;
     let checked = if manifest.trim().is_empty() {
-        Checked { looked: None, answer: Html::default(), told: Vec::new(), changes: Vec::new(), digest: String::new() }
+        Checked::default()
     } else {
-        Checked::of(look(shared, "intent.yaml", &manifest, visitor).await)
+        Checked::of(look(shared, "intent.yaml", &manifest, visitor).await, &manifest)
     };
     shown(&NewPage { frame, text: manifest, checked })
 }
@@ -412,6 +416,9 @@ pub(crate) struct Written {
     /// The digest of the plan that was looked at; another plan is then refused as stale.
     #[serde(default)]
     planned: String,
+    /// Digest of the text that the plan was made for: whoever writes on and submits at once has looked at none.
+    #[serde(default)]
+    of: String,
     /// `check` to look, anything else to submit.
     #[serde(default)]
     only: String,
@@ -419,8 +426,9 @@ pub(crate) struct Written {
 
 /// The part of the page that says what would come of the text, while somebody types.
 pub(crate) async fn check(State(shared): App, visitor: Visitor, Form(written): Form<Written>) -> Page {
-    let looked = look(&shared, "intent.yaml", &unix(&written.text), &visitor).await;
-    shown(&Checked::of(looked))
+    let manifest = unix(&written.text);
+    let looked = look(&shared, "intent.yaml", &manifest, &visitor).await;
+    shown(&Checked::of(looked, &manifest))
 }
 
 /// Forms send lines as the network has them; files here have them otherwise, and a digest is over the bytes.
@@ -435,7 +443,8 @@ pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): 
     }
     visitor.must("operator")?;
     let pipeline = &shared.pipeline;
-    let planned = written.planned.parse::<Digest>().ok();
+    let looked_at = written.of == sha256(manifest.as_bytes()).hex();
+    let planned = written.planned.parse::<Digest>().ok().filter(|_| looked_at);
     let done = pipeline.submit("intent.yaml", manifest.as_bytes(), &visitor.principal, planned, Origin::Intent).await;
     match done {
         Ok(accepted) => {

@@ -1,5 +1,6 @@
 //! Recommendations: what was learnt, what it rests on, what it would change, and what it really brought.
 
+use super::audit::{Said, said as said_about};
 use super::diff::{Side, sides};
 use super::frame::{Frame, Page, PageError, older, shown};
 use super::session::Visitor;
@@ -137,6 +138,7 @@ struct RecommendationPage {
     to: Html,
     changes: Vec<(String, String)>,
     compared: Vec<Side>,
+    said: Vec<Said>,
     measured: Vec<Measured>,
     shown: String,
     expires: Html,
@@ -192,6 +194,7 @@ pub(crate) async fn one(
         to: when_of(&inner, "/to"),
         changes: items(&inner, "/patch/ops").iter().map(change).collect(),
         compared,
+        said: said_about(journal, &id).await?,
         measured: items(&doc, "/evidence").iter().filter(|one| one.is_object()).map(measured).collect(),
         shown: text(&doc, "/digest").to_owned(),
         expires: when_of(&doc, "/expires_at"),

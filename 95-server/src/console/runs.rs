@@ -1,9 +1,10 @@
 //! Changes: what is done, in which order, how far it is, and why it waits.
 
+use super::audit::{Said as Words, said as said_about};
 use super::draw::{Bar, Lane, Node, dag, timeline};
 use super::frame::{Frame, Page, PageError, older, shown};
 use super::session::Visitor;
-use super::words::{Html, badge, link, number, segment, short, span, text, time_of, when, when_of};
+use super::words::{Html, badge, link, list as items, number, segment, short, span, text, time_of, when, when_of};
 use crate::api::{App, Shared, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_core::{Entry, LedgerError, RunId};
-use writ_pipeline::{Journal, RunSignal, RunState, name_of, say};
+use writ_pipeline::{Journal, Run, RunContext, RunSignal, RunState, name_of, say};
 
 /// Rows of a page.
 const PAGE: usize = 50;
@@ -23,6 +24,8 @@ const PAGE: usize = 50;
 pub(crate) struct Row {
     pub(crate) id: Html,
     pub(crate) intent: String,
+    /// The intent's version; 0 for what serves none.
+    pub(crate) version: u64,
     pub(crate) origin: String,
     pub(crate) state: Html,
     pub(crate) by: String,
@@ -48,6 +51,7 @@ impl Row {
         Ok(Self {
             id: link(id),
             intent: text(doc, "/intent").to_owned(),
+            version: number(doc, "/intent_version"),
             origin: text(doc, "/context/origin").to_owned(),
             state: badge(&state),
             by: asked_by(journal, doc).await?,
@@ -164,9 +168,51 @@ struct RunPage {
     graph: Option<Html>,
     lanes: Option<Html>,
     steps: Vec<StepRow>,
+    said: Vec<Words>,
+    outside: Option<Outside>,
     commands: Vec<Command>,
     may: bool,
     told: String,
+}
+
+/// A command that somebody else planned.
+pub(crate) struct Outside {
+    pub(crate) command: String,
+    pub(crate) directory: String,
+    pub(crate) planned: Vec<(&'static str, u64)>,
+    /// What it wrote, by name: how much, and the digest under which what is kept of it is attached.
+    pub(crate) written: Vec<(&'static str, u64, String)>,
+}
+
+impl Outside {
+    /// What a run's only step carries out elsewhere; none where writ does it.
+    pub(crate) fn of(run: &Run, context: &RunContext) -> Option<Self> {
+        let facts = context.outside.as_ref()?;
+        let (step, cell) = run.steps().next()?;
+        let words = items(&step.params, "/command").iter().filter_map(Value::as_str).map(shown_word);
+        let planned =
+            [("creates", "creates"), ("updates", "updates"), ("replaces", "replaces"), ("deletes", "deletes")];
+        let count = |name: &str| facts.pointer(&format!("/planned/{name}")).and_then(Value::as_u64);
+        let detail = cell.receipt.as_ref().map(|receipt| &receipt.detail);
+        let written = ["stdout", "stderr"].into_iter().filter_map(|name| {
+            let output = detail?.get(name)?;
+            let kept = text(output, "/kept").trim_start_matches("sha256:").to_owned();
+            Some((name, number(output, "/bytes"), kept))
+        });
+        Some(Self {
+            command: words.collect::<Vec<_>>().join(" "),
+            directory: text(&step.params, "/directory").to_owned(),
+            planned: planned.into_iter().filter_map(|(word, name)| Some((word, count(name)?))).collect(),
+            written: written.filter(|(_, bytes, _)| *bytes > 0).collect(),
+        })
+    }
+}
+
+/// A word of a command as a shell would want it written.
+fn shown_word(word: &str) -> String {
+    let plain =
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./=:@,+%".contains(&byte));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// Something that can be told to the run as it is now.
@@ -337,6 +383,8 @@ pub(crate) async fn one(
         graph: dag(&nodes),
         lanes: timeline(&lanes),
         steps,
+        said: said_about(journal, &id).await?,
+        outside: Outside::of(&run, &context),
         commands: commands(run.state()),
         may: visitor.holds("operator"),
         told: wanted.done.replace('_', " "),

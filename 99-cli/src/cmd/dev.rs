@@ -65,6 +65,10 @@ impl Dev {
             common.state.display(),
             began.elapsed().as_millis()
         ));
+        if config.console {
+            let token = common.state.join("tokens/operator");
+            out.line(&format!("open   {}/  and log in with what `cat {}` says", server.url, token.display()));
+        }
         let submitted = !self.no_submit;
         if submitted {
             let work = submit(common, &manifest, &text, began);

@@ -10,7 +10,7 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
   "--disable-component-update", "--disable-sync"];
 
 export class Site {
-  constructor() { this.child = null; this.listen = "127.0.0.1:0"; this.base = ""; }
+  constructor() { this.child = null; this.listen = "127.0.0.1:0"; this.base = ""; this.printed = ""; }
 
   /** Starts, or starts again on the same port, and waits until it is up. */
   async start(args = []) {
@@ -22,6 +22,7 @@ export class Site {
       this.child.stderr.on("data", hear);
       this.child.once("exit", (code) => failed(new Error(`writ dev ended with ${code}: ${out}`)));
     });
+    this.printed = out;
     this.base = out.match(/http:\/\/\S+/)[0];
     this.listen = this.base.replace("http://", "");
   }

@@ -20,32 +20,46 @@ fn missing(browser_tests: &Path, chromium: &str) -> Option<&'static str> {
     }
 }
 
-#[test]
-fn people_do_in_a_browser_what_the_console_is_for() {
+/// Runs a script in a place of its own, and answers what it printed; none when a real part is missing.
+fn browse(script: &str) -> Option<String> {
     let browser_tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     let chromium = env::var("WRIT_TEST_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
     if let Some(part) = missing(&browser_tests, &chromium) {
         assert!(env::var_os("WRIT_REQUIRE_REAL").is_none(), "{part} is missing");
         println!("skipped: {part} is missing");
-        return;
+        return None;
     }
     let place = Place::new(program()).unwrap();
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console");
-    let path = which(&chromium);
     let ran = Command::new("node")
-        .arg("console.mjs")
+        .arg(script)
         .current_dir(&browser_tests)
         .env("WRIT", program())
         .env("FILES", place.files())
         .env("STATE", place.state())
         .env("SHOTS", &shots)
-        .env("CHROMIUM", path)
+        .env("CHROMIUM", which(&chromium))
+        .env("DOC", Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/first-ten-minutes.md"))
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&ran.stdout);
+    let told = String::from_utf8_lossy(&ran.stdout).into_owned();
     println!("{told}{}screenshots are in {}", String::from_utf8_lossy(&ran.stderr), shots.display());
-    assert!(ran.status.success(), "{told}");
-    assert!(told.lines().filter(|line| line.starts_with("ok ")).count() >= 14, "{told}");
+    assert!(ran.status.success(), "{told}{}", String::from_utf8_lossy(&ran.stderr));
+    Some(told)
+}
+
+#[test]
+fn people_do_in_a_browser_what_the_console_is_for() {
+    if let Some(told) = browse("console.mjs") {
+        assert!(told.lines().filter(|line| line.starts_with("ok ")).count() >= 14, "{told}");
+    }
+}
+
+#[test]
+fn the_first_ten_minutes_go_as_they_are_told() {
+    if let Some(told) = browse("ten-minutes.mjs") {
+        assert!(told.contains("healed after ") && told.contains("ok the first ten minutes"), "{told}");
+    }
 }
 
 /// Where a program is: the browser is started by its whole path.

@@ -13,6 +13,8 @@ mod frame;
 mod home;
 mod incidents;
 mod intents;
+#[cfg(test)]
+mod laws;
 mod policy;
 mod recommendations;
 mod runs;

@@ -1,0 +1,238 @@
+//! Pages without a browser: what stands on them, who may do what, and that nothing of what people wrote becomes markup.
+
+use crate::api::{Shared, router};
+use crate::config::Config;
+use crate::setup::read_files;
+use crate::state::StateError;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use std::path::Path;
+use std::sync::Arc;
+use writ_pipeline::{Pipeline, enrol};
+
+/// Written by people who mean harm, wherever people write something.
+const HOSTILE: &str = "x'\"><script>alert(1)</script><img src=x onerror=alert(1)>{{31*3373}}";
+
+/// A console over a journal in memory and a world in which nothing can be done.
+struct Place {
+    router: Router,
+    pipeline: Pipeline,
+}
+
+/// An answer, as far as tests look at it.
+struct Answer {
+    status: StatusCode,
+    to: String,
+    cookie: String,
+    text: String,
+}
+
+const PEOPLE: [(&str, &str, &str, &[&str]); 3] = [
+    ("person-01", "ann", "writ_ann", &["viewer", "operator", "admin"]),
+    ("person-02", "bob", "writ_bob", &["viewer", "approver"]),
+    ("person-03", HOSTILE, "writ_eve", &["viewer"]),
+];
+
+impl Place {
+    async fn new() -> Self {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy-web-001");
+        let pipeline = crate::wire::offline(&read_files(&example).unwrap()).await.unwrap();
+        for (id, name, token, roles) in PEOPLE {
+            enrol(pipeline.journal(), &id.parse().unwrap(), name, roles, token).await.unwrap();
+        }
+        let no_key = || Err(StateError::Key { path: "none".into() });
+        let processes = Arc::new(Vec::new);
+        let shared = Shared::new(pipeline.clone(), processes, Arc::new(no_key), &Config::standard());
+        Self { router: router(Arc::new(shared)), pipeline }
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header("host", "writ.test");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if method == "POST" {
+            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let answer = TowerToHyperService::new(self.router.clone()).call(request).await.unwrap();
+        let said = |name| answer.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        let (status, to, cookie) = (answer.status(), said(header::LOCATION), said(header::SET_COOKIE));
+        let bytes = axum::body::to_bytes(answer.into_body(), 4 << 20).await.unwrap();
+        Answer { status, to, cookie, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    /// Logs somebody in; what they show from then on.
+    async fn log_in(&self, token: &str) -> String {
+        let answer = self.ask("POST", "/login", &[], &format!("token={token}")).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+        answer.cookie.split(';').next().unwrap().to_owned()
+    }
+
+    async fn get(&self, path: &str, cookie: &str) -> Answer {
+        self.ask("GET", path, &[("cookie", cookie)], "").await
+    }
+
+    async fn post(&self, path: &str, cookie: &str, form: &[(&str, &str)]) -> Answer {
+        let pairs: Vec<String> =
+            form.iter().map(|(name, value)| format!("{name}={}", super::words::segment(value))).collect();
+        self.ask("POST", path, &[("cookie", cookie)], &pairs.join("&")).await
+    }
+
+    async fn entries(&self) -> u64 {
+        *self.pipeline.journal().size().borrow()
+    }
+}
+
+const PAGES: [&str; 17] = [
+    "/",
+    "/intents",
+    "/intents/new",
+    "/runs",
+    "/runs?show=open",
+    "/approvals",
+    "/approvals?show=all",
+    "/incidents",
+    "/incidents?show=open",
+    "/policy",
+    "/policy/playground",
+    "/audit",
+    "/audit/verify",
+    "/recommendations",
+    "/agents",
+    "/contracts",
+    "/settings",
+];
+
+/// Every form there is, with what it needs to be understood, and the role that may send it.
+const FORMS: [(&str, &str, &str); 11] = [
+    ("/intents/new", "text=intent%3A", "operator"),
+    ("/waivers", "rule=COMP-BUDGET-001&subject=x&hours=1&reason=y", "operator"),
+    ("/waivers/wvr_01m7znjwjxsxdw0zwmr5z97yce", "answer=grant", "approver"),
+    ("/waivers/wvr_01m7znjwjxsxdw0zwmr5z97yce", "answer=revoke", "operator"),
+    ("/runs/run_01m7znjwjxsxdw0zwmr5z97yce", "command=pause", "operator"),
+    ("/incidents/inc_01m7znjwjxsxdw0zwmr5z97yce", "command=close", "operator"),
+    ("/recommendations/OPT-001", "answer=approve&reason=x", "approver"),
+    ("/agents", "scope=all&command=pull", "operator"),
+    ("/components/web-service-001", "slot=i-1", "operator"),
+    ("/intents/check", "text=intent%3A", "viewer"),
+    ("/policy/playground", "text=intent%3A", "viewer"),
+];
+
+const MANIFEST: &str = include_str!("../../../examples/deploy-web-001/intent.yaml");
+
+#[tokio::test]
+async fn every_page_of_an_empty_place_says_what_it_is_for() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    for path in PAGES {
+        let page = place.get(path, &ann).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text);
+        assert_eq!(page.text.matches("<h1").count(), 1, "{path}");
+        assert!(!page.text.contains(" style=") && !page.text.contains("onclick"), "{path} has something inline");
+        let stranger = place.get(path, "").await;
+        assert_eq!((stranger.status, stranger.to.starts_with("/login?next=")), (StatusCode::SEE_OTHER, true), "{path}");
+    }
+    for (path, told) in [
+        ("/", "Nothing has to hold yet."),
+        ("/runs", "Nothing was changed yet."),
+        ("/approvals", "Nobody is waited for."),
+        ("/incidents?show=open", "No incident is open."),
+        ("/recommendations", "Nothing is recommended."),
+    ] {
+        assert!(place.get(path, &ann).await.text.contains(told), "{path}");
+    }
+    assert!(place.get("/", &ann).await.text.contains("No change under way, nobody is waited for, no incident open."));
+}
+
+#[tokio::test]
+async fn forms_are_taken_from_those_who_may_and_from_our_own_pages_alone() {
+    let place = Place::new().await;
+    let eve = place.log_in("writ_eve").await;
+    let before = place.entries().await;
+    for (path, body, role) in FORMS {
+        let (own, bare) = ([("cookie", eve.as_str())], [("sec-fetch-site", "same-origin")]);
+        let foreign = [("cookie", eve.as_str()), ("sec-fetch-site", "cross-site")];
+        assert_eq!(place.ask("POST", path, &foreign, body).await.status, StatusCode::FORBIDDEN, "{path}");
+        assert_eq!(place.ask("POST", path, &bare, body).await.to, "/login", "{path}");
+        let answer = place.ask("POST", path, &own, body).await;
+        if role == "viewer" {
+            assert!(answer.status.is_success(), "{path}: {}", answer.text);
+        } else {
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}: {}", answer.text);
+            assert!(answer.text.contains(role), "{path}: {}", answer.text);
+        }
+    }
+    assert_eq!(place.entries().await, before, "nothing was recorded and nothing done");
+}
+
+#[tokio::test]
+async fn what_people_wrote_never_becomes_markup() {
+    let place = Place::new().await;
+    let (ann, bob, eve) =
+        (place.log_in("writ_ann").await, place.log_in("writ_bob").await, place.log_in("writ_eve").await);
+    let hostile = MANIFEST.replace("部署高可用性 Web 服務，保證 99.9% 可用性", &HOSTILE.replace('\'', "''"));
+    let looked = place.post("/intents/check", &ann, &[("text", &hostile)]).await;
+    let broken = place.post("/intents/check", &ann, &[("text", &MANIFEST.replace("'99.9%'", HOSTILE))]).await;
+    let played = place.post("/policy/playground", &ann, &[("text", &hostile)]).await;
+    let submitted = place.post("/intents/new", &ann, &[("text", &hostile)]).await;
+    assert!(submitted.to.starts_with("/runs/run_"), "{}", submitted.text);
+    let waiver = [("rule", "COMP-BUDGET-001"), ("subject", HOSTILE), ("hours", "1"), ("reason", HOSTILE)];
+    assert_eq!(place.post("/waivers", &ann, &waiver).await.to, "/policy#waivers");
+    let rejected = place.post("/login", "", &[("token", HOSTILE), ("next", HOSTILE)]).await;
+    let mut pages = vec![("check", looked), ("broken", broken), ("playground", played), ("login", rejected)];
+    let run = submitted.to.clone();
+    let ids =
+        ["/intents/DEPLOY-WEB-001", run.as_str(), "/why/DEPLOY-WEB-001", "/audit?actor=%22%3E%3Cscript%3Ealert(1)"];
+    for path in PAGES.iter().chain(&ids) {
+        for (who, cookie) in [("ann", &ann), ("bob", &bob), ("eve", &eve)] {
+            let page = place.get(path, cookie).await;
+            assert_eq!(page.status, StatusCode::OK, "{path} as {who}: {}", page.text);
+            pages.push((path, page));
+        }
+    }
+    for (path, status) in [
+        ("/runs/%3Cscript%3Ealert(1)%3C%2Fscript%3E", StatusCode::BAD_REQUEST),
+        ("/why/%3Cscript%3Ealert(1)", StatusCode::NOT_FOUND),
+        ("/intents/..%2f..%2fetc%2fpasswd", StatusCode::BAD_REQUEST),
+        ("/audit/%00", StatusCode::NOT_FOUND),
+        ("/audit?from=%3Cscript%3E", StatusCode::BAD_REQUEST),
+        ("/audit?before=-1", StatusCode::BAD_REQUEST),
+    ] {
+        let page = place.get(path, &ann).await;
+        assert_eq!(page.status, status, "{path}: {}", page.text);
+        pages.push((path, page));
+    }
+    for (path, page) in &pages {
+        let plain = page.text.replace("<script src=\"/assets/", "");
+        assert!(!plain.contains("<script") && !plain.contains("<img"), "{path}: {plain}");
+        assert!(!page.text.contains("104563"), "{path} evaluated what was written");
+    }
+    let told =
+        pages.iter().filter(|(_, page)| page.text.contains("&#60;script&#62;") || page.text.contains("&lt;script&gt;"));
+    assert!(told.count() > 8, "it is shown, as it was written");
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_token_and_with_its_time_and_when_it_is_closed() {
+    let place = Place::new().await;
+    let (ann, bob) = (place.log_in("writ_ann").await, place.log_in("writ_bob").await);
+    assert_eq!(place.get("/", &bob).await.status, StatusCode::OK);
+    let tokens = writ_pipeline::tokens(place.pipeline.journal()).await.unwrap();
+    let of_bob = tokens.iter().find(|token| token.principal.as_str() == "person-02").unwrap();
+    let by = writ_core::Actor::human(&"person-01".parse().unwrap());
+    writ_pipeline::revoke_token(place.pipeline.journal(), &of_bob.id, &by).await.unwrap();
+    assert_eq!(place.get("/", &bob).await.status, StatusCode::SEE_OTHER, "its token was revoked");
+    let closed = place.post("/logout", &ann, &[]).await;
+    assert!(closed.cookie.starts_with("writ_session=; ") && closed.cookie.contains("Max-Age=0"));
+    assert_eq!(place.get("/", &ann).await.status, StatusCode::SEE_OTHER, "it was closed");
+    for forged in ["writ_session=", "writ_session=00", "writ_session=writ_bob", "writ_session=../../x"] {
+        assert_eq!(place.get("/", forged).await.status, StatusCode::SEE_OTHER, "{forged}");
+    }
+    let page = place.log_in("writ_eve").await;
+    let seen = place.get("/audit?action=log_in", &page).await.text;
+    assert_eq!(seen.matches("log in").count() - seen.matches("Log in").count(), 3, "{seen}");
+}

@@ -21,6 +21,7 @@ mod evidence;
 mod export;
 mod facts;
 mod fault;
+mod fixes;
 mod gate;
 mod heal;
 pub mod input;
@@ -61,6 +62,7 @@ pub use erase::{ERASED, Erase, EraseError, Words, erase, say, text_beside, words
 pub use evidence::evidence;
 pub use export::{ExportError, Exported, check_export, export_paths, tile_path};
 pub use fault::order_fault;
+pub use fixes::with_fix;
 pub use gate::{Gate, GateState, Issued};
 pub use heal::Healing;
 pub use journal::{Foundations, Journal, OpenError, decode, tile};

@@ -54,6 +54,7 @@ const VIEWS: &[View] = {
         View { name: "sessions", kept: Operational, key: session_key, next: Said(session_next) },
         View { name: "standing", kept: Operational, key: standing_key, next: Said(standing_next) },
         View { name: "runs", kept: Report, key: run_key, next: Changed(merge_next) },
+        View { name: "filed", kept: Report, key: filed_key, next: Said(|_| Some(json!({}))) },
         View { name: "incidents", kept: Report, key: |entry| under(entry, "incident/"), next: Changed(merge_next) },
         View { name: "agents", kept: Report, key: |entry| under(entry, "agent/"), next: Changed(merge_next) },
         View { name: "epochs", kept: Report, key: epoch_key, next: Changed(epoch_next) },
@@ -229,6 +230,17 @@ fn live_next(entry: &Entry) -> Option<Value> {
 /// A run's summary changes when the run does, not with each of its steps.
 fn run_key(entry: &Entry) -> Option<String> {
     (!entry.kind.starts_with("run.step_")).then(|| under(entry, "run/")).flatten()
+}
+
+/// Under what a run or an incident is looked for: `run/<intent>/<run>`, `incident/<component>/<incident>`.
+fn filed_key(entry: &Entry) -> Option<String> {
+    let (of, field) = match entry.kind.as_str() {
+        "run.submitted/1" => ("run", "intent"),
+        "incident.opened/1" => ("incident", "component"),
+        _ => return None,
+    };
+    let id = under(entry, &format!("{of}/"))?;
+    Some(format!("{of}/{}/{id}", entry.body.get(field)?.as_str()?))
 }
 
 /// The run that an intent was last to be carried out by: not a remedy's, nor a change that somebody else planned.

@@ -15,11 +15,13 @@ mod incidents;
 mod intents;
 #[cfg(test)]
 mod laws;
+mod look;
 mod policy;
 mod recommendations;
 mod runs;
 mod session;
 mod settings;
+mod submit;
 mod why;
 mod words;
 
@@ -47,8 +49,8 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/logout", post(session::close))
         .route("/theme", post(settings::theme))
         .route("/intents", get(intents::list))
-        .route("/intents/new", get(intents::form).post(intents::submit))
-        .route("/intents/check", post(intents::check))
+        .route("/intents/new", get(submit::form).post(submit::submit))
+        .route("/intents/check", post(submit::check))
         .route("/intents/{id}", get(intents::one))
         .route("/policy", get(policy::page))
         .route("/policy/playground", get(policy::playground).post(policy::play))

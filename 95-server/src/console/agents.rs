@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, Page, shown};
 use super::session::Visitor;
-use super::words::{Html, badge, list as items, number, text, when, when_of};
+use super::words::{Html, badge, link, list as items, number, text, when, when_of};
 use crate::api::App;
 use crate::error::Failure;
 use askama::Template;
@@ -28,6 +28,14 @@ struct Row {
     key: String,
     changed: Html,
     pulled: bool,
+    tickets: Vec<Held>,
+}
+
+/// A ticket that an agent holds now.
+struct Held {
+    resource: String,
+    run: Html,
+    until: Html,
 }
 
 /// A switch that is pulled.
@@ -54,6 +62,16 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     let pulled: Vec<(KillScope, String, writ_core::Timestamp)> = {
         let state = shared.pipeline.gate().state();
         state.switches.pulled().map(|(scope, pulled)| (scope.clone(), pulled.by.to_string(), pulled.at)).collect()
+    };
+    let held = |agent: &str| -> Vec<Held> {
+        let Ok(agent) = agent.parse::<AgentId>() else { return Vec::new() };
+        let state = shared.pipeline.gate().state();
+        let told = state.tickets.held_by(&agent).map(|ticket| Held {
+            resource: ticket.order.resource.clone(),
+            run: link(ticket.order.run.as_str()),
+            until: when(ticket.order.lease_until),
+        });
+        told.collect()
     };
     let (docs, _) = journal.docs("agents", "", None, SHOWN).await?;
     let row = |(id, doc): &(String, Value)| {
@@ -82,6 +100,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
             ),
             key: text(doc, "/agent/public_key").chars().take(12).collect(),
             changed: when_of(doc, "/last/at"),
+            tickets: held(id),
             pulled: pulled
                 .iter()
                 .any(|(scope, _, _)| matches!(scope, KillScope::Agent { agent } if agent.as_str() == id)),

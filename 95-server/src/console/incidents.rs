@@ -2,6 +2,7 @@
 
 use super::audit::{EntryRow, Said as Words, rows, said as said_about};
 use super::frame::{Frame, Page, older, shown};
+use super::runs::filed;
 use super::session::Visitor;
 use super::words::{Html, badge, link, segment, span, text, time_of, when_of};
 use crate::api::{App, Shared, parsed};
@@ -11,8 +12,8 @@ use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
-use writ_core::{Filter, IncidentId, LedgerError};
-use writ_pipeline::{HealSignal, decode};
+use writ_core::{IncidentId, LedgerError};
+use writ_pipeline::HealSignal;
 
 /// Rows of a page.
 const PAGE: usize = 50;
@@ -101,16 +102,8 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
 /// The newest incidents of a component.
 pub(crate) async fn about(shared: &Shared, component: &str, limit: usize) -> Result<Vec<Row>, LedgerError> {
     let journal = shared.pipeline.journal();
-    let opened = Filter {
-        kind: Some("incident.opened/1".into()),
-        resource: Some(component.to_owned()),
-        newest_first: true,
-        ..Filter::default()
-    };
     let mut rows = Vec::new();
-    for stored in journal.ledger().query(&opened, limit).await? {
-        let entry = decode(&stored)?;
-        let Some(id) = entry.stream.strip_prefix("incident/") else { continue };
+    for id in filed(journal, &format!("incident/{component}/"), None).await?.iter().take(limit) {
         if let Some(doc) = journal.doc("incidents", id).await? {
             rows.push(Row::of(id, &doc));
         }

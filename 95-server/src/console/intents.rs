@@ -3,19 +3,18 @@
 use super::diff::{Side, sides};
 use super::draw::{Node, dag};
 use super::frame::{Frame, Page, PageError, older, shown};
+use super::look::{Judged, Line, look, predictions};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, money, number, percent_of_ppb, segment, text, when, when_of};
 use crate::api::{App, Shared, parsed};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Form, Path, Query, State};
-use axum::response::{IntoResponse, Redirect};
+use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_core::{Digest, Entry, IntentId, LedgerError};
-use writ_pipeline::{Journal, Origin, SubmitError};
-use writ_seal::sha256;
+use writ_pipeline::Journal;
 
 /// Rows of a page.
 const PAGE: usize = 50;
@@ -85,7 +84,7 @@ pub(crate) struct Wanted {
     old: Option<u64>,
     new: Option<u64>,
     /// An intent whose text a form begins with.
-    of: String,
+    pub(crate) of: String,
 }
 
 #[derive(Template)]
@@ -112,19 +111,6 @@ struct Version {
     in_force: bool,
 }
 
-/// A line of a manifest with what is said about it.
-pub(crate) struct Line {
-    pub(crate) text: String,
-    pub(crate) marks: Vec<Mark>,
-}
-
-/// Something said about a line.
-pub(crate) struct Mark {
-    pub(crate) tone: &'static str,
-    pub(crate) who: String,
-    pub(crate) message: String,
-}
-
 #[derive(Template)]
 #[template(path = "intent.html")]
 struct IntentPage {
@@ -142,18 +128,8 @@ struct IntentPage {
     may: bool,
 }
 
-/// What a rule said.
-pub(crate) struct Judged {
-    pub(crate) rule: String,
-    pub(crate) stage: String,
-    pub(crate) status: Html,
-    pub(crate) message: String,
-    pub(crate) values: Vec<String>,
-    pub(crate) rule_at: String,
-}
-
 /// The manifest of each version, oldest first.
-async fn manifests(journal: &Journal, entries: &[Entry]) -> Result<BTreeMap<u64, String>, LedgerError> {
+pub(crate) async fn manifests(journal: &Journal, entries: &[Entry]) -> Result<BTreeMap<u64, String>, LedgerError> {
     let mut all = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1") {
         let digest = text(&entry.body, "/manifest").parse::<Digest>();
@@ -254,212 +230,4 @@ fn plan_nodes(plan: &Value) -> Vec<Node> {
             needs: items(step, "/needs").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         })
         .collect()
-}
-
-/// What a plan is predicted to do, and how far it holds.
-fn predictions(document: &Value) -> Vec<(&'static str, String)> {
-    let rows = [
-        ("Instances", format!("{} × {}", number(document, "/plan/chosen/count"), text(document, "/plan/chosen/type"))),
-        ("Cost", text(document, "/plan/chosen/cost").to_owned()),
-        ("At full scale", text(document, "/plan/chosen/peak_cost").to_owned()),
-        ("Availability", text(document, "/plan/predicted/availability").to_owned()),
-        ("Latency p95", text(document, "/plan/predicted/latency_p95").to_owned()),
-        ("Capacity", text(document, "/plan/predicted/capacity").to_owned()),
-        ("Holds up to", text(document, "/plan/break_even/throughput").to_owned()),
-        ("and up to", format!("{} a request", text(document, "/plan/break_even/service_time"))),
-        ("Repair within", text(document, "/plan/break_even/mttr").to_owned()),
-    ];
-    if document.pointer("/plan/chosen").is_none() {
-        return Vec::new();
-    }
-    rows.into_iter().filter(|(_, told)| !told.is_empty()).collect()
-}
-
-/// What would come of a text, with its lines marked.
-pub(crate) struct Looked {
-    pub(crate) lines: Vec<Line>,
-    pub(crate) results: Vec<Judged>,
-    /// `allow`, `needs 1 of role approver`, `deny`, `invalid`, `infeasible`, or what else stood in the way.
-    pub(crate) answer: String,
-    pub(crate) document: Value,
-    /// Fixes that would make it hold, when nothing does.
-    pub(crate) fixes: String,
-}
-
-/// Works out what a text would come to, without recording anything.
-pub(crate) async fn look(shared: &Shared, name: &str, manifest: &str, visitor: &Visitor) -> Looked {
-    let pipeline = &shared.pipeline;
-    let (answer, document) = match pipeline.prepare(name, manifest.as_bytes(), &visitor.principal).await {
-        Ok(prepared) => (prepared.decision_text(), prepared.document(pipeline)),
-        Err(SubmitError::Invalid(problems)) => ("invalid".to_owned(), serde_json::json!({"problems": problems})),
-        Err(SubmitError::Infeasible { report, text, .. }) => {
-            ("infeasible".to_owned(), serde_json::json!({"report": report, "text": text}))
-        }
-        Err(error) => {
-            let failure = Failure::of_submit(error, pipeline);
-            (failure.code().to_owned(), failure.document())
-        }
-    };
-    let mut marks: BTreeMap<usize, Vec<Mark>> = BTreeMap::new();
-    for problem in items(&document, "/problems") {
-        let mut message = text(problem, "/message").to_owned();
-        if let Some(hint) = problem.pointer("/hint").and_then(Value::as_str) {
-            message.push_str(" — ");
-            message.push_str(hint);
-        }
-        let line = usize::try_from(number(problem, "/at/line")).unwrap_or(1);
-        marks.entry(line).or_default().push(Mark { tone: "bad", who: "reading".into(), message });
-    }
-    let results = results_of(&document, &mut marks);
-    let lines = manifest.lines().zip(1..);
-    let lines = lines
-        .map(|(text, number)| Line { text: text.to_owned(), marks: marks.remove(&number).unwrap_or_default() })
-        .collect();
-    let fixes = text(&document, "/text").to_owned();
-    let fixes = if answer == "infeasible" { fixes } else { String::new() };
-    Looked { lines, results, answer, document, fixes }
-}
-
-/// What each rule said, stage by stage; what it said about a line is put beside that.
-fn results_of(document: &Value, marks: &mut BTreeMap<usize, Vec<Mark>>) -> Vec<Judged> {
-    let mut all = Vec::new();
-    for report in items(document, "/validation") {
-        let stage = text(report, "/validation/stage");
-        for result in items(report, "/validation/results") {
-            let status = text(result, "/status").replace('_', " ");
-            let place = text(result, "/at").rsplit(':').nth(1).and_then(|line| line.parse().ok());
-            if let Some(line) = place.filter(|_| status != "passed") {
-                let (who, message) = (text(result, "/policy").to_owned(), text(result, "/message").to_owned());
-                marks.entry(line).or_default().push(Mark { tone: super::words::tone(&status).class(), who, message });
-            }
-            all.push(Judged {
-                rule: text(result, "/policy").to_owned(),
-                stage: stage.to_owned(),
-                status: badge(&status),
-                message: text(result, "/message").to_owned(),
-                values: items(result, "/values").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-                rule_at: last_parts(text(result, "/rule_at")),
-            });
-        }
-    }
-    all
-}
-
-/// The file's own name of a place, without the directories before it.
-fn last_parts(place: &str) -> String {
-    place.rsplit('/').next().unwrap_or(place).to_owned()
-}
-
-#[derive(Template)]
-#[template(path = "intent_new.html")]
-struct NewPage {
-    frame: Frame,
-    text: String,
-    checked: Checked,
-}
-
-/// What a text would come to, as a part of a page.
-#[derive(Default, Template)]
-#[template(path = "checked.html")]
-pub(crate) struct Checked {
-    looked: Option<Looked>,
-    answer: Html,
-    told: Vec<(&'static str, String)>,
-    changes: Vec<String>,
-    digest: String,
-    /// Digest of the text that this is about.
-    of: String,
-}
-
-impl Checked {
-    fn of(looked: Looked, manifest: &str) -> Self {
-        let changes = items(&looked.document, "/diff/changes").iter().map(|change| {
-            let change_text = |name: &str| text(change, name).to_owned();
-            format!("{} {}", change_text("/change/change"), change_text("/resource")).trim().to_owned()
-        });
-        Self {
-            answer: badge(&looked.answer),
-            told: predictions(&looked.document),
-            changes: changes.collect(),
-            digest: text(&looked.document, "/digest").to_owned(),
-            of: sha256(manifest.as_bytes()).hex(),
-            looked: Some(looked),
-        }
-    }
-}
-
-pub(crate) async fn form(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
-    let journal = shared.pipeline.journal();
-    let mut manifest = String::new();
-    if !wanted.of.is_empty() {
-        let id: IntentId = parsed(&wanted.of)?;
-        let entries = journal.stream(&format!("intent/{id}")).await?;
-        manifest = manifests(journal, &entries).await?.into_values().next_back().unwrap_or_default();
-    }
-    new_page(&shared, &visitor, manifest).await
-}
-
-async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String) -> Page {
-    let frame = Frame::new(shared, visitor, "/intents", "Submit an intent").await?;
-    let checked = if manifest.trim().is_empty() {
-        Checked::default()
-    } else {
-        Checked::of(look(shared, "intent.yaml", &manifest, visitor).await, &manifest)
-    };
-    shown(&NewPage { frame, text: manifest, checked })
-}
-
-/// A manifest as the form sends it.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Written {
-    text: String,
-    /// The digest of the plan that was looked at; another plan is then refused as stale.
-    #[serde(default)]
-    planned: String,
-    /// Digest of the text that the plan was made for: whoever writes on and submits at once has looked at none.
-    #[serde(default)]
-    of: String,
-    /// `check` to look, anything else to submit.
-    #[serde(default)]
-    only: String,
-}
-
-/// The part of the page that says what would come of the text, while somebody types.
-pub(crate) async fn check(State(shared): App, visitor: Visitor, Form(written): Form<Written>) -> Page {
-    let manifest = unix(&written.text);
-    let looked = look(&shared, "intent.yaml", &manifest, &visitor).await;
-    shown(&Checked::of(looked, &manifest))
-}
-
-/// Forms send lines as the network has them; files here have them otherwise, and a digest is over the bytes.
-fn unix(text: &str) -> String {
-    text.replace("\r\n", "\n")
-}
-
-pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): Form<Written>) -> Page {
-    let manifest = unix(&written.text);
-    if written.only == "check" {
-        return new_page(&shared, &visitor, manifest).await;
-    }
-    visitor.must("operator")?;
-    let pipeline = &shared.pipeline;
-    let looked_at = written.of == sha256(manifest.as_bytes()).hex();
-    let planned = written.planned.parse::<Digest>().ok().filter(|_| looked_at);
-    let done = pipeline.submit("intent.yaml", manifest.as_bytes(), &visitor.principal, planned, Origin::Intent).await;
-    match done {
-        Ok(accepted) => {
-            let to = match accepted.run {
-                Some(run) => format!("/runs/{run}"),
-                None => format!("/intents/{}", segment(accepted.prepared.manifest.intent.id.as_str())),
-            };
-            Ok(Redirect::to(&to).into_response())
-        }
-        // What is the matter stands beside the text, which is not lost.
-        Err(SubmitError::Invalid(_) | SubmitError::Infeasible { .. } | SubmitError::Denied { .. }) => {
-            let mut page = new_page(&shared, &visitor, manifest).await?;
-            *page.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(page)
-        }
-        Err(error) => Err(Failure::of_submit(error, pipeline).into()),
-    }
 }

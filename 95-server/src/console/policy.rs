@@ -2,7 +2,7 @@
 
 use super::audit::{EntryRow, rows};
 use super::frame::{Frame, Page, PageError, shown};
-use super::intents::{Judged, Looked, look};
+use super::look::{Judged, Looked, look};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, text, when};
 use crate::api::{App, Shared, parsed, reason};

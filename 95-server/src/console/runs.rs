@@ -102,6 +102,7 @@ pub(crate) async fn live(shared: &Shared, limit: usize) -> Result<Vec<Row>, Ledg
 pub(crate) struct Wanted {
     before: Option<String>,
     show: String,
+    intent: String,
     done: String,
 }
 
@@ -111,6 +112,7 @@ struct RunsPage {
     frame: Frame,
     rows: Vec<Row>,
     open: bool,
+    intent: String,
     older: Html,
 }
 
@@ -119,15 +121,31 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
     let open = wanted.show == "open";
     if open {
         let rows = live(&shared, PAGE).await?;
-        return shown(&RunsPage { frame, rows, open, older: Html::default() });
+        return shown(&RunsPage { frame, rows, open, intent: String::new(), older: Html::default() });
     }
-    let (docs, _) = shared.pipeline.journal().docs_back("runs", "", wanted.before.as_deref(), PAGE + 1).await?;
-    let last = docs.get(PAGE - 1).filter(|_| docs.len() > PAGE).map(|(key, _)| key.clone());
+    let journal = shared.pipeline.journal();
+    let ids = if wanted.intent.is_empty() {
+        let (docs, _) = journal.docs_back("runs", "", wanted.before.as_deref(), PAGE + 1).await?;
+        docs.into_iter().map(|(id, _)| id).collect()
+    } else {
+        filed(journal, &format!("run/{}/", wanted.intent), wanted.before.as_deref()).await?
+    };
+    let last = ids.get(PAGE - 1).filter(|_| ids.len() > PAGE).cloned();
     let mut rows = Vec::new();
-    for (id, doc) in docs.iter().take(PAGE) {
-        rows.push(Row::of(&shared, id, doc).await?);
+    for id in ids.iter().take(PAGE) {
+        let doc = journal.doc("runs", id).await?.unwrap_or_default();
+        rows.push(Row::of(&shared, id, &doc).await?);
     }
-    shown(&RunsPage { frame, rows, open, older: older("/runs", "", last.as_deref()) })
+    let query = if wanted.intent.is_empty() { String::new() } else { format!("intent={}", segment(&wanted.intent)) };
+    let older = older("/runs", &query, last.as_deref());
+    shown(&RunsPage { frame, rows, open, intent: wanted.intent, older })
+}
+
+/// A page of ids that are filed under something, newest first, and one more.
+pub(crate) async fn filed(journal: &Journal, under: &str, before: Option<&str>) -> Result<Vec<String>, LedgerError> {
+    let before = before.map(|before| format!("{under}{before}"));
+    let (docs, _) = journal.docs_back("filed", under, before.as_deref(), PAGE + 1).await?;
+    Ok(docs.into_iter().filter_map(|(key, _)| key.strip_prefix(under).map(str::to_owned)).collect())
 }
 
 /// One step in the list.

@@ -109,10 +109,13 @@ test("an intent is written, refused with marks, mended and carried out, and its 
   await text.fill(manifest().replace("min_instances: 3", "min_instances: many"));
   await page.locator("#checked .mark.bad").first().waitFor();
   await text.fill(manifest().replace("'$500/month'", "'$50/month'"));
-  await page.locator("#checked .fixes").getByText("cannot hold together").waitFor();
+  await page.locator("#checked .fixes").getByText("min instances, budget").waitFor();
   await page.getByRole("button", { name: "Submit" }).click();
-  await page.locator("#checked .fixes").getByText("cannot hold together").waitFor();
+  await page.locator("#checked .fixes").getByText("min instances, budget").waitFor();
   assert.match(await text.inputValue(), /\$50\/month/, "what was written is not lost");
+  await page.getByRole("button", { name: "Take this" }).first().click();
+  await page.locator("#checked .answer").getByText("allow").waitFor();
+  assert.match(await text.inputValue(), /budget: '\$107.53\/month'/, "the fix is written into the text");
   await text.fill(manifest().replace("min_instances: 3", "min_instances: 4"));
   await page.locator("#checked").getByText("web-service-001/i-4").waitFor();
   await people.shot(page, "intent-new");

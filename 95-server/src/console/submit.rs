@@ -1,0 +1,137 @@
+//! Submitting an intent: a text, what would come of it while somebody types, and the change that it becomes.
+
+use super::frame::{Frame, Page, shown};
+use super::intents::{Wanted, manifests};
+use super::look::{Looked, look, predictions};
+use super::session::Visitor;
+use super::words::{Html, badge, list as items, segment, text};
+use crate::api::{App, Shared, parsed};
+use crate::error::Failure;
+use askama::Template;
+use axum::extract::{Form, Query, State};
+use axum::response::{IntoResponse, Redirect};
+use serde::Deserialize;
+use writ_core::{Digest, IntentId};
+use writ_pipeline::{Origin, SubmitError, with_fix};
+use writ_seal::sha256;
+
+#[derive(Template)]
+#[template(path = "intent_new.html")]
+struct NewPage {
+    frame: Frame,
+    text: String,
+    checked: Checked,
+}
+
+/// What a text would come to, as a part of a page.
+#[derive(Default, Template)]
+#[template(path = "checked.html")]
+pub(crate) struct Checked {
+    looked: Option<Looked>,
+    answer: Html,
+    told: Vec<(&'static str, String)>,
+    changes: Vec<String>,
+    digest: String,
+    /// Digest of the text that this is about.
+    of: String,
+}
+
+impl Checked {
+    fn of(looked: Looked, manifest: &str) -> Self {
+        let changes = items(&looked.document, "/diff/changes").iter().map(|change| {
+            let change_text = |name: &str| text(change, name).to_owned();
+            format!("{} {}", change_text("/change/change"), change_text("/resource")).trim().to_owned()
+        });
+        Self {
+            answer: badge(&looked.answer),
+            told: predictions(&looked.document),
+            changes: changes.collect(),
+            digest: text(&looked.document, "/digest").to_owned(),
+            of: sha256(manifest.as_bytes()).hex(),
+            looked: Some(looked),
+        }
+    }
+}
+
+pub(crate) async fn form(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
+    let journal = shared.pipeline.journal();
+    let mut manifest = String::new();
+    if !wanted.of.is_empty() {
+        let id: IntentId = parsed(&wanted.of)?;
+        let entries = journal.stream(&format!("intent/{id}")).await?;
+        manifest = manifests(journal, &entries).await?.into_values().next_back().unwrap_or_default();
+    }
+    new_page(&shared, &visitor, manifest).await
+}
+
+async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String) -> Page {
+    let frame = Frame::new(shared, visitor, "/intents", "Submit an intent").await?;
+    let checked = if manifest.trim().is_empty() {
+        Checked::default()
+    } else {
+        Checked::of(look(shared, "intent.yaml", &manifest, visitor).await, &manifest)
+    };
+    shown(&NewPage { frame, text: manifest, checked })
+}
+
+/// A manifest as the form sends it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Written {
+    text: String,
+    /// The digest of the plan that was looked at; another plan is then refused as stale.
+    #[serde(default)]
+    planned: String,
+    /// Digest of the text that the plan was made for: whoever writes on and submits at once has looked at none.
+    #[serde(default)]
+    of: String,
+    /// `check` to look, `fix-2` to take a fix and look, anything else to submit.
+    #[serde(default)]
+    only: String,
+}
+
+/// The part of the page that says what would come of the text, while somebody types.
+pub(crate) async fn check(State(shared): App, visitor: Visitor, Form(written): Form<Written>) -> Page {
+    let manifest = unix(&written.text);
+    let looked = look(&shared, "intent.yaml", &manifest, &visitor).await;
+    shown(&Checked::of(looked, &manifest))
+}
+
+/// Forms send lines as the network has them; files here have them otherwise, and a digest is over the bytes.
+fn unix(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
+pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): Form<Written>) -> Page {
+    let mut manifest = unix(&written.text);
+    if let Some(fix) = written.only.strip_prefix("fix-").and_then(|at| at.parse::<usize>().ok()) {
+        let looked = look(&shared, "intent.yaml", &manifest, &visitor).await;
+        let taken =
+            items(&looked.document, "/report/infeasible/fixes").get(fix).and_then(|fix| with_fix(&manifest, fix));
+        manifest = taken.unwrap_or(manifest);
+        return new_page(&shared, &visitor, manifest).await;
+    }
+    if written.only == "check" {
+        return new_page(&shared, &visitor, manifest).await;
+    }
+    visitor.must("operator")?;
+    let pipeline = &shared.pipeline;
+    let looked_at = written.of == sha256(manifest.as_bytes()).hex();
+    let planned = written.planned.parse::<Digest>().ok().filter(|_| looked_at);
+    let done = pipeline.submit("intent.yaml", manifest.as_bytes(), &visitor.principal, planned, Origin::Intent).await;
+    match done {
+        Ok(accepted) => {
+            let to = match accepted.run {
+                Some(run) => format!("/runs/{run}"),
+                None => format!("/intents/{}", segment(accepted.prepared.manifest.intent.id.as_str())),
+            };
+            Ok(Redirect::to(&to).into_response())
+        }
+        // What is the matter stands beside the text, which is not lost.
+        Err(SubmitError::Invalid(_) | SubmitError::Infeasible { .. } | SubmitError::Denied { .. }) => {
+            let mut page = new_page(&shared, &visitor, manifest).await?;
+            *page.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+            Ok(page)
+        }
+        Err(error) => Err(Failure::of_submit(error, pipeline).into()),
+    }
+}

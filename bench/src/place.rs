@@ -262,13 +262,50 @@ impl Place {
     /// # Errors
     /// When none is announced, or it does not answer with JSON.
     pub fn api(&self, path: &str) -> io::Result<Value> {
+        let (address, token) = self.door()?;
+        let token = format!("authorization: Bearer {token}\r\n");
+        let (_, body) = ask(address, path, &token, ANSWER_MAX)?;
+        Ok(serde_json::from_str(&body)?)
+    }
+
+    /// A page of the running server's console, as the operator sees it, who logs in the first time.
+    ///
+    /// # Errors
+    /// When none is announced, or it does not answer with a page.
+    pub fn page(&self, path: &str) -> io::Result<String> {
+        let (address, token) = self.door()?;
+        let kept = self.path("session");
+        if !kept.exists() {
+            let form = format!("token={token}");
+            let request = format!(
+                "POST /login HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+                 content-length: {}\r\nconnection: close\r\n\r\n{form}",
+                form.len()
+            );
+            let mut stream = TcpStream::connect_timeout(&address, ANSWER_MAX)?;
+            stream.write_all(request.as_bytes())?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next());
+            fs::write(&kept, cookie.ok_or_else(|| io::Error::other("no session was opened"))?)?;
+        }
+        let cookie = format!("cookie: {}\r\n", fs::read_to_string(&kept)?);
+        match ask(address, path, &cookie, ANSWER_MAX)? {
+            (200, page) => Ok(page),
+            (status, page) => Err(io::Error::other(format!("{path}: {status} {page}"))),
+        }
+    }
+
+    /// Where the running server listens, and the operator's token.
+    ///
+    /// # Errors
+    /// When none is announced.
+    pub fn door(&self) -> io::Result<(SocketAddr, String)> {
         let read = |name: &str| fs::read_to_string(self.state().join(name));
         let announced: Value = serde_json::from_str(&read("server.json")?)?;
         let url = announced.get("url").and_then(Value::as_str).unwrap_or_default();
         let address = url.trim_start_matches("http://").parse().map_err(io::Error::other)?;
-        let token = format!("authorization: Bearer {}\r\n", read("tokens/operator")?.trim());
-        let (_, body) = ask(address, path, &token, ANSWER_MAX)?;
-        Ok(serde_json::from_str(&body)?)
+        Ok((address, read("tokens/operator")?.trim().to_owned()))
     }
 
     /// The running incidents and those that ended, oldest first.

@@ -1,5 +1,5 @@
-//! How soon `dev` serves again over a journal that has grown long: entries as a service's life makes them, by the real commit
-//! path.
+//! How soon `dev` serves again over a journal that has grown long, and how long the console's lists take there: entries as a
+//! service's life makes them, by the real commit path.
 //!
 //! `cargo run --release -p writ-bench --bin grown [WRIT] [ENTRIES]`
 
@@ -24,6 +24,8 @@ const WRITERS: u64 = 64;
 /// The component whose story is told again, and of how many others.
 const COMPONENT: &str = "web-service-001";
 const OTHERS: u64 = 20_000;
+/// How often each page is looked at.
+const LOOKS: usize = 20;
 /// How often it is started before and after.
 const STARTS: usize = 5;
 
@@ -37,7 +39,26 @@ async fn main() -> Result<(), Failure> {
     println!("from start to an answer of the API, ms:   {}  as it is", starts(&place)?);
     fill(&place, wanted).await?;
     println!("from start to an answer of the API, ms:   {}  grown", starts(&place)?);
+    pages(&place)?;
     Ok(())
+}
+
+/// How long each list of the console takes, with as many rows as there are.
+fn pages(place: &Place) -> Result<(), Failure> {
+    let mut dev = place.dev(&["--no-submit"])?;
+    dev.until_up()?;
+    let runs = format!("/runs?before=run_{}", "5".repeat(26));
+    for path in ["/", "/runs", &runs, "/runs?show=open", "/incidents", "/audit", "/audit?actor=pipeline", "/policy"] {
+        let (mut took_ms, mut bytes) = (Figures::default(), 0);
+        for _ in 0..LOOKS {
+            let began = Instant::now();
+            bytes = place.page(path)?.len();
+            took_ms.add(began.elapsed().as_secs_f64() * 1_000.0);
+        }
+        let short: String = path.chars().take(34).collect();
+        println!("page {short:<36} ms: {took_ms}  {bytes} bytes");
+    }
+    ended(dev)
 }
 
 /// Lets the service lose an instance and be healed.

@@ -31,7 +31,7 @@ async fn main() -> Result<(), Failure> {
     let place = Place::new(&writ)?;
     let mut dev = place.dev_with(&[], &[("WRIT_LIMITS_WRITES_PER_MINUTE", "1000000")])?;
     dev.until_up()?;
-    let (address, token) = door(&place)?;
+    let (address, token) = place.door()?;
     let first = newest(&place)? + 1;
     let before = resident(dev.pid())?;
 
@@ -157,13 +157,6 @@ async fn change(address: std::net::SocketAddr, token: &str) -> Result<(), Failur
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(answer.into()) }
-}
-
-fn door(place: &Place) -> Result<(std::net::SocketAddr, String), Failure> {
-    let read = |name: &str| fs::read_to_string(place.state().join(name));
-    let announced: Value = serde_json::from_str(&read("server.json")?)?;
-    let url = announced.get("url").and_then(Value::as_str).unwrap_or_default();
-    Ok((url.trim_start_matches("http://").parse()?, read("tokens/operator")?.trim().to_owned()))
 }
 
 /// The place of the newest entry.

@@ -15,6 +15,7 @@ mod incidents;
 mod intents;
 #[cfg(test)]
 mod laws;
+mod list;
 mod look;
 mod policy;
 mod recommendations;

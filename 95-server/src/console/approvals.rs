@@ -2,7 +2,8 @@
 
 use super::audit::{Said, said as said_about};
 use super::diff::Side;
-use super::frame::{Frame, Page, older, shown};
+use super::frame::{Frame, Page, shown};
+use super::list::{PAGE, newest, open as open_ids};
 use super::runs::{Outside, Row as RunRow};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, short, text, when_of};
@@ -16,9 +17,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_core::{ApprovalId, Digest, LedgerError, RunId};
 use writ_pipeline::{Journal, Origin, name_of, text_beside};
-
-/// Rows of a page.
-const PAGE: usize = 50;
 
 /// A request in a list.
 pub(crate) struct Asked {
@@ -102,10 +100,9 @@ fn state_of(doc: &Value) -> &'static str {
 pub(crate) async fn open(shared: &Shared, limit: usize) -> Result<Vec<Asked>, LedgerError> {
     let journal = shared.pipeline.journal();
     let mut rows = Vec::new();
-    for (key, _) in journal.ledger().views_back("live", "approval/", None, limit).await? {
-        let id = key.trim_start_matches("approval/");
-        if let Some(doc) = journal.doc("approvals", id).await? {
-            rows.push(Asked::of(journal, id, &doc).await?);
+    for id in open_ids(journal, "approval/", limit).await? {
+        if let Some(doc) = journal.doc("approvals", &id).await? {
+            rows.push(Asked::of(journal, &id, &doc).await?);
         }
     }
     Ok(rows)
@@ -134,16 +131,16 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
     let journal = shared.pipeline.journal();
     let frame = Frame::new(&shared, &visitor, "/approvals", "Approvals").await?.live("approval/");
     let waiting = open(&shared, PAGE).await?;
-    let (mut rows, mut last) = (Vec::new(), None);
+    let (mut rows, mut older) = (Vec::new(), Html::default());
     let all = wanted.show == "all";
     if all {
-        let (docs, _) = journal.docs_back("approvals", "", wanted.before.as_deref(), PAGE + 1).await?;
-        last = docs.get(PAGE - 1).filter(|_| docs.len() > PAGE).map(|(key, _)| key.clone());
-        for (id, doc) in docs.iter().take(PAGE) {
+        let page = newest(journal, "approvals", wanted.before.as_deref()).await?;
+        older = page.older("/approvals", "show=all");
+        for (id, doc) in &page.rows {
             rows.push(Asked::of(journal, id, doc).await?);
         }
     }
-    shown(&ApprovalsPage { frame, waiting, all, rows, older: older("/approvals", "show=all", last.as_deref()) })
+    shown(&ApprovalsPage { frame, waiting, all, rows, older })
 }
 
 /// Somebody's answer.

@@ -1,7 +1,8 @@
 //! Evidence: the journal, entry by entry, with filters that stand in the address, and each entry's proof, which the browser
 //! checks for itself.
 
-use super::frame::{Frame, Page, PageError, older, shown};
+use super::frame::{Frame, Page, PageError, shown};
+use super::list::{PAGE, older};
 use super::session::Visitor;
 use super::words::{Html, badge, escape, link, page_of, segment, short, shortened, when};
 use crate::api::{App, audit_filter, check_journal};
@@ -13,9 +14,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use writ_core::{Actor, ActorKind, Entry, LedgerError, Stored};
 use writ_pipeline::{Journal, decode, name_of, sentence, words_about};
-
-/// Rows of a page.
-const PAGE: usize = 50;
 
 /// One entry in a list.
 pub(crate) struct EntryRow {

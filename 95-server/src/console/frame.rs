@@ -2,7 +2,7 @@
 
 use super::assets::STAMP;
 use super::session::{Visitor, cookie};
-use super::words::{Html as Markup, text};
+use super::words::text;
 use crate::api::Shared;
 use crate::error::Failure;
 use askama::Template;
@@ -201,16 +201,4 @@ pub(crate) type Page = Result<Response, PageError>;
 /// A rendered template as an answer.
 pub(crate) fn shown(page: &impl Template) -> Page {
     Ok(Html(page.render()?).into_response())
-}
-
-/// What a list has below it: the way to what is older.
-pub(crate) fn older(path: &str, query: &str, before: Option<&str>) -> Markup {
-    match before {
-        None => Markup::default(),
-        Some(before) => {
-            let query = if query.is_empty() { String::new() } else { format!("{query}&") };
-            let to = super::words::escape(&format!("{path}?{query}before={}", super::words::segment(before)));
-            Markup(format!("<nav class=\"older\" aria-label=\"Pages\"><a href=\"{to}\" rel=\"next\">Older</a></nav>"))
-        }
-    }
 }

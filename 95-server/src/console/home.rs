@@ -3,7 +3,8 @@
 use super::approvals::{Asked, open as open_approvals};
 use super::draw::spark;
 use super::frame::{Frame, Page, shown};
-use super::intents::{Row as IntentRow, newest as newest_intents};
+use super::intents::Row as IntentRow;
+use super::list::by_name;
 use super::runs::{Row as RunRow, live as live_runs};
 use super::session::Visitor;
 use super::words::{Html, badge, number};
@@ -49,8 +50,8 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     let approvals = open_approvals(&shared, SHOWN).await?;
     let runs = live_runs(&shared, SHOWN).await?;
     let mut intents = Vec::new();
-    for row in newest_intents(journal, None, SHOWN).await?.0 {
-        intents.push(held(&shared, row).await?);
+    for (id, doc) in by_name(journal, "intents", None).await?.rows.iter().take(SHOWN) {
+        intents.push(held(&shared, IntentRow::of(id, doc)).await?);
     }
     let newest = Filter { newest_first: true, ..Filter::default() };
     let stored = journal.ledger().query(&newest, LATEST).await?;

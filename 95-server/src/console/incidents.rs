@@ -1,8 +1,8 @@
 //! Incidents: what was seen, what is suspected, what was tried, and whether it helped.
 
 use super::audit::{EntryRow, Said as Words, rows, said as said_about};
-use super::frame::{Frame, Page, older, shown};
-use super::runs::filed;
+use super::frame::{Frame, Page, shown};
+use super::list::{PAGE, filed, newest, open};
 use super::session::Visitor;
 use super::words::{Html, badge, link, segment, span, text, time_of, when_of};
 use crate::api::{App, Shared, parsed};
@@ -14,9 +14,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use writ_core::{IncidentId, LedgerError};
 use writ_pipeline::HealSignal;
-
-/// Rows of a page.
-const PAGE: usize = 50;
 
 /// An incident in a list.
 pub(crate) struct Row {
@@ -88,22 +85,20 @@ struct IncidentsPage {
 pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
     let journal = shared.pipeline.journal();
     let frame = Frame::new(&shared, &visitor, "/incidents", "Incidents").await?.live("incident/");
-    let open = wanted.show == "open";
-    if open {
+    if wanted.show == "open" {
         let rows = live(&shared, PAGE).await?;
-        return shown(&IncidentsPage { frame, rows, open, older: Html::default() });
+        return shown(&IncidentsPage { frame, rows, open: true, older: Html::default() });
     }
-    let (docs, _) = journal.docs_back("incidents", "", wanted.before.as_deref(), PAGE + 1).await?;
-    let last = docs.get(PAGE - 1).filter(|_| docs.len() > PAGE).map(|(key, _)| key.clone());
-    let rows = docs.iter().take(PAGE).map(|(id, doc)| Row::of(id, doc)).collect();
-    shown(&IncidentsPage { frame, rows, open, older: older("/incidents", "", last.as_deref()) })
+    let page = newest(journal, "incidents", wanted.before.as_deref()).await?;
+    let rows = page.rows.iter().map(|(id, doc)| Row::of(id, doc)).collect();
+    shown(&IncidentsPage { frame, rows, open: false, older: page.older("/incidents", "") })
 }
 
 /// The newest incidents of a component.
 pub(crate) async fn about(shared: &Shared, component: &str, limit: usize) -> Result<Vec<Row>, LedgerError> {
     let journal = shared.pipeline.journal();
     let mut rows = Vec::new();
-    for id in filed(journal, &format!("incident/{component}/"), None).await?.iter().take(limit) {
+    for id in filed(journal, &format!("incident/{component}/"), None).await?.rows.iter().take(limit) {
         if let Some(doc) = journal.doc("incidents", id).await? {
             rows.push(Row::of(id, &doc));
         }
@@ -115,10 +110,9 @@ pub(crate) async fn about(shared: &Shared, component: &str, limit: usize) -> Res
 async fn live(shared: &Shared, limit: usize) -> Result<Vec<Row>, LedgerError> {
     let journal = shared.pipeline.journal();
     let mut rows = Vec::new();
-    for (key, _) in journal.ledger().views_back("live", "incident/", None, limit).await? {
-        let id = key.trim_start_matches("incident/");
-        if let Some(doc) = journal.doc("incidents", id).await? {
-            rows.push(Row::of(id, &doc));
+    for id in open(journal, "incident/", limit).await? {
+        if let Some(doc) = journal.doc("incidents", &id).await? {
+            rows.push(Row::of(&id, &doc));
         }
     }
     Ok(rows)

@@ -2,7 +2,8 @@
 
 use super::diff::{Side, sides};
 use super::draw::{Node, dag};
-use super::frame::{Frame, Page, PageError, older, shown};
+use super::frame::{Frame, Page, PageError, shown};
+use super::list::by_name;
 use super::look::{Judged, Line, look, predictions};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, money, number, percent_of_ppb, segment, text, when, when_of};
@@ -15,9 +16,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_core::{Digest, Entry, IntentId, LedgerError};
 use writ_pipeline::Journal;
-
-/// Rows of a page.
-const PAGE: usize = 50;
 
 /// An intent in a list.
 pub(crate) struct Row {
@@ -35,7 +33,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn of(id: &str, doc: &Value) -> Self {
+    pub(crate) fn of(id: &str, doc: &Value) -> Self {
         let planned = number(doc, "/count") > 0;
         let or_dash = |told: String| if planned { told } else { "–".to_owned() };
         Self {
@@ -54,17 +52,6 @@ impl Row {
     }
 }
 
-/// A page of intents by name, and the name at which the next begins.
-pub(crate) async fn newest(
-    journal: &Journal,
-    before: Option<&str>,
-    limit: usize,
-) -> Result<(Vec<Row>, Option<String>), LedgerError> {
-    let (docs, _) = journal.docs_back("intents", "", before, limit + 1).await?;
-    let last = docs.get(limit.saturating_sub(1)).filter(|_| docs.len() > limit).map(|(key, _)| key.clone());
-    Ok((docs.iter().take(limit).map(|(id, doc)| Row::of(id, doc)).collect(), last))
-}
-
 /// The version in force beside another one; empty where none is in force, or they are the same.
 pub(crate) async fn against_force(journal: &Journal, id: &str, version: u64) -> Result<Vec<Side>, LedgerError> {
     let doc = journal.doc("intents", id).await?.unwrap_or_default();
@@ -79,7 +66,7 @@ pub(crate) async fn against_force(journal: &Journal, id: &str, version: u64) -> 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Wanted {
-    before: Option<String>,
+    after: Option<String>,
     /// Two versions to hold against each other.
     old: Option<u64>,
     new: Option<u64>,
@@ -92,14 +79,15 @@ pub(crate) struct Wanted {
 struct IntentsPage {
     frame: Frame,
     rows: Vec<Row>,
-    older: Html,
+    more: Html,
     may: bool,
 }
 
 pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
     let frame = Frame::new(&shared, &visitor, "/intents", "Intents").await?.live("intent/");
-    let (rows, last) = newest(shared.pipeline.journal(), wanted.before.as_deref(), PAGE).await?;
-    shown(&IntentsPage { frame, rows, older: older("/intents", "", last.as_deref()), may: visitor.holds("operator") })
+    let page = by_name(shared.pipeline.journal(), "intents", wanted.after.as_deref()).await?;
+    let rows = page.rows.iter().map(|(id, doc)| Row::of(id, doc)).collect();
+    shown(&IntentsPage { frame, rows, more: page.more("/intents"), may: visitor.holds("operator") })
 }
 
 /// A version in the list of an intent's versions.

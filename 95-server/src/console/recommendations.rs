@@ -2,7 +2,8 @@
 
 use super::audit::{Said, said as said_about};
 use super::diff::{Side, sides};
-use super::frame::{Frame, Page, PageError, older, shown};
+use super::frame::{Frame, Page, PageError, shown};
+use super::list::newest;
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, text, when_of};
 use crate::api::{App, reason};
@@ -15,9 +16,6 @@ use serde_json::Value;
 use std::time::Duration;
 use writ_core::Actor;
 use writ_pipeline::{recommendation_made, say};
-
-/// Rows of a page.
-const PAGE: usize = 50;
 
 /// Pieces of evidence that are linked; their number is told anyway.
 const EVIDENCE_SHOWN: usize = 12;
@@ -85,14 +83,13 @@ struct RecommendationsPage {
 pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
     let journal = shared.pipeline.journal();
     let frame = Frame::new(&shared, &visitor, "/recommendations", "Recommendations").await?.live("recommendation/");
-    let (docs, _) = journal.docs_back("recommendations", "", wanted.before.as_deref(), PAGE + 1).await?;
-    let last = docs.get(PAGE - 1).filter(|_| docs.len() > PAGE).map(|(key, _)| key.clone());
+    let page = newest(journal, "recommendations", wanted.before.as_deref()).await?;
     let mut rows = Vec::new();
-    for (id, doc) in docs.iter().take(PAGE) {
+    for (id, doc) in &page.rows {
         rows.push(Row::of(id, &recommendation_made(journal, id).await?, doc));
     }
     let told = wanted.done.replace('_', " ");
-    shown(&RecommendationsPage { frame, rows, older: older("/recommendations", "", last.as_deref()), told })
+    shown(&RecommendationsPage { frame, rows, older: page.older("/recommendations", ""), told })
 }
 
 /// A period to look back over.

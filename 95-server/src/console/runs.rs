@@ -2,7 +2,8 @@
 
 use super::audit::{Said as Words, said as said_about};
 use super::draw::{Bar, Lane, Node, dag, timeline};
-use super::frame::{Frame, Page, PageError, older, shown};
+use super::frame::{Frame, Page, PageError, shown};
+use super::list::{PAGE, filed, newest, open};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, short, span, text, time_of, when, when_of};
 use crate::api::{App, Shared, parsed, reason};
@@ -16,9 +17,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_core::{Entry, LedgerError, RunId};
 use writ_pipeline::{Journal, Run, RunContext, RunSignal, RunState, name_of, say};
-
-/// Rows of a page.
-const PAGE: usize = 50;
 
 /// One change in a list.
 pub(crate) struct Row {
@@ -85,12 +83,10 @@ fn state_of_kind(kind: &str) -> String {
 /// Changes that are not over, newest first.
 pub(crate) async fn live(shared: &Shared, limit: usize) -> Result<Vec<Row>, LedgerError> {
     let journal = shared.pipeline.journal();
-    let found = journal.ledger().views_back("live", "run/", None, limit).await?;
     let mut rows = Vec::new();
-    for (key, _) in found {
-        let id = key.trim_start_matches("run/");
-        if let Some(doc) = journal.doc("runs", id).await? {
-            rows.push(Row::of(shared, id, &doc).await?);
+    for id in open(journal, "run/", limit).await? {
+        if let Some(doc) = journal.doc("runs", &id).await? {
+            rows.push(Row::of(shared, &id, &doc).await?);
         }
     }
     Ok(rows)
@@ -118,34 +114,27 @@ struct RunsPage {
 
 pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
     let frame = Frame::new(&shared, &visitor, "/runs", "Changes").await?.live("run/");
-    let open = wanted.show == "open";
-    if open {
+    if wanted.show == "open" {
         let rows = live(&shared, PAGE).await?;
-        return shown(&RunsPage { frame, rows, open, intent: String::new(), older: Html::default() });
+        return shown(&RunsPage { frame, rows, open: true, intent: String::new(), older: Html::default() });
     }
     let journal = shared.pipeline.journal();
-    let ids = if wanted.intent.is_empty() {
-        let (docs, _) = journal.docs_back("runs", "", wanted.before.as_deref(), PAGE + 1).await?;
-        docs.into_iter().map(|(id, _)| id).collect()
+    let (mut rows, before) = (Vec::new(), wanted.before.as_deref());
+    let older = if wanted.intent.is_empty() {
+        let page = newest(journal, "runs", before).await?;
+        for (id, doc) in &page.rows {
+            rows.push(Row::of(&shared, id, doc).await?);
+        }
+        page.older("/runs", "")
     } else {
-        filed(journal, &format!("run/{}/", wanted.intent), wanted.before.as_deref()).await?
+        let page = filed(journal, &format!("run/{}/", wanted.intent), before).await?;
+        for id in &page.rows {
+            let doc = journal.doc("runs", id).await?.unwrap_or_default();
+            rows.push(Row::of(&shared, id, &doc).await?);
+        }
+        page.older("/runs", &format!("intent={}", segment(&wanted.intent)))
     };
-    let last = ids.get(PAGE - 1).filter(|_| ids.len() > PAGE).cloned();
-    let mut rows = Vec::new();
-    for id in ids.iter().take(PAGE) {
-        let doc = journal.doc("runs", id).await?.unwrap_or_default();
-        rows.push(Row::of(&shared, id, &doc).await?);
-    }
-    let query = if wanted.intent.is_empty() { String::new() } else { format!("intent={}", segment(&wanted.intent)) };
-    let older = older("/runs", &query, last.as_deref());
-    shown(&RunsPage { frame, rows, open, intent: wanted.intent, older })
-}
-
-/// A page of ids that are filed under something, newest first, and one more.
-pub(crate) async fn filed(journal: &Journal, under: &str, before: Option<&str>) -> Result<Vec<String>, LedgerError> {
-    let before = before.map(|before| format!("{under}{before}"));
-    let (docs, _) = journal.docs_back("filed", under, before.as_deref(), PAGE + 1).await?;
-    Ok(docs.into_iter().filter_map(|(key, _)| key.strip_prefix(under).map(str::to_owned)).collect())
+    shown(&RunsPage { frame, rows, open: false, intent: wanted.intent, older })
 }
 
 /// One step in the list.

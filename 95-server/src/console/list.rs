@@ -1,0 +1,98 @@
+//! Lists, a page at a time, newest first.
+
+use super::words::{Html, escape, segment};
+use serde_json::Value;
+use writ_core::LedgerError;
+use writ_pipeline::Journal;
+
+/// Rows of a page.
+pub(crate) const PAGE: usize = 50;
+
+/// A page of something, and where the next one begins.
+pub(crate) struct Paged<T> {
+    pub(crate) rows: Vec<T>,
+    pub(crate) next: Option<String>,
+}
+
+impl<T> Paged<T> {
+    /// A page of what was found, which may be one more than a page.
+    fn of(mut rows: Vec<T>, key: impl Fn(&T) -> &str) -> Self {
+        let next = if rows.len() > PAGE { rows.get(PAGE - 1).map(|last| key(last).to_owned()) } else { None };
+        rows.truncate(PAGE);
+        Self { rows, next }
+    }
+
+    /// The way to what is older, below a list.
+    pub(crate) fn older(&self, path: &str, query: &str) -> Html {
+        older(path, query, self.next.as_deref())
+    }
+
+    /// The way to the next names, below a list by name.
+    pub(crate) fn more(&self, path: &str) -> Html {
+        way(path, "", "after", self.next.as_deref(), "More")
+    }
+}
+
+/// The newest documents of a view, before one where one is given.
+pub(crate) async fn newest(
+    journal: &Journal,
+    view: &str,
+    before: Option<&str>,
+) -> Result<Paged<(String, Value)>, LedgerError> {
+    let (docs, _) = journal.docs_back(view, "", before, PAGE + 1).await?;
+    Ok(Paged::of(docs, |(key, _)| key))
+}
+
+/// The documents of a view by name, after one where one is given.
+pub(crate) async fn by_name(
+    journal: &Journal,
+    view: &str,
+    after: Option<&str>,
+) -> Result<Paged<(String, Value)>, LedgerError> {
+    let (docs, _) = journal.docs(view, "", after, PAGE + 1).await?;
+    Ok(Paged::of(docs, |(key, _)| key))
+}
+
+/// The newest ids that are filed under something: `run/DEPLOY-WEB-001/`, `incident/web-service-001/`.
+pub(crate) async fn filed(journal: &Journal, under: &str, before: Option<&str>) -> Result<Paged<String>, LedgerError> {
+    let before = before.map(|before| format!("{under}{before}"));
+    let (docs, _) = journal.docs_back("filed", under, before.as_deref(), PAGE + 1).await?;
+    let ids = docs.into_iter().filter_map(|(key, _)| key.strip_prefix(under).map(str::to_owned));
+    Ok(Paged::of(ids.collect(), |id| id))
+}
+
+/// The ids of what is not over: of runs (`run/`), incidents, approvals; newest first.
+pub(crate) async fn open(journal: &Journal, sort: &str, limit: usize) -> Result<Vec<String>, LedgerError> {
+    let found = journal.ledger().views_back("live", sort, None, limit).await?;
+    Ok(found.into_iter().filter_map(|(key, _)| key.strip_prefix(sort).map(str::to_owned)).collect())
+}
+
+/// The way to what is older; nothing where there is nothing.
+pub(crate) fn older(path: &str, query: &str, before: Option<&str>) -> Html {
+    way(path, query, "before", before, "Older")
+}
+
+fn way(path: &str, query: &str, name: &str, at: Option<&str>, word: &str) -> Html {
+    let Some(at) = at else { return Html::default() };
+    let query = if query.is_empty() { String::new() } else { format!("{query}&") };
+    let to = escape(&format!("{path}?{query}{name}={}", segment(at)));
+    Html(format!("<nav class=\"older\" aria-label=\"Pages\"><a href=\"{to}\" rel=\"next\">{word}</a></nav>"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_full_leads_to_the_next_and_the_last_one_to_none() {
+        let keys = |count: usize| (0..count).map(|at| format!("k{at:03}")).collect::<Vec<_>>();
+        let page = Paged::of(keys(PAGE), |key| key);
+        assert_eq!((page.rows.len(), page.next), (PAGE, None));
+        let page = Paged::of(keys(PAGE + 1), |key| key);
+        assert_eq!((page.rows.len(), page.next.as_deref()), (PAGE, Some("k049")));
+        assert_eq!(
+            page.older("/runs", "intent=a%26b").0,
+            "<nav class=\"older\" aria-label=\"Pages\"><a href=\"/runs?intent=a%26b&amp;before=k049\" rel=\"next\">Older</a></nav>"
+        );
+    }
+}

@@ -256,3 +256,103 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::router;
+    use crate::unreal::unreal;
+    use axum::body::{Body, BodyDataStream};
+    use axum::http::Request;
+    use futures::StreamExt;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+    use writ_pipeline::{Pipeline, order_fault};
+
+    async fn place() -> (Arc<Shared>, Pipeline) {
+        unreal(&[("person-01", "ann", "writ_ann", &["viewer"])]).await
+    }
+
+    async fn listen(shared: &Arc<Shared>, query: &str, last: Option<&str>) -> (StatusCode, BodyDataStream) {
+        let mut request = Request::get(format!("/api/v1/events{query}")).header("authorization", "Bearer writ_ann");
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let routes = TowerToHyperService::new(router(shared.clone()));
+        let answer = routes.call(request.body(Body::empty()).unwrap()).await.unwrap();
+        (answer.status(), answer.into_body().into_data_stream())
+    }
+
+    /// The next event: its name and its id.
+    async fn next(stream: &mut BodyDataStream) -> (String, Option<u64>) {
+        let bytes = stream.next().await.unwrap().unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+        (field("event: "), field("id: ").parse().ok())
+    }
+
+    async fn write(pipeline: &Pipeline, count: usize) {
+        let by = writ_core::Actor::system("test");
+        for _ in 0..count {
+            order_fault(pipeline.journal(), "web", "i-1", &by).await.unwrap();
+        }
+    }
+
+    fn size(pipeline: &Pipeline) -> u64 {
+        *pipeline.journal().size().borrow()
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_back_is_told_what_they_missed_and_then_what_comes() {
+        let (shared, pipeline) = place().await;
+        let (from, upto) = (3, size(&pipeline) + 2);
+        let (_, mut stream) = listen(&shared, "?after=9999", Some("2")).await;
+        write(&pipeline, 2).await;
+        for seq in from..upto {
+            assert_eq!(next(&mut stream).await, ("entry".to_owned(), Some(seq)), "the header is newer than the query");
+        }
+        let (_, mut of_faults) = listen(&shared, "?after=-1&streams=demo/,none/", None).await;
+        assert_eq!(next(&mut of_faults).await.1, Some(upto - 2), "only streams that were asked for");
+    }
+
+    #[tokio::test]
+    async fn whoever_falls_behind_is_told_so_and_misses_nothing() {
+        let (shared, pipeline) = place().await;
+        let first = size(&pipeline);
+        let (_, mut stream) = listen(&shared, "", None).await;
+        write(&pipeline, 1).await;
+        assert_eq!(next(&mut stream).await.1, Some(first));
+        // More than is kept in memory comes while the client does not read.
+        write(&pipeline, KEPT + 50).await;
+        let last = size(&pipeline) - 1;
+        let (mut wanted, mut told_behind) = (first + 1, 0);
+        while wanted <= last {
+            match next(&mut stream).await {
+                (name, None) if name == "behind" => told_behind += 1,
+                (_, id) => {
+                    assert_eq!(id, Some(wanted));
+                    wanted += 1;
+                }
+            }
+        }
+        assert_eq!(told_behind, 1);
+        assert_eq!(shared.metrics.sse_clients.get(), 1);
+        drop(stream);
+        assert_eq!((shared.metrics.sse_clients.get(), shared.feed.clients.load(Ordering::Relaxed)), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_place_of_an_entry_is_refused() {
+        let (shared, pipeline) = place().await;
+        for last in ["x", "1.5", "99999999999999999999", "1 or 1=1"] {
+            assert_eq!(listen(&shared, "", Some(last)).await.0, StatusCode::BAD_REQUEST, "{last}");
+        }
+        assert_eq!(listen(&shared, "?after=x", None).await.0, StatusCode::BAD_REQUEST);
+        assert_eq!(listen(&shared, "?since=1", None).await.0, StatusCode::BAD_REQUEST);
+        // From beyond the end: what comes is told.
+        let (status, mut stream) = listen(&shared, "", Some("999999")).await;
+        let first = size(&pipeline);
+        write(&pipeline, 1).await;
+        assert_eq!((status, next(&mut stream).await.1), (StatusCode::OK, Some(first)));
+    }
+}

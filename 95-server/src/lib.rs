@@ -25,6 +25,8 @@ mod state;
 mod system;
 mod tls;
 mod trace;
+#[cfg(test)]
+mod unreal;
 mod wire;
 
 pub use api::{Shared, router};

@@ -1,17 +1,13 @@
 //! Pages without a browser: what stands on them, who may do what, and that nothing of what people wrote becomes markup.
 
-use crate::api::{Shared, router};
-use crate::config::Config;
-use crate::setup::read_files;
-use crate::state::StateError;
+use crate::api::router;
+use crate::unreal::unreal;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use std::path::Path;
-use std::sync::Arc;
-use writ_pipeline::{Pipeline, enrol};
+use writ_pipeline::Pipeline;
 
 /// Written by people who mean harm, wherever people write something.
 const HOSTILE: &str = "x'\"><script>alert(1)</script><img src=x onerror=alert(1)>{{31*3373}}";
@@ -38,15 +34,8 @@ const PEOPLE: [(&str, &str, &str, &[&str]); 3] = [
 
 impl Place {
     async fn new() -> Self {
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy-web-001");
-        let pipeline = crate::wire::offline(&read_files(&example).unwrap()).await.unwrap();
-        for (id, name, token, roles) in PEOPLE {
-            enrol(pipeline.journal(), &id.parse().unwrap(), name, roles, token).await.unwrap();
-        }
-        let no_key = || Err(StateError::Key { path: "none".into() });
-        let processes = Arc::new(Vec::new);
-        let shared = Shared::new(pipeline.clone(), processes, Arc::new(no_key), &Config::standard());
-        Self { router: router(Arc::new(shared)), pipeline }
+        let (shared, pipeline) = unreal(&PEOPLE).await;
+        Self { router: router(shared), pipeline }
     }
 
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {

@@ -273,7 +273,8 @@ mod tests {
             let known = name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
             known.then(|| quoted.split('"').next().unwrap_or_default().to_owned())
         };
-        behind.filter_map(code).collect()
+        let named = |code: &String| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        behind.filter_map(code).filter(named).collect()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Approvals: what is asked, by whom, which rule demands it, what exactly would be done, and until when.
 
 use super::audit::{Said, said as said_about};
-use super::diff::Side;
+use super::diff::{Side, sides};
 use super::frame::{Frame, Page, shown};
 use super::list::{PAGE, newest, open as open_ids};
 use super::runs::{Outside, Row as RunRow};
@@ -38,6 +38,7 @@ impl Asked {
                 format!("standing: {}", actions.join(", ").replace('_', " "))
             }
             (false, Some(step)) => format!("step {step}"),
+            (false, None) if doc.get("change").is_some() => text(doc, "/subject").replace('_', " "),
             (false, None) => format!("change {}", short(text(doc, "/run"))),
         };
         let by = if standing { person(journal, text(doc, "/author")).await? } else { requester(journal, doc).await? };
@@ -184,6 +185,7 @@ struct ApprovalPage {
     compared: Vec<Side>,
     said: Vec<Said>,
     outside: Option<Outside>,
+    impact: String,
     targets: String,
     actions: String,
     budget: String,
@@ -222,7 +224,7 @@ pub(crate) async fn one(
     let state = state_of(&doc);
     let about = match text(&doc, "/run").parse::<RunId>() {
         Ok(run) => about_run(&shared, &run, &doc).await?,
-        Err(_) => About::default(),
+        Err(_) => about_governance(journal, &doc).await?,
     };
     let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
     about.deeds.iter().for_each(|deed| *sums.entry(&deed.action).or_default() += 1);
@@ -245,6 +247,7 @@ pub(crate) async fn one(
         compared: about.compared,
         said: said_about(journal, text(&doc, "/run")).await?,
         outside: about.outside,
+        impact: about.impact,
         targets: texts("/targets"),
         actions: texts("/actions"),
         budget,
@@ -280,6 +283,26 @@ struct About {
     /// The manifest in force beside the one that asks; empty where nothing is in force yet, or a remedy asks.
     compared: Vec<Side>,
     outside: Option<Outside>,
+    /// What other policies would have decided on what was decided lately.
+    impact: String,
+}
+
+/// What is asked about when it is how the installation is governed: policies, roles, agents, standing approvals.
+async fn about_governance(journal: &Journal, doc: &Value) -> Result<About, LedgerError> {
+    let attached = async |name: &str| {
+        let Ok(digest) = text(doc, &format!("/attachments/{name}")).parse::<Digest>() else { return Ok(Value::Null) };
+        let bytes = journal.ledger().attachment(&digest).await?.unwrap_or_default();
+        Ok::<Value, LedgerError>(serde_json::from_slice(&bytes).unwrap_or_default())
+    };
+    let (change, impact) = (attached("change").await?, attached("impact").await?);
+    let part = |name: &str| {
+        let value = change.get(name).unwrap_or(&Value::Null);
+        if value.is_null() { String::new() } else { serde_json::to_string_pretty(value).unwrap_or_default() }
+    };
+    let compared = if change.is_null() { Vec::new() } else { sides(&part("before"), &part("after")) };
+    let impact =
+        if impact.is_null() { String::new() } else { serde_json::to_string_pretty(&impact).unwrap_or_default() };
+    Ok(About { compared, impact, ..About::default() })
 }
 
 /// What a run would do, and which rules want people asked.
@@ -324,7 +347,8 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
     } else {
         Vec::new()
     };
-    Ok(About { run: row, deeds, demands, compared, outside: Outside::of(&folded, &context) })
+    let outside = Outside::of(&folded, &context);
+    Ok(About { run: row, deeds, demands, compared, outside, impact: String::new() })
 }
 
 /// An answer, as the form sends it.

@@ -1,14 +1,43 @@
 //! Problems as HTTP tells them: `application/problem+json` with a stable code. Causes inside go to the log alone.
 
+use axum::Extension;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 use writ_core::LedgerError;
 use writ_pipeline::{
     AnswerError, BallotRefused, CommitError, DriveError, OutsideError, ReflectError, ReplanError, SubmitError,
     error_chain,
 };
+
+/// A problem as a client reads it (RFC 9457), with what else belongs to it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem<'a> {
+    /// `urn:writ:problem:` and the code.
+    r#type: String,
+    /// What the status is called.
+    title: &'a str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What it is, for programs; docs/errors has a page for each.
+    code: &'a str,
+    /// What it is, for people.
+    detail: &'a str,
+    /// What to do about it.
+    hint: Option<&'a str>,
+    /// Findings, conflicts, and whatever else the code brings.
+    #[serde(flatten)]
+    #[schema(value_type = BTreeMap<String, Value>)]
+    more: &'a Map<String, Value>,
+}
+
+/// The code and detail of a problem, for who hands the answer on.
+#[derive(Debug, Clone)]
+pub(crate) struct Code(pub(crate) &'static str, pub(crate) String);
 
 /// A problem on its way to a client.
 #[derive(Debug, Clone)]
@@ -17,13 +46,13 @@ pub(crate) struct Failure {
     code: &'static str,
     detail: String,
     hint: Option<String>,
-    more: Value,
+    more: Map<String, Value>,
     retry_after: Option<u64>,
 }
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), hint: None, more: json!({}), retry_after: None }
+        Self { status, code, detail: detail.into(), hint: None, more: Map::new(), retry_after: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -38,7 +67,9 @@ impl Failure {
     }
 
     pub(crate) fn with(mut self, more: Value) -> Self {
-        self.more = more;
+        if let Value::Object(more) = more {
+            self.more = more;
+        }
         self
     }
 
@@ -52,15 +83,15 @@ impl Failure {
 
     /// The problem as a document.
     pub(crate) fn document(&self) -> Value {
-        let title = self.status.canonical_reason().unwrap_or("problem");
-        let mut body = json!({
-            "type": format!("urn:writ:problem:{}", self.code), "title": title, "status": self.status.as_u16(),
-            "code": self.code, "detail": self.detail, "hint": self.hint,
-        });
-        if let (Value::Object(body), Value::Object(more)) = (&mut body, &self.more) {
-            body.extend(more.clone());
-        }
-        body
+        json!(Problem {
+            r#type: format!("urn:writ:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("problem"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            hint: self.hint.as_deref(),
+            more: &self.more,
+        })
     }
 
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
@@ -97,7 +128,9 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let again = self.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
         let form = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status, form, again.map(AppendHeaders), Json(self.document())).into_response()
+        let told = Json(self.document());
+        let code = Extension(Code(self.code, self.detail));
+        (self.status, form, again.map(AppendHeaders), code, told).into_response()
     }
 }
 

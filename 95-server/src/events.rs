@@ -5,7 +5,7 @@
 //! (`behind`) and goes on from the journal itself, at its own speed; a client that does not read costs its place in line and
 //! a buffer of the connection, and nothing grows.
 
-use crate::api::{App, Asked, Caller, Shared};
+use crate::api::{App, Asked, Needs, Route, Shared};
 use crate::error::Failure;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
+use utoipa::IntoParams;
 use writ_core::{Entry, LedgerError};
 use writ_pipeline::{Journal, decode, sentence};
 
@@ -110,7 +111,7 @@ async fn forward(
 }
 
 /// What a client wants to hear.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Wanted {
     /// The entry that was seen last; what came after it is told first. `Last-Event-ID` says the same and is newer.
@@ -122,13 +123,21 @@ pub(crate) struct Wanted {
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const NO_BUFFER: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-pub(crate) async fn events(
-    State(shared): App,
-    caller: Caller,
-    headers: HeaderMap,
-    Asked(wanted): Asked<Wanted>,
-) -> Result<Response, Failure> {
-    caller.must("viewer")?;
+pub(crate) fn route() -> Route {
+    Route::get("/api/v1/events", Needs::Reader, events)
+        .says(
+            "audit",
+            "Follow the journal as it grows",
+            "Server-sent events, one for each entry, with the entry's place as id. Whoever comes back with `Last-Event-ID` misses \
+             nothing. An event `behind` says that a slow client is given what it missed from the journal. A comment is sent every \
+             15 s when nothing happens.",
+        )
+        .query::<Wanted>()
+        .header("last-event-id", "the id of the last event that was had; newer than `after`")
+        .answers_as("text/event-stream")
+}
+
+async fn events(State(shared): App, headers: HeaderMap, Asked(wanted): Asked<Wanted>) -> Result<Response, Failure> {
     let clients = shared.feed.clients.clone();
     if clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS_MAX {
         clients.fetch_sub(1, Ordering::Relaxed);

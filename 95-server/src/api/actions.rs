@@ -1,6 +1,7 @@
 //! The second door: changes that somebody else planned, asked for, carried out and reported by the same person.
 
-use super::{Answer, App, Asked, Body, Caller, Path, parsed, words};
+use super::route::{Route, documents};
+use super::{Answer, App, Asked, Body, Caller, Needs, Path, parsed, words};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -8,16 +9,74 @@ use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use utoipa::{IntoParams, ToSchema};
 use writ_core::{Digest, RunId};
 use writ_pipeline::{CommandEnd, Output, OutsideAsked, OutsideChange, OutsideWish, Reported};
 
-/// A change that somebody asks for.
-#[derive(Debug, Deserialize)]
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/api/v1/actions", Needs::Doer, ask)
+            .says(
+                "actions",
+                "Ask for a change that you planned yourself",
+                "Policy judges it, and people if policy says so. Once it is ordered, whoever asked takes the order, carries it out \
+                 and says what came of it.",
+            )
+            .takes::<ActionWanted>()
+            .answers::<Action>()
+            .fails(&[404, 409]),
+        Route::get("/api/v1/actions/{id}", Needs::Reader, one)
+            .says(
+                "actions",
+                "Show where a change stands",
+                "With `wait` and `seen`, the answer is held back until it stands elsewhere. With `here`, whoever asked for it says that \
+                 they are there to carry it out.",
+            )
+            .query::<Look>()
+            .answers::<Action>()
+            .fails(&[409]),
+        Route::post("/api/v1/actions/{id}/{command}", Needs::Doer, command)
+            .says(
+                "actions",
+                "Take the order, hold it, or say what came of it",
+                "`claim` takes it, `alive` says that it is being carried out, `outcome` ends it. All three by the process that \
+                 holds `claim`.",
+            )
+            .word("command", &["claim", "alive", "outcome"])
+            .takes::<Holder>()
+            .answers::<ActionTold>()
+            .fails(&[409]),
+    ]
+}
+
+documents! {
+    /// Where a change stands: its `run`, `phase`, `state`, what it waits for, and what came of it.
+    Action;
+    /// To `claim`: the ticket, epoch, step and permit. To `alive`: the state. To `outcome`: what was recorded.
+    ActionTold;
+}
+
+/// One thing that a plan would change.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+#[expect(dead_code, reason = "it describes what the layer reads")]
+struct Change {
+    /// What it is called: `aws_instance.web`, `default/Deployment/web`.
+    address: String,
+    /// What is done to it.
+    #[schema(value_type = String, pattern = "^(apply|create|delete|replace|update)$")]
+    deed: String,
+    /// What sort of thing it is: `aws_instance`, `Deployment`.
+    kind: String,
+}
+
+/// A change that somebody asks for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActionWanted {
     /// The program and its arguments.
     command: Vec<String>,
     /// What the action is called; none for what it is called by itself.
@@ -30,9 +89,11 @@ pub(crate) struct Wanted {
     #[serde(default)]
     directory: String,
     /// What it would change, as its tool says.
+    #[schema(value_type = Option<Vec<Change>>)]
     changes: Option<Vec<OutsideChange>>,
     /// Digests of the files that say so.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
     files: BTreeMap<String, Digest>,
     /// Why.
     #[serde(default)]
@@ -49,15 +110,7 @@ fn a_minute() -> u64 {
     60
 }
 
-impl Caller {
-    /// Operators ask for changes, and so do agents that policy lets.
-    fn may_act(&self) -> Result<(), Failure> {
-        if self.0.roles.iter().any(|role| role == "agent") { Ok(()) } else { self.must("operator") }
-    }
-}
-
-pub(crate) async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<Wanted>) -> Answer {
-    caller.may_act()?;
+async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<ActionWanted>) -> Answer<Action> {
     let asked = OutsideAsked {
         silent: Duration::from_secs(wanted.silent_seconds),
         here: wanted.here,
@@ -73,11 +126,11 @@ pub(crate) async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<W
         },
     };
     let run = shared.pipeline.ask_outside(asked, &caller.0).await?;
-    Ok(Json(shared.pipeline.outside(&run, &caller.0, false, None, Duration::ZERO).await?))
+    Ok(Json(Action(shared.pipeline.outside(&run, &caller.0, false, None, Duration::ZERO).await?)))
 }
 
 /// How long an answer may be held back, and from what.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Look {
     /// Where the change stood when it was last looked at: the answer is held back while it stands there.
@@ -88,34 +141,29 @@ pub(crate) struct Look {
     here: bool,
 }
 
-pub(crate) async fn one(
-    State(shared): App,
-    caller: Caller,
-    Path(id): Path<String>,
-    Asked(look): Asked<Look>,
-) -> Answer {
+async fn one(State(shared): App, caller: Caller, Path(id): Path<String>, Asked(look): Asked<Look>) -> Answer<Action> {
     if look.here {
-        caller.may_act()?;
-    } else {
-        caller.must("viewer")?;
+        caller.must(Needs::Doer)?;
     }
     let run: RunId = parsed(&id)?;
     // An answer that is held back still comes in the time that it is given.
     let wait = Duration::from_secs(look.wait.min(shared.config.limits.request_seconds / 2));
-    Ok(Json(shared.pipeline.outside(&run, &caller.0, look.here, look.seen.as_deref(), wait).await?))
+    Ok(Json(Action(shared.pipeline.outside(&run, &caller.0, look.here, look.seen.as_deref(), wait).await?)))
 }
 
 /// What one process says about the order that it takes, holds or ends.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Holder {
     /// What names the process: chance, known to it alone.
+    #[schema(min_length = 16, max_length = 128)]
     claim: String,
+    /// What came of it; to `outcome` alone.
     outcome: Option<Came>,
 }
 
 /// What came of a command: one of `exit`, `signal` and `not_run`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Came {
     exit: Option<u8>,
@@ -128,10 +176,11 @@ pub(crate) struct Came {
 }
 
 /// What a command wrote.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Written {
     bytes: Option<u64>,
+    #[schema(value_type = Option<String>)]
     digest: Option<Digest>,
     /// What is kept of it, in base 64.
     kept: String,
@@ -165,19 +214,18 @@ fn bad(detail: &str) -> Failure {
 /// The least and most bytes of what names a process.
 const CLAIM: std::ops::RangeInclusive<usize> = 16..=128;
 
-pub(crate) async fn command(
+async fn command(
     State(shared): App,
     caller: Caller,
     Path((id, command)): Path<(String, String)>,
     Body(holder): Body<Holder>,
-) -> Answer {
-    caller.may_act()?;
+) -> Answer<ActionTold> {
     let run: RunId = parsed(&id)?;
     if !CLAIM.contains(&holder.claim.len()) {
         return Err(bad("`claim` is 16 to 128 bytes of chance"));
     }
     let (pipeline, by, claim) = (&shared.pipeline, &caller.0, holder.claim.as_str());
-    let answer: Value = match (command.as_str(), holder.outcome) {
+    let answer = match (command.as_str(), holder.outcome) {
         ("claim", None) => {
             let order = pipeline.take_outside(&run, by, claim).await?;
             json!({"run": run, "ticket": order.ticket, "epoch": order.epoch, "step": order.step, "permit": order.permit})
@@ -192,5 +240,5 @@ pub(crate) async fn command(
             return Err(Failure::not_found("command", other).hint("one of claim, alive, outcome"));
         }
     };
-    Ok(Json(answer))
+    Ok(Json(ActionTold(answer)))
 }

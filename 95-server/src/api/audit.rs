@@ -1,26 +1,128 @@
 //! The journal: queries, verification, stories, evidence, and the log in the form that foreign verifiers read.
 
-use super::{Answer, App, Asked, Caller, Path, Shared};
+use super::route::{Route, documents};
+use super::{Answer, App, Asked, Caller, Needs, Path, Shared};
 use crate::error::Failure;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use utoipa::{IntoParams, ToSchema};
 use writ_audit::{Checkpoint, TileAt};
-use writ_core::{Filter, Outcome, Timestamp};
+use writ_core::{Digest, Filter, Outcome, Timestamp};
 use writ_pipeline::{
     Journal, RotateError, Trust, VerifyError, decode, error_chain, evidence as evidence_of, key_chain, tile as tile_of,
     why as why_of,
 };
 
+const BYTES: &str = "application/octet-stream";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/why/{*id}", Needs::Reader, why)
+            .says(
+                "audit",
+                "Tell why something is as it is",
+                "Of an intent, run, incident, recommendation, approval, agent, entry, resource or process; `last` is the newest \
+                 incident, or else the newest run.",
+            )
+            .answers::<Story>(),
+        Route::get("/api/v1/audit/entries", Needs::Reader, query)
+            .says("audit", "Find entries", "Newest first unless it is said. Each filter that is given must fit.")
+            .query::<EntriesWanted>()
+            .answers::<EntryPage>(),
+        Route::get("/api/v1/audit/verify", Needs::Reader, verify)
+            .says(
+                "audit",
+                "Check the whole journal",
+                "Hashes, tree, checkpoints, attachments, and what the witness remembers. What does not hold is a problem \
+                 `unverified`, with the entry.",
+            )
+            .answers::<Verified>()
+            .fails(&[409]),
+        Route::get("/api/v1/audit/evidence/{*id}", Needs::Reader, evidence)
+            .says(
+                "audit",
+                "Get the evidence about something",
+                "A file that `writ verify` checks with no server at hand: the entries, their proofs under one checkpoint, attachments.",
+            )
+            .answers::<Evidence>(),
+        Route::post("/api/v1/audit/rotate-key", Needs::Admin, rotate_key)
+            .says("audit", "Change the journal's key", "The entry that says so is signed by both keys.")
+            .answers::<Rotated>()
+            .fails(&[409]),
+        Route::get("/log/checkpoint", Needs::Nobody, checkpoint)
+            .says("log", "Get the newest checkpoint", "A C2SP signed note.")
+            .answers_as(TEXT)
+            .fails(&[404]),
+        Route::get("/log/key", Needs::Nobody, key)
+            .says("log", "Get the verifier key", "For whoever has none yet. Compare it with what you were told elsewhere.")
+            .answers_as(TEXT),
+        Route::get("/log/tile/{*path}", Needs::Reader, tile)
+            .says("log", "Get a tile", "C2SP tlog-tiles: hashes under a level, entries under `entries`.")
+            .answers_as(BYTES),
+        Route::get("/log/attachment/{digest}", Needs::Reader, attachment)
+            .says("log", "Get an attachment", "Manifests, facts, plans, bundles and outputs, by what they hash to.")
+            .answers_as(BYTES),
+    ]
+}
+
+documents! {
+    /// The story of something: `subject`, `because` from the first cause on, `then` what happened to it, and whether it is `cut`.
+    Story;
+    /// An entry of the journal, as it was recorded.
+    Entry;
+    /// An evidence file; `writ verify` checks it offline.
+    Evidence;
+}
+
+/// A page of entries.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EntryPage {
+    items: Vec<Entry>,
+    /// What to ask for as `after`; none when there is no more.
+    next: Option<u64>,
+}
+
+/// A journal that holds.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Verified {
+    /// The journal's name.
+    log: String,
+    /// Entries.
+    size: u64,
+    /// The root of their tree.
+    #[schema(value_type = String)]
+    root: Digest,
+    attachments: u64,
+    checkpoints: u64,
+    /// Whether a witness remembers it.
+    witness: bool,
+    /// The verifier key.
+    key: String,
+    /// Where it went on after a rollback.
+    #[schema(value_type = Vec<Object>)]
+    continued: Value,
+}
+
+/// The keys of a rotation.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Rotated {
+    /// The verifier key until now.
+    old: String,
+    /// The verifier key from now on.
+    new: String,
+}
+
 /// Filters as a query string has them.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Wanted {
+pub(crate) struct EntriesWanted {
     actor: Option<String>,
     action: Option<String>,
     resource: Option<String>,
@@ -28,10 +130,17 @@ pub(crate) struct Wanted {
     trace: Option<String>,
     stream: Option<String>,
     kind: Option<String>,
+    /// The earliest time.
+    #[param(format = DateTime)]
     from: Option<String>,
+    /// The latest time.
+    #[param(format = DateTime)]
     to: Option<String>,
+    /// The `next` of the page before.
     after: Option<u64>,
     oldest_first: bool,
+    /// Entries at the most; 100 unless it is said.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
@@ -73,12 +182,8 @@ pub(crate) fn filter(wanted: &BTreeMap<&str, &str>, before: Option<u64>) -> Resu
     Ok(filter)
 }
 
-pub(crate) async fn query(State(shared): App, caller: Caller, Asked(wanted): Asked<Wanted>) -> Answer {
-    caller.must("viewer")?;
-    let limit = wanted.limit.unwrap_or(100).min(1_000);
-    if limit == 0 {
-        return Err(bad("a page of no entries is none: `limit` begins with 1".into()));
-    }
+async fn query(State(shared): App, Asked(wanted): Asked<EntriesWanted>) -> Answer<EntryPage> {
+    let limit = super::limit(wanted.limit.unwrap_or(100))?;
     let named = [
         ("actor", &wanted.actor),
         ("action", &wanted.action),
@@ -93,18 +198,18 @@ pub(crate) async fn query(State(shared): App, caller: Caller, Asked(wanted): Ask
     let named = named.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).collect();
     let filter = Filter { newest_first: !wanted.oldest_first, ..filter(&named, wanted.after)? };
     let found = shared.pipeline.journal().ledger().query(&filter, limit + 1).await?;
-    let entries = found.iter().take(limit).map(decode).collect::<Result<Vec<_>, _>>()?;
+    let told = |stored| decode(stored).map(|entry| Entry(json!(entry)));
+    let items = found.iter().take(limit).map(told).collect::<Result<Vec<_>, _>>()?;
     let next = if found.len() > limit { found.last().map(|stored| stored.seq) } else { None };
-    Ok(Json(json!({"items": entries, "next": next})))
+    Ok(Json(EntryPage { items, next }))
 }
 
-pub(crate) async fn verify(State(shared): App, caller: Caller) -> Answer {
-    caller.must("viewer")?;
+async fn verify(State(shared): App) -> Answer<Verified> {
     check(&shared).await.map(Json)
 }
 
 /// Checks the whole journal, down to what the witness remembers.
-pub(crate) async fn check(shared: &Shared) -> Result<Value, Failure> {
+pub(crate) async fn check(shared: &Shared) -> Result<Verified, Failure> {
     let journal = shared.pipeline.journal();
     let key = journal.key();
     let witnessed = journal.base().witness.latest().map_err(|error| Failure::internal(&error))?;
@@ -114,11 +219,16 @@ pub(crate) async fn check(shared: &Shared) -> Result<Value, Failure> {
     };
     let trust = Trust { key: Some(key.clone()), pins };
     match writ_pipeline::verify(journal.ledger(), &trust).await {
-        Ok(audit) => Ok(json!({
-            "log": key.name, "size": audit.size, "root": audit.root, "attachments": audit.attachments,
-            "checkpoints": audit.checkpoints, "witness": witnessed.is_some(), "key": key.to_string(),
-            "continued": audit.continued,
-        })),
+        Ok(audit) => Ok(Verified {
+            log: key.name.clone(),
+            size: audit.size,
+            root: audit.root,
+            attachments: audit.attachments,
+            checkpoints: audit.checkpoints,
+            witness: witnessed.is_some(),
+            key: key.to_string(),
+            continued: json!(audit.continued),
+        }),
         Err(VerifyError::Fault(fault)) => {
             let detail = fault.to_string();
             Err(Failure::new(StatusCode::CONFLICT, "unverified", detail).with(json!({"entry": fault.seq})))
@@ -139,8 +249,7 @@ async fn remembered(journal: &Journal, note: &str) -> Result<Checkpoint, Failure
     Checkpoint::open(note, &key.name, &key).map_err(|error| unverified(&error))
 }
 
-pub(crate) async fn rotate_key(State(shared): App, caller: Caller) -> Answer {
-    caller.must("admin")?;
+async fn rotate_key(State(shared): App, caller: Caller) -> Answer<Rotated> {
     let journal = shared.pipeline.journal();
     let old = journal.key();
     let next = (shared.next_key)().map_err(|error| Failure::internal(&error))?;
@@ -151,38 +260,31 @@ pub(crate) async fn rotate_key(State(shared): App, caller: Caller) -> Answer {
         }
         RotateError::Signer(_) => Failure::internal(&error),
     })?;
-    Ok(Json(json!({"old": old.to_string(), "new": new.to_string()})))
+    Ok(Json(Rotated { old: old.to_string(), new: new.to_string() }))
 }
 
-pub(crate) async fn why(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer {
-    caller.must("viewer")?;
+async fn why(State(shared): App, Path(id): Path<String>) -> Answer<Story> {
     let story = why_of(shared.pipeline.journal(), &id).await?;
-    story.map(|story| Json(json!(story))).ok_or_else(|| Failure::not_found("entry", &id))
+    story.map(|story| Json(Story(json!(story)))).ok_or_else(|| Failure::not_found("entry", &id))
 }
 
-pub(crate) async fn evidence(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer {
-    caller.must("viewer")?;
+async fn evidence(State(shared): App, Path(id): Path<String>) -> Answer<Evidence> {
     let bundle = evidence_of(shared.pipeline.journal(), &id).await?;
-    bundle.map(|bundle| Json(json!(bundle))).ok_or_else(|| Failure::not_found("entry", &id))
+    bundle.map(|bundle| Json(Evidence(json!(bundle)))).ok_or_else(|| Failure::not_found("entry", &id))
 }
 
-pub(crate) async fn checkpoint(State(shared): App) -> Result<String, Failure> {
+async fn checkpoint(State(shared): App) -> Result<String, Failure> {
     let kept = shared.pipeline.journal().ledger().checkpoint(None).await?;
     kept.map(|kept| kept.note).ok_or_else(|| Failure::not_found("checkpoint", "newest"))
 }
 
 /// The verifier key, for whoever has none yet.
-pub(crate) async fn key(State(shared): App) -> String {
+async fn key(State(shared): App) -> String {
     format!("{}\n", shared.pipeline.journal().key())
 }
 
 /// `/log/tile/L/N[.p/W]` and `/log/tile/entries/N[.p/W]`, with N in groups of three digits (C2SP tlog-tiles).
-pub(crate) async fn tile(
-    State(shared): App,
-    caller: Caller,
-    Path(path): Path<String>,
-) -> Result<impl IntoResponse, Failure> {
-    caller.must("viewer")?;
+async fn tile(State(shared): App, Path(path): Path<String>) -> Result<impl IntoResponse, Failure> {
     let missing = || Failure::not_found("tile", &path);
     let (level, rest) = path.split_once('/').ok_or_else(missing)?;
     let (index, width) = tile_index(rest).ok_or_else(missing)?;
@@ -220,13 +322,8 @@ fn tile_index(path: &str) -> Option<(u64, u16)> {
     Some((number, width))
 }
 
-pub(crate) async fn attachment(
-    State(shared): App,
-    caller: Caller,
-    Path(digest): Path<String>,
-) -> Result<Bytes, Failure> {
-    caller.must("viewer")?;
-    let wanted = writ_core::Digest::from_hex(&digest);
+async fn attachment(State(shared): App, Path(digest): Path<String>) -> Result<Bytes, Failure> {
+    let wanted = Digest::from_hex(&digest);
     let wanted = wanted.map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()))?;
     let bytes = shared.pipeline.journal().ledger().attachment(&wanted).await?;
     bytes.map(Bytes::from).ok_or_else(|| Failure::not_found("attachment", &digest))

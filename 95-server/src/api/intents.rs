@@ -1,17 +1,72 @@
 //! Submitting intents.
 
-use super::resources::Page;
-use super::{Answer, App, Asked, Body, Caller, Path, parsed};
+use super::audit::Entry;
+use super::route::{Route, documents};
+use super::{Answer, App, Body, Caller, Needs, Path, parsed};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use writ_core::{Digest, IntentId};
+use utoipa::ToSchema;
+use writ_core::{Digest, IntentId, RunId};
 use writ_pipeline::Origin;
 
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/api/v1/validate", Needs::Reader, validate)
+            .says(
+                "intents",
+                "Check a manifest",
+                "Reads it, asks policy and contracts, and plans it against the world as it stands. Nothing is recorded or done.",
+            )
+            .takes::<Manifest>()
+            .answers::<Prepared>()
+            .fails(&[409, 502]),
+        Route::post("/api/v1/plan", Needs::Reader, validate)
+            .says(
+                "intents",
+                "Plan a manifest",
+                "The same answer as `validate`: what would be done, with the digest by which it can be submitted.",
+            )
+            .takes::<Manifest>()
+            .answers::<Prepared>()
+            .fails(&[409, 502]),
+        Route::post("/api/v1/intents", Needs::Operator, submit)
+            .says(
+                "intents",
+                "Submit an intent",
+                "Validates, plans and begins a run, which may wait for approval. With `planned`, only that plan is carried out; \
+                 another is refused as stale.",
+            )
+            .takes::<Manifest>()
+            .answers::<Submitted>()
+            .fails(&[409, 502]),
+        Route::get("/api/v1/intents/{id}/versions", Needs::Reader, versions)
+            .says("intents", "List the versions of an intent", "The entries of its stream, oldest first.")
+            .answers_each::<Entry>(),
+    ]
+}
+
+documents! {
+    /// What would be done, and whether it may: the intent, policy's decision and report, the translation, the plan and its digest,
+    /// what differs from the world, the way back, and what the contracts say.
+    Prepared;
+}
+
+/// An intent that was taken: what was prepared, and the run that carries it out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Submitted {
+    /// The run; none when there is nothing to do.
+    #[schema(value_type = Option<String>)]
+    run: Option<RunId>,
+    /// As `plan` answers it.
+    #[serde(flatten)]
+    prepared: Prepared,
+}
+
 /// A manifest as a client sends it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
     /// Its name, for places in findings.
@@ -20,42 +75,30 @@ pub(crate) struct Manifest {
     text: String,
     /// The digest of the plan that was looked at; another plan is then refused as stale.
     #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^sha256:[0-9a-f]{64}$")]
     planned: Option<Digest>,
 }
 
-pub(crate) async fn validate(State(shared): App, caller: Caller, Body(manifest): Body<Manifest>) -> Answer {
-    caller.must("viewer")?;
+async fn validate(State(shared): App, caller: Caller, Body(manifest): Body<Manifest>) -> Answer<Prepared> {
     let pipeline = &shared.pipeline;
     let prepared = pipeline.prepare(&manifest.name, manifest.text.as_bytes(), &caller.0).await;
     let prepared = prepared.map_err(|error| Failure::of_submit(error, pipeline))?;
-    Ok(Json(prepared.document(pipeline)))
+    Ok(Json(Prepared(prepared.document(pipeline))))
 }
 
-pub(crate) async fn plan(shared: App, caller: Caller, manifest: Body<Manifest>) -> Answer {
-    validate(shared, caller, manifest).await
-}
-
-pub(crate) async fn submit(State(shared): App, caller: Caller, Body(manifest): Body<Manifest>) -> Answer {
-    caller.must("operator")?;
+async fn submit(State(shared): App, caller: Caller, Body(manifest): Body<Manifest>) -> Answer<Submitted> {
     let pipeline = &shared.pipeline;
     let text = manifest.text.as_bytes();
     let accepted = pipeline.submit(&manifest.name, text, &caller.0, manifest.planned, Origin::Intent).await;
     let accepted = accepted.map_err(|error| Failure::of_submit(error, pipeline))?;
-    let mut document = accepted.prepared.document(pipeline);
-    document["run"] = json!(accepted.run);
-    Ok(Json(document))
+    Ok(Json(Submitted { run: accepted.run, prepared: Prepared(accepted.prepared.document(pipeline)) }))
 }
 
-pub(crate) async fn list(shared: App, caller: Caller, page: Asked<Page>) -> Answer {
-    super::resources::list(shared, caller, Path("intents".to_owned()), page).await
-}
-
-pub(crate) async fn versions(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer {
-    caller.must("viewer")?;
+async fn versions(State(shared): App, Path(id): Path<String>) -> Answer<Vec<Entry>> {
     let id: IntentId = parsed(&id)?;
     let entries = shared.pipeline.journal().stream(&format!("intent/{id}")).await?;
     if entries.is_empty() {
         return Err(Failure::not_found("intent", id.as_str()));
     }
-    Ok(Json(json!(entries)))
+    Ok(Json(entries.iter().map(|entry| Entry(json!(entry))).collect()))
 }

@@ -1,36 +1,110 @@
 //! People, their tokens, the agents, and what is to be forgotten: what administrators do.
 
-use super::{Answer, App, Body, Caller, Path, parsed, reason, words};
+use super::route::{Route, documents};
+use super::{Answer, App, Body, Caller, Needs, Path, parsed, reason, words};
 use crate::error::{Failure, short};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use writ_core::{AgentId, Permission};
 use writ_pipeline::{
     AgentError, AgentMove, AgentWish, Erase, EraseError, TokenError, enrol_person, erase, error_chain, issue_token,
     people, person, revoke_token, tokens as all_tokens,
 };
 
-pub(crate) async fn principals(State(shared): App, caller: Caller) -> Answer {
-    caller.must("viewer")?;
-    Ok(Json(json!({"items": people(shared.pipeline.journal()).await?, "next": null})))
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/principals", Needs::Reader, principals)
+            .says("people", "List people", "Their opaque ids, names where they were not erased, and roles.")
+            .answers::<People>(),
+        Route::get("/api/v1/tokens", Needs::Admin, tokens)
+            .says("people", "List tokens", "Whose each is and what it may be used for; never the token itself.")
+            .answers::<Tokens>(),
+        Route::post("/api/v1/tokens", Needs::Admin, issue)
+            .says(
+                "people",
+                "Issue a token",
+                "For somebody who is known, or with `enrol` for somebody new. The token is told once and kept as its hash.",
+            )
+            .takes::<TokenWanted>()
+            .answers::<Issued>()
+            .fails(&[404, 409]),
+        Route::delete("/api/v1/tokens/{id}", Needs::Admin, revoke)
+            .says("people", "Revoke a token", "It and every session that was opened with it end at once.")
+            .answers::<Token>()
+            .fails(&[409]),
+        Route::post("/api/v1/audit/erase", Needs::Admin, forget)
+            .says(
+                "people",
+                "Destroy a text beside the journal",
+                "Exactly one of a person's name, the words about an approval, or a text by its commitment. Proofs stay valid.",
+            )
+            .takes::<Forget>()
+            .answers::<Forgotten>()
+            .fails(&[404, 409]),
+        Route::post("/api/v1/agents/{id}/{command}", Needs::Admin, agent)
+            .says(
+                "agents",
+                "Change an agent",
+                "`key` needs `public_key`, `permissions` needs `permissions`; the others need nothing.",
+            )
+            .word("command", &["activate", "drain", "quarantine", "retire", "key", "permissions"])
+            .takes::<AgentDetails>()
+            .answers::<AgentTold>()
+            .fails(&[409]),
+    ]
 }
 
-pub(crate) async fn tokens(State(shared): App, caller: Caller) -> Answer {
-    caller.must("admin")?;
-    Ok(Json(json!({"items": all_tokens(shared.pipeline.journal()).await?, "next": null})))
+documents! {
+    /// A person: `principal`, `name`, `roles`, `since`.
+    Person;
+    /// A token: `id`, `principal`, `roles`, `issued_at`, `issued_by`. Never the token itself.
+    Token;
+    /// A token that was issued, and for this once `token`: what to show.
+    Issued;
+    /// An agent after it was changed: `agent`, and what it is `now`.
+    AgentTold;
+}
+
+/// All people.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct People {
+    items: Vec<Person>,
+    /// There is one page.
+    next: Option<String>,
+}
+
+/// All tokens.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Tokens {
+    items: Vec<Token>,
+    /// There is one page.
+    next: Option<String>,
+}
+
+async fn principals(State(shared): App) -> Answer<People> {
+    let items = people(shared.pipeline.journal()).await?.iter().map(|person| Person(json!(person))).collect();
+    Ok(Json(People { items, next: None }))
+}
+
+async fn tokens(State(shared): App) -> Answer<Tokens> {
+    let items = all_tokens(shared.pipeline.journal()).await?.iter().map(|token| Token(json!(token))).collect();
+    Ok(Json(Tokens { items, next: None }))
 }
 
 /// Whose token is wanted, and for what.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+pub(crate) struct TokenWanted {
     /// An id or a name; or, with `enrol`, the name of somebody new.
     principal: String,
+    /// Whether they are to be made known.
     #[serde(default)]
     enrol: bool,
+    /// What it may be used for; all that the person may unless it is said.
     #[serde(default)]
     roles: Option<Vec<String>>,
     /// Needed when the person is known and is somebody else.
@@ -38,8 +112,7 @@ pub(crate) struct Wanted {
     reason: String,
 }
 
-pub(crate) async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<Wanted>) -> Answer {
-    caller.must("admin")?;
+async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<TokenWanted>) -> Answer<Issued> {
     let (journal, by) = (shared.pipeline.journal(), caller.actor());
     let whose = if wanted.enrol {
         let roles = wanted.roles.clone().unwrap_or_default();
@@ -59,17 +132,16 @@ pub(crate) async fn issue(State(shared): App, caller: Caller, Body(wanted): Body
     let mut document = json!(token);
     document["name"] = json!(whose.name);
     document["token"] = json!(secret);
-    Ok(Json(document))
+    Ok(Json(Issued(document)))
 }
 
-pub(crate) async fn revoke(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer {
-    caller.must("admin")?;
+async fn revoke(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer<Token> {
     let token = revoke_token(shared.pipeline.journal(), &id, &caller.actor()).await?;
-    Ok(Json(json!(token)))
+    Ok(Json(Token(json!(token))))
 }
 
 /// What is to be forgotten; exactly one of the three.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Forget {
     #[serde(default)]
@@ -81,8 +153,17 @@ pub(crate) struct Forget {
     reason: String,
 }
 
-pub(crate) async fn forget(State(shared): App, caller: Caller, Body(forget): Body<Forget>) -> Answer {
-    caller.must("admin")?;
+/// How much was forgotten.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Forgotten {
+    /// Texts that were destroyed.
+    #[schema(value_type = u64)]
+    erased: serde_json::Value,
+    /// What they were about.
+    of: String,
+}
+
+async fn forget(State(shared): App, caller: Caller, Body(forget): Body<Forget>) -> Answer<Forgotten> {
     let journal = shared.pipeline.journal();
     let bad = |detail: String| Failure::new(StatusCode::BAD_REQUEST, "invalid", detail);
     let what = match (&forget.principal, &forget.approval, &forget.commitment) {
@@ -94,25 +175,27 @@ pub(crate) async fn forget(State(shared): App, caller: Caller, Body(forget): Bod
         _ => return Err(bad("say one of `principal`, `approval` and `commitment`".into())),
     };
     let gone = erase(journal, &what, reason(&forget.reason)?, &caller.actor()).await?;
-    Ok(Json(json!({"erased": gone, "of": what.to_string()})))
+    Ok(Json(Forgotten { erased: json!(gone), of: what.to_string() }))
 }
 
 /// What is wanted of an agent.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Details {
+pub(crate) struct AgentDetails {
+    /// Why.
     reason: String,
+    /// Its new key: ed25519, hexadecimal.
     public_key: Option<String>,
+    /// All that it may from now on: `execute:recovery`.
     permissions: Option<Vec<String>>,
 }
 
-pub(crate) async fn agent(
+async fn agent(
     State(shared): App,
     caller: Caller,
     Path((id, command)): Path<(String, String)>,
-    Body(details): Body<Details>,
-) -> Answer {
-    caller.must("admin")?;
+    Body(details): Body<AgentDetails>,
+) -> Answer<AgentTold> {
     let agent: AgentId = parsed(&id)?;
     let moved = |to| AgentWish::Move { to, because: "an administrator said so".into() };
     let needs = |field: &str| Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("`{command}` needs `{field}`"));
@@ -142,7 +225,7 @@ pub(crate) async fn agent(
         AgentError::Ledger(error) => Failure::from(error),
     })?;
     let now = shared.pipeline.gate().state().roster.get(&agent).cloned();
-    Ok(Json(json!({"agent": agent, "now": now})))
+    Ok(Json(AgentTold(json!({"agent": agent, "now": now}))))
 }
 
 impl From<TokenError> for Failure {

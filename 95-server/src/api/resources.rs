@@ -1,106 +1,103 @@
-//! Everything that is listed, and what people say about it.
+//! What people say about what is listed, and what there is to look at besides.
 
-use super::{Answer, App, Asked, Body, Caller, Path, parsed, words};
+use super::route::{Route, documents};
+use super::{Answer, App, Body, Caller, Needs, Path, Shared, parsed, words};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use writ_core::{ApprovalId, Filter, IncidentId};
-use writ_pipeline::{HealSignal, KillScope, Pulled, recommendation_made, say, text_beside};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use writ_core::{ApprovalId, IncidentId};
+use writ_pipeline::{HealSignal, say};
 
-/// The views that can be listed.
-const VIEWS: [&str; 6] = ["intents", "runs", "incidents", "approvals", "recommendations", "agents"];
-
-/// A page of a list.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Page {
-    after: Option<String>,
-    limit: usize,
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/api/v1/approvals/{id}/{answer}", Needs::Person, answer)
+            .says(
+                "approvals",
+                "Answer what is asked",
+                "One voice a person, never the requester's. It counts for what was shown: once that changes, the question is void.",
+            )
+            .word("answer", &["approve", "reject"])
+            .takes::<Words>()
+            .answers::<Answered>()
+            .fails(&[409]),
+        Route::post("/api/v1/incidents/{id}/{command}", Needs::Operator, incident)
+            .says("incidents", "Tell an incident something", "`ack` says that somebody looks after it, `close` ends it.")
+            .word("command", &["ack", "close"])
+            .takes::<Words>()
+            .answers::<IncidentTold>()
+            .fails(&[409]),
+        Route::post("/api/v1/recommendations/{id}/{command}", Needs::Approver, recommendation)
+            .says(
+                "recommendations",
+                "Approve or reject a recommendation",
+                "What is approved enters by the front door, as a new version of its intent, and passes the same gates.",
+            )
+            .word("command", &["approve", "reject"])
+            .takes::<Words>()
+            .answers::<RecommendationTold>()
+            .fails(&[409, 502]),
+        Route::post("/api/v1/feedback", Needs::Reader, feedback)
+            .says("recommendations", "Collect feedback", "Looks at the period that ends now, and makes recommendations of it.")
+            .takes::<Period>()
+            .answers::<Feedback>()
+            .fails(&[409, 502]),
+        Route::get("/api/v1/processes", Needs::Reader, processes)
+            .says("server", "List the processes that writ started", "As the local provider sees them now.")
+            .answers::<Processes>(),
+        Route::get("/api/v1/monitoring", Needs::Reader, monitoring)
+            .says("incidents", "Show what is watched", "Each component in care, with its series and detectors.")
+            .answers::<Watched>(),
+        Route::get("/api/v1/contracts", Needs::Reader, contracts)
+            .says("contracts", "Show which contract version fits whom", "What is required against what is in force.")
+            .answers::<Matrix>(),
+        Route::get("/api/v1/policies", Needs::Reader, policies)
+            .says("policies", "Show the policies in force", "The bundle's digest, its files, and each rule with its place.")
+            .answers::<Policies>(),
+    ]
 }
 
-impl Default for Page {
-    fn default() -> Self {
-        Self { after: None, limit: 100 }
-    }
-}
-
-pub(crate) async fn list(
-    State(shared): App,
-    caller: Caller,
-    Path(view): Path<String>,
-    Asked(page): Asked<Page>,
-) -> Answer {
-    caller.must("viewer")?;
-    let view = known(&view)?;
-    let limit = page.limit.clamp(1, 1_000);
-    let (docs, as_of) = shared.pipeline.journal().docs(view, "", page.after.as_deref(), limit).await?;
-    let next = if docs.len() == limit { docs.last().map(|(key, _)| key.clone()) } else { None };
-    let mut items = Vec::with_capacity(docs.len());
-    for (key, doc) in docs {
-        items.push(item(&shared, view, &key, doc).await?);
-    }
-    Ok(Json(json!({"as_of": as_of, "items": items, "next": next})))
-}
-
-pub(crate) async fn one(State(shared): App, caller: Caller, Path((view, id)): Path<(String, String)>) -> Answer {
-    caller.must("viewer")?;
-    let view = known(&view)?;
-    let doc = shared.pipeline.journal().doc(view, &id).await?;
-    let doc = doc.ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))?;
-    let mut item = item(&shared, view, &id, doc).await?;
-    if view == "approvals" {
-        item["answers"] = json!(answers(&shared, &id).await?);
-    }
-    Ok(Json(item))
-}
-
-/// What people answered, with their words where they were not erased.
-async fn answers(shared: &super::Shared, approval: &str) -> Result<Vec<Value>, Failure> {
-    let journal = shared.pipeline.journal();
-    let mut answers = Vec::new();
-    for entry in journal.stream(&format!("approval/{approval}")).await? {
-        if entry.kind != "approval.voted/1" {
-            continue;
-        }
-        let reason = match entry.body.get("reason").and_then(|reason| reason.as_str()?.parse().ok()) {
-            Some(commitment) => Some(text_beside(journal.ledger(), &commitment).await?),
-            None => None,
-        };
-        let agrees = entry.body.get("agrees");
-        answers.push(json!({"by": entry.actor.id, "agrees": agrees, "reason": reason, "at": entry.timestamp}));
-    }
-    Ok(answers)
-}
-
-fn known(view: &str) -> Result<&'static str, Failure> {
-    VIEWS.into_iter().find(|known| *known == view).ok_or_else(|| Failure::not_found("list", view))
-}
-
-async fn item(shared: &super::Shared, view: &str, key: &str, mut doc: Value) -> Result<Value, Failure> {
-    doc["id"] = json!(key);
-    if view == "recommendations" {
-        // What moves it on names it; what it recommends stands in its first entry.
-        doc["recommendation"] = recommendation_made(shared.pipeline.journal(), key).await?["recommendation"].clone();
-    }
-    Ok(doc)
+documents! {
+    /// What became of a recommendation, as `recommendation` has it.
+    RecommendationTold;
+    /// What a period says: insights, and the recommendations that were made of it.
+    Feedback;
+    /// A process: its instance, state, pid, address and health.
+    Process;
+    /// A component in care: its series, its detectors, what they say, and what healing may do.
+    Monitored;
+    /// Which published version of a contract would fit whom.
+    Matrix;
+    /// The policies in force: `digest`, `files` and `rules`.
+    Policies;
 }
 
 /// A person's words.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Words {
+    /// Why. At most 4,096 bytes; it stands beside the journal and can be erased.
     reason: String,
 }
 
-pub(crate) async fn answer(
+/// An approval that was answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Answered {
+    #[schema(value_type = String)]
+    approval: ApprovalId,
+    /// Where it stands now.
+    #[schema(value_type = String)]
+    state: serde_json::Value,
+}
+
+async fn answer(
     State(shared): App,
     caller: Caller,
     Path((id, answer)): Path<(String, String)>,
     Body(said): Body<Words>,
-) -> Answer {
+) -> Answer<Answered> {
     let id: ApprovalId = parsed(&id)?;
     let agrees = match answer.as_str() {
         "approve" => true,
@@ -108,16 +105,24 @@ pub(crate) async fn answer(
         _ => return Err(Failure::not_found("answer", &answer)),
     };
     let state = shared.pipeline.answer(&id, &caller.0, agrees, words(&said.reason)?).await?;
-    Ok(Json(json!({"approval": id, "state": state})))
+    Ok(Json(Answered { approval: id, state: serde_json::json!(state) }))
 }
 
-pub(crate) async fn incident(
+/// An incident that was told something.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct IncidentTold {
+    #[schema(value_type = String)]
+    incident: IncidentId,
+    /// What it was told.
+    done: String,
+}
+
+async fn incident(
     State(shared): App,
     caller: Caller,
     Path((id, command)): Path<(String, String)>,
     Body(_): Body<Words>,
-) -> Answer {
-    caller.must("operator")?;
+) -> Answer<IncidentTold> {
     let incident: IncidentId = parsed(&id)?;
     let by = caller.0.id.clone();
     let signal = match command.as_str() {
@@ -126,11 +131,11 @@ pub(crate) async fn incident(
         _ => return Err(Failure::not_found("command", &command)),
     };
     tell_healing(&shared, &id, signal).await?;
-    Ok(Json(json!({"incident": incident, "done": command})))
+    Ok(Json(IncidentTold { incident, done: command }))
 }
 
 /// Tells whoever heals an incident's component something about it.
-pub(crate) async fn tell_healing(shared: &super::Shared, incident: &str, signal: HealSignal) -> Result<(), Failure> {
+pub(crate) async fn tell_healing(shared: &Shared, incident: &str, signal: HealSignal) -> Result<(), Failure> {
     let doc = shared.pipeline.journal().doc("incidents", incident).await?;
     let component = doc.and_then(|doc| doc.get("component")?.as_str()?.parse().ok());
     let healing = component.and_then(|component| shared.pipeline.healing(&component));
@@ -140,11 +145,16 @@ pub(crate) async fn tell_healing(shared: &super::Shared, incident: &str, signal:
 }
 
 /// A period, in seconds.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Period {
+    /// A week unless it is said; at most a year.
+    #[schema(minimum = 1, maximum = 31622400)]
     seconds: u64,
 }
+
+/// The longest period, in seconds.
+const PERIOD_MAX: u64 = 366 * 86_400;
 
 impl Default for Period {
     fn default() -> Self {
@@ -152,20 +162,22 @@ impl Default for Period {
     }
 }
 
-pub(crate) async fn feedback(State(shared): App, caller: Caller, Body(period): Body<Period>) -> Answer {
-    caller.must("viewer")?;
-    let span = std::time::Duration::from_secs(period.seconds.clamp(1, 366 * 86_400));
+async fn feedback(State(shared): App, caller: Caller, Body(period): Body<Period>) -> Answer<Feedback> {
+    if !(1..=PERIOD_MAX).contains(&period.seconds) {
+        let detail = format!("a period has 1 to {PERIOD_MAX} seconds, not {}", period.seconds);
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail));
+    }
+    let span = std::time::Duration::from_secs(period.seconds);
     let document = shared.pipeline.reflect(span, &caller.0).await;
-    document.map(Json).map_err(|error| Failure::of_reflect(error, &shared.pipeline))
+    document.map(|document| Json(Feedback(document))).map_err(|error| Failure::of_reflect(error, &shared.pipeline))
 }
 
-pub(crate) async fn recommendation(
+async fn recommendation(
     State(shared): App,
     caller: Caller,
     Path((id, command)): Path<(String, String)>,
     Body(said): Body<Words>,
-) -> Answer {
-    caller.must("approver")?;
+) -> Answer<RecommendationTold> {
     let reason = words(&said.reason)?;
     let done = match command.as_str() {
         "approve" => shared.pipeline.approve_recommendation(&id, &caller.0).await,
@@ -176,62 +188,40 @@ pub(crate) async fn recommendation(
     if !reason.is_empty() {
         say(shared.pipeline.journal(), &id, &caller.actor(), reason).await?;
     }
-    Ok(Json(done))
+    Ok(Json(RecommendationTold(done)))
 }
 
-pub(crate) async fn processes(State(shared): App, caller: Caller) -> Answer {
-    caller.must("viewer")?;
-    let items = (shared.processes)();
-    Ok(Json(json!({"items": items, "next": null})))
+/// All processes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Processes {
+    items: Vec<Process>,
+    /// There is one page.
+    next: Option<String>,
 }
 
-pub(crate) async fn monitoring(State(shared): App, caller: Caller) -> Answer {
-    caller.must("viewer")?;
+async fn processes(State(shared): App) -> Answer<Processes> {
+    let items = (shared.processes)().into_iter().map(Process).collect();
+    Ok(Json(Processes { items, next: None }))
+}
+
+/// All components in care.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Watched {
+    items: Vec<Monitored>,
+    /// There is one page.
+    next: Option<String>,
+}
+
+async fn monitoring(State(shared): App) -> Answer<Watched> {
     let components = shared.pipeline.components();
-    let all: Vec<Value> =
-        components.iter().filter_map(|component| Some(shared.pipeline.healing(component)?.monitoring())).collect();
-    Ok(Json(json!({"items": all, "next": null})))
+    let of = |component| Some(Monitored(shared.pipeline.healing(component)?.monitoring()));
+    Ok(Json(Watched { items: components.iter().filter_map(of).collect(), next: None }))
 }
 
-pub(crate) async fn contracts(State(shared): App, caller: Caller) -> Answer {
-    caller.must("viewer")?;
-    Ok(Json(shared.pipeline.contracts_matrix()))
+async fn contracts(State(shared): App) -> Answer<Matrix> {
+    Ok(Json(Matrix(shared.pipeline.contracts_matrix())))
 }
 
-pub(crate) async fn policies(State(shared): App, caller: Caller) -> Answer {
-    caller.must("viewer")?;
-    Ok(Json(shared.pipeline.policies()))
-}
-
-/// What a kill switch is asked to do.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Switch {
-    scope: KillScope,
-    pulled: bool,
-}
-
-pub(crate) async fn kill_switches(State(shared): App, caller: Caller) -> Answer {
-    caller.must("viewer")?;
-    let state = shared.pipeline.gate().state();
-    let told = |(scope, pulled): (&KillScope, &Pulled)| json!({"scope": scope, "what": scope.to_string(), "by": pulled.by.to_string(), "at": pulled.at});
-    let items: Vec<Value> = state.switches.pulled().map(told).collect();
-    Ok(Json(json!({"items": items, "next": null})))
-}
-
-pub(crate) async fn kill_switch(State(shared): App, caller: Caller, Body(switch): Body<Switch>) -> Answer {
-    caller.must("operator")?;
-    let told = switch.scope.to_string();
-    let known = match &switch.scope {
-        KillScope::Agent { agent } => shared.pipeline.gate().state().roster.get(agent).is_some(),
-        KillScope::Action { action } => {
-            let done = Filter { action: Some(action.clone()), ..Filter::default() };
-            !shared.pipeline.journal().ledger().query(&done, 1).await?.is_empty()
-        }
-        KillScope::All | KillScope::Resource { .. } => true,
-    };
-    let was = shared.pipeline.gate().state().switches.pulled().any(|(scope, _)| *scope == switch.scope);
-    shared.pipeline.kill_switch(switch.scope, switch.pulled, &caller.actor()).await?;
-    // A switch may be pulled before there is anything to stop; whoever mistyped a name should hear of it.
-    Ok(Json(json!({"scope": told, "pulled": switch.pulled, "was_pulled": was, "known": known})))
+async fn policies(State(shared): App) -> Answer<Policies> {
+    Ok(Json(Policies(shared.pipeline.policies())))
 }

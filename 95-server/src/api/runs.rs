@@ -1,17 +1,52 @@
 //! Runs: their state, and what an operator can tell them.
 
-use super::{Answer, App, Body, Caller, Path, Shared, parsed, reason};
+use super::route::{Route, documents};
+use super::{Answer, App, Body, Caller, Needs, Path, Shared, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 use writ_core::RunId;
 use writ_pipeline::{DriveError, RunSignal, execution as execution_of, say};
 
-pub(crate) async fn execution(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer {
-    caller.must("viewer")?;
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/runs/{id}/execution", Needs::Reader, execution)
+            .says("runs", "Show how a run goes", "Its phases and steps, with what each waits for and how often it was tried.")
+            .answers::<Execution>(),
+        Route::post("/api/v1/runs/{id}/{command}", Needs::Operator, command)
+            .says(
+                "runs",
+                "Tell a run something",
+                "`retry` and `resolve` name a step; `resolve` says besides whether it happened, and why that is known. `cancel` takes \
+                 back what was done when `compensate` is set.",
+            )
+            .word("command", &["pause", "resume", "cancel", "replan", "rollback", "retry", "resolve"])
+            .takes::<Details>()
+            .answers::<Told>()
+            .fails(&[409, 502]),
+    ]
+}
+
+documents! {
+    /// How a run goes: `execution` with its phases, its `state`, its `steps`, whether it is `over`, and what it waits for.
+    Execution;
+}
+
+/// A run that was told something.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Told {
+    /// Which.
+    #[schema(value_type = String)]
+    run: RunId,
+    /// Where it stands now.
+    state: String,
+}
+
+async fn execution(State(shared): App, Path(id): Path<String>) -> Answer<Execution> {
     let id: RunId = parsed(&id)?;
     let (run, context) = shared.pipeline.drive().run(&id).await?;
     let now = shared.pipeline.journal().now();
@@ -34,7 +69,7 @@ pub(crate) async fn execution(State(shared): App, caller: Caller, Path(id): Path
             })
         })
         .collect();
-    Ok(Json(document))
+    Ok(Json(Execution(document)))
 }
 
 /// Why a run was not told something: one that is over is there, and says what became of it.
@@ -53,27 +88,30 @@ async fn refused(shared: &Shared, id: &RunId, command: &str, error: DriveError) 
 }
 
 /// What a command may need besides its name.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Details {
+    /// The step that is meant.
     step: Option<String>,
+    /// Whether what was done is taken back.
     compensate: bool,
+    /// Whether a step whose outcome is unknown happened.
     happened: Option<bool>,
+    /// Why.
     reason: String,
 }
 
-pub(crate) async fn command(
+async fn command(
     State(shared): App,
     caller: Caller,
     Path((id, command)): Path<(String, String)>,
     Body(details): Body<Details>,
-) -> Answer {
-    caller.must("operator")?;
+) -> Answer<Told> {
     let id: RunId = parsed(&id)?;
     if command == "replan" {
         shared.pipeline.replan(&id, &caller.0).await.map_err(|error| Failure::of_replan(error, &shared.pipeline))?;
         let (run, _) = shared.pipeline.drive().run(&id).await?;
-        return Ok(Json(json!({"run": id, "state": run.state().name().replace(' ', "_")})));
+        return Ok(Json(Told { state: run.state().name().replace(' ', "_"), run: id }));
     }
     let step = || {
         let text = details.step.as_deref().ok_or_else(|| {
@@ -106,5 +144,5 @@ pub(crate) async fn command(
         return Err(refused(&shared, &id, &command, error).await);
     }
     let (run, _) = shared.pipeline.drive().run(&id).await?;
-    Ok(Json(json!({"run": id, "state": Value::String(run.state().name().replace(' ', "_"))})))
+    Ok(Json(Told { state: run.state().name().replace(' ', "_"), run: id }))
 }

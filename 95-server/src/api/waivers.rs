@@ -1,18 +1,68 @@
-//! What is excepted from the rules: waivers, and the freeze of changes.
+//! Waivers: what is excepted from the rules.
 
-use super::{Answer, App, Body, Caller, Path, parsed, reason};
+use super::route::{Route, documents};
+use super::{Answer, App, Body, Caller, Needs, Path, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::time::Duration;
+use utoipa::ToSchema;
 use writ_core::{RuleId, WaiverId};
 use writ_pipeline::{ExceptionError, WaiverRefused, WaiverState, text_beside};
 
-pub(crate) async fn list(State(shared): App, caller: Caller) -> Answer {
-    caller.must("viewer")?;
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/waivers", Needs::Reader, list)
+            .says(
+                "policies",
+                "List waivers",
+                "All there ever were, with how far each has come and whether it holds now.",
+            )
+            .answers::<Waivers>(),
+        Route::post("/api/v1/waivers", Needs::Operator, ask)
+            .says(
+                "policies",
+                "Ask for a waiver",
+                "A rule is not to hold for a subject for a while. Somebody else has to grant it.",
+            )
+            .takes::<WaiverWanted>()
+            .answers::<WaiverTold>()
+            .fails(&[404, 409]),
+        Route::post("/api/v1/waivers/{id}/grant", Needs::Approver, grant)
+            .says("policies", "Grant a waiver", "By somebody else than who asked for it.")
+            .takes::<Nothing>()
+            .answers::<WaiverTold>()
+            .fails(&[409]),
+        Route::post("/api/v1/waivers/{id}/refuse", Needs::Approver, refuse)
+            .says("policies", "Refuse a waiver", "The rule goes on holding.")
+            .takes::<Nothing>()
+            .answers::<WaiverTold>()
+            .fails(&[409]),
+        Route::post("/api/v1/waivers/{id}/revoke", Needs::Operator, revoke)
+            .says("policies", "End a waiver", "Whoever may ask for an exception may end one: the rule holds again.")
+            .takes::<Nothing>()
+            .answers::<WaiverTold>()
+            .fails(&[409]),
+    ]
+}
+
+documents! {
+    /// A waiver: rule, subject, reason, who asked and answered, until when, its `state`, and whether it `holds` now.
+    Waiver;
+}
+
+/// All waivers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Waivers {
+    items: Vec<Waiver>,
+    /// There is one page.
+    next: Option<String>,
+}
+
+async fn list(State(shared): App) -> Answer<Waivers> {
     let journal = shared.pipeline.journal();
     let now = journal.now();
     let mut items = Vec::new();
@@ -20,64 +70,62 @@ pub(crate) async fn list(State(shared): App, caller: Caller) -> Answer {
         let mut item = json!(status);
         item["reason"] = json!(text_beside(journal.ledger(), &status.asked.reason).await?);
         item["holds"] = json!(status.state == WaiverState::Granted && now < status.asked.expires_at);
-        items.push(item);
+        items.push(Waiver(item));
     }
-    Ok(Json(json!({"items": items, "next": null})))
+    Ok(Json(Waivers { items, next: None }))
 }
 
 /// A rule that is not to hold somewhere for a while.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+pub(crate) struct WaiverWanted {
+    /// The rule's id.
     rule: String,
+    /// Where it is not to hold.
     subject: String,
+    /// For how long.
     seconds: u64,
+    /// Why.
     reason: String,
 }
 
-pub(crate) async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<Wanted>) -> Answer {
-    caller.must("operator")?;
+/// A body that says nothing; whatever object is sent is passed over.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct Nothing {}
+
+/// A waiver that was asked for or answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WaiverTold {
+    #[schema(value_type = String)]
+    waiver: WaiverId,
+    /// `asked`, `granted`, `refused` or `revoked`.
+    #[schema(value_type = String)]
+    state: WaiverState,
+}
+
+async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<WaiverWanted>) -> Answer<WaiverTold> {
     let rule: RuleId = parsed(&wanted.rule)?;
     let (span, reason) = (Duration::from_secs(wanted.seconds), reason(&wanted.reason)?);
     let waiver = shared.pipeline.ask_waiver(&rule, &wanted.subject, span, reason, &caller.0.id).await?;
-    Ok(Json(json!({"waiver": waiver, "state": WaiverState::Asked})))
+    Ok(Json(WaiverTold { waiver, state: WaiverState::Asked }))
 }
 
-pub(crate) async fn answer(
-    State(shared): App,
-    caller: Caller,
-    Path((id, answer)): Path<(String, String)>,
-    Body(_): Body<Value>,
-) -> Answer {
-    let (state, role) = match answer.as_str() {
-        "grant" => (WaiverState::Granted, "approver"),
-        "refuse" => (WaiverState::Refused, "approver"),
-        // Whoever may ask for an exception may end one: the rule holds again.
-        "revoke" => (WaiverState::Revoked, "operator"),
-        _ => return Err(Failure::not_found("answer", &answer)),
-    };
-    caller.must(role)?;
+async fn grant(shared: App, caller: Caller, id: Path<String>, _: Body<Nothing>) -> Answer<WaiverTold> {
+    answer(shared, caller, id, WaiverState::Granted).await
+}
+
+async fn refuse(shared: App, caller: Caller, id: Path<String>, _: Body<Nothing>) -> Answer<WaiverTold> {
+    answer(shared, caller, id, WaiverState::Refused).await
+}
+
+async fn revoke(shared: App, caller: Caller, id: Path<String>, _: Body<Nothing>) -> Answer<WaiverTold> {
+    answer(shared, caller, id, WaiverState::Revoked).await
+}
+
+async fn answer(State(shared): App, caller: Caller, Path(id): Path<String>, state: WaiverState) -> Answer<WaiverTold> {
     let waiver: WaiverId = parsed(&id)?;
     shared.pipeline.answer_waiver(&waiver, state, &caller.0.id).await?;
-    Ok(Json(json!({"waiver": waiver, "state": state})))
-}
-
-pub(crate) async fn maintenance(State(shared): App, caller: Caller) -> Answer {
-    caller.must("viewer")?;
-    Ok(Json(json!({"on": shared.pipeline.exceptions().await?.maintenance()})))
-}
-
-/// Whether changes are to be frozen.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Freeze {
-    on: bool,
-}
-
-pub(crate) async fn set_maintenance(State(shared): App, caller: Caller, Body(freeze): Body<Freeze>) -> Answer {
-    caller.must("operator")?;
-    shared.pipeline.set_maintenance(freeze.on, &caller.0.id).await?;
-    Ok(Json(json!({"on": freeze.on})))
+    Ok(Json(WaiverTold { waiver, state }))
 }
 
 impl From<ExceptionError> for Failure {

@@ -257,7 +257,7 @@ struct VerifiedPage {
 pub(crate) async fn verify(State(shared): App, visitor: Visitor) -> Page {
     let frame = Frame::new(&shared, &visitor, "/audit", "Verification").await?;
     let (holds, document) = match check_journal(&shared).await {
-        Ok(document) => (true, document),
+        Ok(verified) => (true, serde_json::json!(verified)),
         Err(failure) if failure.code() == "unverified" => (false, failure.document()),
         Err(failure) => return Err(failure.into()),
     };

@@ -7,6 +7,7 @@ mod backup;
 mod bad_input;
 mod config;
 mod console;
+mod contract;
 mod crash;
 mod exec;
 mod forms;

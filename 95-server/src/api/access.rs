@@ -1,0 +1,210 @@
+//! Who may use which route, asked before a handler is.
+
+use super::Shared;
+use crate::error::{Code, Failure};
+use crate::limits::is_change;
+use crate::serve::Peer;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use writ_core::Actor;
+use writ_pipeline::{Denial, Principal, principal_of, record_denial};
+
+/// Whoever holds this role is a program that thinks for itself. It may look, ask and act under policy, and agrees to nothing,
+/// whatever else it holds.
+const AGENT: &str = "agent";
+
+/// What somebody must be to use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Nothing: the route is open.
+    Nobody,
+    /// To look: a viewer or an agent.
+    Reader,
+    /// To ask for a change that somebody else planned: an operator or an agent.
+    Doer,
+    /// A person: what is answered says itself which role it wants.
+    Person,
+    /// An operator.
+    Operator,
+    /// An approver.
+    Approver,
+    /// An administrator.
+    Admin,
+}
+
+impl Needs {
+    /// Whether roles are enough; else what is missing.
+    pub(crate) fn met(self, roles: &[String]) -> Result<(), &'static str> {
+        let holds = |role: &str| roles.iter().any(|held| held == role);
+        let role = match self {
+            Self::Nobody => return Ok(()),
+            Self::Reader | Self::Doer if holds(AGENT) => return Ok(()),
+            Self::Person if holds(AGENT) => return Err("person"),
+            Self::Person => return Ok(()),
+            Self::Reader => "viewer",
+            Self::Doer | Self::Operator => "operator",
+            Self::Approver => "approver",
+            Self::Admin => "admin",
+        };
+        if holds(role) && (matches!(self, Self::Reader | Self::Doer) || !holds(AGENT)) { Ok(()) } else { Err(role) }
+    }
+
+    /// What the document says of it.
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Self::Nobody => "Open to everybody.",
+            Self::Reader => "Needs the role `viewer` or `agent`.",
+            Self::Doer => "Needs the role `operator` or `agent`.",
+            Self::Person => "Needs a token of a person, not of an agent; what is answered says which role it asks for.",
+            Self::Operator => "Needs the role `operator`; refused to agents.",
+            Self::Approver => "Needs the role `approver`; refused to agents.",
+            Self::Admin => "Needs the role `admin`; refused to agents.",
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(pub(crate) Principal);
+
+impl Caller {
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::human(&self.0.id)
+    }
+
+    /// Whoever asks must be this.
+    pub(crate) fn must(&self, needs: Needs) -> Result<(), Failure> {
+        needs.met(&self.0.roles).map_err(|role| {
+            let detail = if role == "person" {
+                format!("`{}` is an agent, and only a person may do that", self.0.id)
+            } else if role != AGENT && self.0.roles.iter().any(|held| held == AGENT) {
+                format!("`{}` is an agent, which may look, ask and act, and no more", self.0.id)
+            } else {
+                format!("`{}` does not hold the role `{role}`", self.0.id)
+            };
+            Failure::new(StatusCode::FORBIDDEN, "forbidden", detail)
+                .hint("use a token of somebody who does, with `--as`")
+        })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(unknown)
+    }
+}
+
+fn unknown() -> Failure {
+    Failure::new(StatusCode::UNAUTHORIZED, "unauthorised", "the request has no valid bearer token")
+        .hint("give one with `--as NAME`, or in `WRIT_TOKEN`")
+}
+
+/// Lets a request through to a route, or not. Who is refused for want of a token or a role is recorded, as often as is useful.
+pub(crate) async fn admit(
+    State((shared, needs)): State<(Arc<Shared>, Needs)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if needs == Needs::Nobody {
+        return next.run(request).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
+    let method = parts.method.clone();
+    let caller = match caller(&shared, &parts, &route).await {
+        Ok(caller) => caller,
+        Err(failure) => return failure.into_response(),
+    };
+    let answer = match caller.must(needs) {
+        Ok(()) => {
+            parts.extensions.insert(caller.clone());
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(failure) => failure.into_response(),
+    };
+    if let Some(Code("forbidden", detail)) = answer.extensions().get()
+        && let Some(before) = shared.throttle.denied(&caller.0.id)
+    {
+        let by = Some(&caller.0.id);
+        note(&shared, Denial { because: detail, before, by, method: method.as_str(), route: &route }).await;
+    }
+    answer
+}
+
+/// Who asks: by bearer token, or, where nothing is changed, by a session of the console.
+async fn caller(shared: &Shared, parts: &Parts, route: &str) -> Result<Caller, Failure> {
+    let journal = shared.pipeline.journal();
+    let header = parts.headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    // A page of the console reads with its session. What changes something wants a token: no other site can send one.
+    if header.is_none()
+        && parts.method == Method::GET
+        && let Some(visitor) = crate::console::visitor_of(journal, &parts.headers).await?
+    {
+        return Ok(Caller(visitor));
+    }
+    let token = header.and_then(bearer).ok_or_else(unknown)?;
+    let Some(principal) = principal_of(journal, token).await? else {
+        let from = parts.extensions.get().map(|Peer(from)| *from);
+        shared.throttle.stranger(from)?;
+        if let Some(before) = shared.throttle.unknown(from) {
+            let because = "the token is not valid";
+            let method = parts.method.as_str();
+            note(shared, Denial { because, before, by: None, method, route }).await;
+        }
+        return Err(unknown());
+    };
+    if is_change(&parts.method, Some(route)) {
+        shared.throttle.change(&principal.id)?;
+    }
+    Ok(Caller(principal))
+}
+
+/// Records a denial. That it could not be is for the log: whoever is refused is refused all the same.
+async fn note(shared: &Shared, denial: Denial<'_>) {
+    if let Err(error) = record_denial(shared.pipeline.journal(), &denial).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "a denial could not be recorded");
+    }
+}
+
+/// The token of an `Authorization` header; its scheme is read in any case.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_read_whatever_the_case_of_its_scheme() {
+        for (header, token) in [
+            ("Bearer writ_1", Some("writ_1")),
+            ("bearer writ_1", Some("writ_1")),
+            ("BEARER  writ_1", Some("writ_1")),
+            ("Basic writ_1", None),
+            ("Bearerwrit_1", None),
+            ("", None),
+        ] {
+            assert_eq!(bearer(header), token, "{header}");
+        }
+    }
+
+    #[test]
+    fn an_agent_looks_and_acts_and_agrees_to_nothing_whatever_else_it_holds() {
+        let roles = ["agent", "viewer", "operator", "approver", "admin"].map(str::to_owned);
+        for needs in [Needs::Person, Needs::Operator, Needs::Approver, Needs::Admin] {
+            assert!(needs.met(&roles).is_err(), "{needs:?}");
+        }
+        for needs in [Needs::Nobody, Needs::Reader, Needs::Doer] {
+            assert_eq!(needs.met(&roles), Ok(()), "{needs:?}");
+            assert_eq!(needs.met(&roles[..1]), Ok(()), "{needs:?}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What is listed: documents that follow from the journal, page by page.
+
+use super::route::{Route, documents};
+use super::{Answer, App, Asked, Needs, Path, Shared};
+use crate::error::Failure;
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use writ_pipeline::{recommendation_made, text_beside};
+
+/// Views that can be listed, each with the paths of the list and of one, and what they are.
+const VIEWS: [(&str, &str, &str, &str); 6] = [
+    ("intents", "/api/v1/intents", "/api/v1/intents/{id}", "What has to hold, and how far it has come."),
+    ("runs", "/api/v1/runs", "/api/v1/runs/{id}", "Changes under way and done."),
+    ("incidents", "/api/v1/incidents", "/api/v1/incidents/{id}", "What was noticed to be wrong, and what was tried."),
+    ("approvals", "/api/v1/approvals", "/api/v1/approvals/{id}", "What people were asked, and what they answered."),
+    (
+        "recommendations",
+        "/api/v1/recommendations",
+        "/api/v1/recommendations/{id}",
+        "What would be better, with the figures that say so.",
+    ),
+    ("agents", "/api/v1/agents", "/api/v1/agents/{id}", "Who carries out steps, and what they may."),
+];
+
+pub(crate) fn routes() -> Vec<Route> {
+    let of = |(view, all, single, says): (&'static str, &'static str, &'static str, &'static str)| {
+        let list = move |shared: App, page: Asked<Page>| list(view, shared, page);
+        let one = move |shared: App, id: Path<String>| one(view, shared, id);
+        [
+            Route::get(all, Needs::Reader, list).says(view, "List them", says).query::<Page>().answers::<Listed>(),
+            Route::get(single, Needs::Reader, one).says(view, "Get one", says).answers::<Item>(),
+        ]
+    };
+    VIEWS.into_iter().flat_map(of).collect()
+}
+
+documents! {
+    /// One of a list: its `id`, and what the entries about it say last.
+    Item;
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Listed {
+    items: Vec<Item>,
+    /// What to ask for as `after`; none when there is no more.
+    next: Option<String>,
+    /// How many entries of the journal the list is of.
+    as_of: u64,
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Page {
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// Items at the most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: usize,
+    /// Whether the newest come first.
+    newest_first: bool,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { after: None, limit: 100, newest_first: false }
+    }
+}
+
+async fn list(view: &'static str, State(shared): App, Asked(page): Asked<Page>) -> Answer<Listed> {
+    let journal = shared.pipeline.journal();
+    let limit = super::limit(page.limit)?;
+    let after = page.after.as_deref();
+    let (mut docs, as_of) = if page.newest_first {
+        journal.docs_back(view, "", after, limit + 1).await?
+    } else {
+        journal.docs(view, "", after, limit + 1).await?
+    };
+    let more = docs.len() > limit;
+    docs.truncate(limit);
+    let next = docs.last().filter(|_| more).map(|(key, _)| key.clone());
+    let mut items = Vec::with_capacity(docs.len());
+    for (key, doc) in docs {
+        items.push(Item(item(&shared, view, &key, doc).await?));
+    }
+    Ok(Json(Listed { items, next, as_of }))
+}
+
+async fn one(view: &'static str, State(shared): App, Path(id): Path<String>) -> Answer<Item> {
+    let doc = shared.pipeline.journal().doc(view, &id).await?;
+    let doc = doc.ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))?;
+    let mut item = item(&shared, view, &id, doc).await?;
+    if view == "approvals" {
+        item["answers"] = json!(answers(&shared, &id).await?);
+    }
+    Ok(Json(Item(item)))
+}
+
+/// What people answered, with their words where they were not erased.
+async fn answers(shared: &Shared, approval: &str) -> Result<Vec<Value>, Failure> {
+    let journal = shared.pipeline.journal();
+    let mut answers = Vec::new();
+    for entry in journal.stream(&format!("approval/{approval}")).await? {
+        if entry.kind != "approval.voted/1" {
+            continue;
+        }
+        let reason = match entry.body.get("reason").and_then(|reason| reason.as_str()?.parse().ok()) {
+            Some(commitment) => Some(text_beside(journal.ledger(), &commitment).await?),
+            None => None,
+        };
+        let agrees = entry.body.get("agrees");
+        answers.push(json!({"by": entry.actor.id, "agrees": agrees, "reason": reason, "at": entry.timestamp}));
+    }
+    Ok(answers)
+}
+
+async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value) -> Result<Value, Failure> {
+    doc["id"] = json!(key);
+    if view == "recommendations" {
+        // What moves it on names it; what it recommends stands in its first entry.
+        doc["recommendation"] = recommendation_made(shared.pipeline.journal(), key).await?["recommendation"].clone();
+    }
+    Ok(doc)
+}

@@ -1,0 +1,168 @@
+//! Kill switches, and the freeze of changes.
+
+use super::route::Route;
+use super::{Answer, App, Body, Caller, Needs};
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use writ_core::{AgentId, Filter, Timestamp};
+use writ_pipeline::{KillScope, Pulled};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/kill-switch", Needs::Reader, kill_switches)
+            .says("agents", "List the kill switches that are pulled", "What each stops, by whom and since when.")
+            .answers::<Switches>(),
+        Route::post("/api/v1/kill-switch", Needs::Operator, kill_switch)
+            .says(
+                "agents",
+                "Pull or release a kill switch",
+                "Nothing within its scope is begun any more. `known` says whether there is anything of that name.",
+            )
+            .takes::<Switch>()
+            .answers::<Switched>()
+            .fails(&[409]),
+        Route::get("/api/v1/maintenance", Needs::Reader, maintenance)
+            .says("policies", "Tell whether changes are frozen", "Policy reads it as a fact.")
+            .answers::<Freeze>(),
+        Route::post("/api/v1/maintenance", Needs::Operator, set_maintenance)
+            .says(
+                "policies",
+                "Freeze changes, or end it",
+                "Policy reads it as a fact, and denies what it says it denies.",
+            )
+            .takes::<Freeze>()
+            .answers::<Freeze>()
+            .fails(&[409]),
+    ]
+}
+
+/// What a kill switch stops.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(tag = "scope", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Scope {
+    /// Everything. Not a unit: that would let other fields pass.
+    All {},
+    /// One agent.
+    Agent {
+        /// Which.
+        #[schema(value_type = String)]
+        agent: AgentId,
+    },
+    /// One action, whoever does it.
+    Action {
+        /// Its name.
+        action: String,
+    },
+    /// One resource and everything under it.
+    Resource {
+        /// Its name.
+        resource: String,
+    },
+}
+
+impl From<Scope> for KillScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::All {} => Self::All,
+            Scope::Agent { agent } => Self::Agent { agent },
+            Scope::Action { action } => Self::Action { action },
+            Scope::Resource { resource } => Self::Resource { resource },
+        }
+    }
+}
+
+impl From<KillScope> for Scope {
+    fn from(scope: KillScope) -> Self {
+        match scope {
+            KillScope::All => Self::All {},
+            KillScope::Agent { agent } => Self::Agent { agent },
+            KillScope::Action { action } => Self::Action { action },
+            KillScope::Resource { resource } => Self::Resource { resource },
+        }
+    }
+}
+
+/// What a kill switch is asked to do.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Switch {
+    scope: Scope,
+    /// Whether it stops, or lets go again.
+    pulled: bool,
+}
+
+/// A kill switch that is pulled.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PulledSwitch {
+    scope: Scope,
+    /// The scope in words.
+    what: String,
+    by: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+}
+
+/// All kill switches that are pulled.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Switches {
+    items: Vec<PulledSwitch>,
+    /// There is one page.
+    next: Option<String>,
+}
+
+async fn kill_switches(State(shared): App) -> Answer<Switches> {
+    let state = shared.pipeline.gate().state();
+    let told = |(scope, pulled): (&KillScope, &Pulled)| PulledSwitch {
+        what: scope.to_string(),
+        scope: scope.clone().into(),
+        by: pulled.by.to_string(),
+        at: pulled.at,
+    };
+    Ok(Json(Switches { items: state.switches.pulled().map(told).collect(), next: None }))
+}
+
+/// A kill switch after it was asked to do something.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Switched {
+    /// The scope in words.
+    scope: String,
+    pulled: bool,
+    was_pulled: bool,
+    /// Whether there is anything of that name.
+    known: bool,
+}
+
+async fn kill_switch(State(shared): App, caller: Caller, Body(switch): Body<Switch>) -> Answer<Switched> {
+    let (scope, pulled) = (KillScope::from(switch.scope), switch.pulled);
+    let told = scope.to_string();
+    let known = match &scope {
+        KillScope::Agent { agent } => shared.pipeline.gate().state().roster.get(agent).is_some(),
+        KillScope::Action { action } => {
+            let done = Filter { action: Some(action.clone()), ..Filter::default() };
+            !shared.pipeline.journal().ledger().query(&done, 1).await?.is_empty()
+        }
+        KillScope::All | KillScope::Resource { .. } => true,
+    };
+    let was_pulled = shared.pipeline.gate().state().switches.pulled().any(|(other, _)| *other == scope);
+    shared.pipeline.kill_switch(scope, pulled, &caller.actor()).await?;
+    // A switch may be pulled before there is anything to stop; whoever mistyped a name should hear of it.
+    Ok(Json(Switched { scope: told, pulled, was_pulled, known }))
+}
+
+/// Whether changes are frozen.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Freeze {
+    on: bool,
+}
+
+async fn maintenance(State(shared): App) -> Answer<Freeze> {
+    Ok(Json(Freeze { on: shared.pipeline.exceptions().await?.maintenance() }))
+}
+
+async fn set_maintenance(State(shared): App, caller: Caller, Body(freeze): Body<Freeze>) -> Answer<Freeze> {
+    shared.pipeline.set_maintenance(freeze.on, &caller.0.id).await?;
+    Ok(Json(freeze))
+}

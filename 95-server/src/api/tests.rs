@@ -1,0 +1,241 @@
+use super::*;
+use crate::setup::read_files;
+use crate::state::StateError;
+use axum::body::{Body as Sent, to_bytes};
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use writ_pipeline::{enrol, enrol_person, issue_token};
+
+/// The roles of the table; the first is that of who shows no token.
+const ROLES: [&str; 6] = ["none", "viewer", "operator", "approver", "admin", "agent"];
+
+/// A server over an empty journal, with a token for each role.
+struct Place {
+    router: Router,
+    shared: Arc<Shared>,
+    tokens: Vec<String>,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let mut config = Config::standard();
+        config.limits.writes_per_minute = 1_000_000;
+        let files = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy-web-001");
+        let pipeline = crate::wire::offline(&read_files(&files).unwrap()).await.unwrap();
+        let journal = pipeline.journal();
+        enrol(journal, &"person-01".parse().unwrap(), "ada", &["admin"], "writ_ada").await.unwrap();
+        let mut tokens = vec![String::new()];
+        for role in &ROLES[1..] {
+            let by = writ_core::Actor::system("test");
+            let person = enrol_person(journal, role, &[(*role).to_owned()], &by).await.unwrap();
+            tokens.push(issue_token(journal, &person, None, "", &by).await.unwrap().1);
+        }
+        let no_key: NextKey =
+            Arc::new(|| Err(StateError::File { path: "log.next".into(), cause: std::io::ErrorKind::NotFound.into() }));
+        let shared = Arc::new(Shared::new(pipeline, Arc::new(Vec::new), no_key, &config));
+        Self { router: router(shared.clone()), shared, tokens }
+    }
+
+    async fn ask(&self, request: axum::http::request::Builder, body: impl Into<Sent>) -> Response {
+        let request = request.body(body.into()).unwrap();
+        TowerToHyperService::new(self.router.clone()).call(request).await.unwrap()
+    }
+
+    /// Posts as the operator; the answer's status and body.
+    async fn post(&self, path: &str, form: &str, body: impl Into<Sent>) -> (StatusCode, Value) {
+        let request = Request::builder().method("POST").uri(path).header("content-type", form);
+        let answer = self.ask(request.header("authorization", format!("Bearer {}", self.tokens[2])), body).await;
+        read(answer).await
+    }
+
+    async fn size(&self) -> u64 {
+        *self.shared.pipeline.journal().size().borrow()
+    }
+}
+
+/// The status and body of an answer, which must be JSON and say so.
+async fn read(answer: Response) -> (StatusCode, Value) {
+    let (status, form) = (answer.status(), answer.headers()["content-type"].to_str().unwrap().to_owned());
+    let wanted = if status.is_success() { "application/json" } else { route::PROBLEM };
+    assert_eq!(form, wanted, "{status}");
+    (status, serde_json::from_slice(&to_bytes(answer.into_body(), 1 << 20).await.unwrap()).unwrap())
+}
+
+/// What one role comes to at one route.
+async fn cell(place: &Place, route: &Route, token: &str) -> &'static str {
+    let path: String =
+        route.path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/");
+    let mut request = Request::builder().method(&route.method).uri(path);
+    if !token.is_empty() {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let answer = place.ask(request, "").await;
+    match answer.status() {
+        StatusCode::UNAUTHORIZED => "401",
+        StatusCode::FORBIDDEN => {
+            assert_eq!(read(answer).await.1["code"], "forbidden", "{}", route.path);
+            "403"
+        }
+        _ => "yes",
+    }
+}
+
+#[tokio::test]
+async fn each_role_may_use_the_routes_that_the_page_says_and_no_others() {
+    let place = Place::new().await;
+    let mut said = format!("| method | route | {} |\n|---|---|{}\n", ROLES.join(" | "), "---|".repeat(ROLES.len()));
+    for route in table() {
+        write!(said, "| {} | `{}` |", route.method, route.path).unwrap();
+        for (role, token) in ROLES.iter().zip(&place.tokens) {
+            let came = cell(&place, &route, token).await;
+            assert!(*role != "none" || came == if route.needs == Needs::Nobody { "yes" } else { "401" });
+            write!(said, " {came} |").unwrap();
+        }
+        said.push('\n');
+    }
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
+    let text = fs::read_to_string(&page).unwrap();
+    let (before, _) = text.split_once("| method |").unwrap();
+    #[expect(clippy::disallowed_methods, reason = "whoever changes a route writes the page anew with this")]
+    if std::env::var_os("WRIT_WRITE_OPENAPI").is_some() {
+        fs::write(&page, format!("{before}{said}")).unwrap();
+        return;
+    }
+    assert!(text.ends_with(&said), "docs/api.md is old: WRIT_WRITE_OPENAPI=1 cargo test -p writ-server api");
+}
+
+#[tokio::test]
+async fn who_is_refused_is_recorded_as_often_as_is_useful() {
+    let place = Place::new().await;
+    let before = place.size().await;
+    let ask = async |token: &str| {
+        let request = Request::builder().uri("/api/v1/tokens").header("authorization", format!("Bearer {token}"));
+        place.ask(request, "").await.status()
+    };
+    for _ in 0..30 {
+        assert_eq!(ask(&place.tokens[1]).await, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(ask("writ_nobody").await, StatusCode::UNAUTHORIZED);
+    let journal = place.shared.pipeline.journal();
+    let entries = journal.stream("denials").await.unwrap();
+    assert_eq!(place.size().await - before, 11);
+    assert_eq!(entries.len(), 11);
+    assert!(entries[0].body["because"].as_str().unwrap().ends_with("does not hold the role `admin`"));
+    assert_eq!(entries[0].body["route"], "/api/v1/tokens");
+    assert_eq!(
+        (&entries[10].body["because"], &entries[10].body["before"]),
+        (&json!("the token is not valid"), &json!(20))
+    );
+}
+
+#[tokio::test]
+async fn bodies_that_make_no_sense_are_refused_and_nothing_is_recorded() {
+    let place = Place::new().await;
+    let before = place.size().await;
+    let json = "application/json";
+    let deep = format!("{{\"name\":\"x\",\"text\":\"x\",\"planned\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    for (path, form, body, status) in [
+        ("/api/v1/intents", json, b"{\"name\":".to_vec(), 400),
+        ("/api/v1/intents", json, b"".to_vec(), 400),
+        ("/api/v1/intents", json, b"[]".to_vec(), 422),
+        ("/api/v1/intents", json, b"{\"name\":\"x\",\"text\":\"x\",\"more\":1}".to_vec(), 422),
+        ("/api/v1/intents", json, b"{\"name\":\"x\",\"text\":\"\xff\xfe\"}".to_vec(), 400),
+        ("/api/v1/intents", json, deep.into_bytes(), 422),
+        ("/api/v1/intents", json, vec![b' '; 3 << 20], 413),
+        ("/api/v1/intents", "text/plain", b"{}".to_vec(), 415),
+        ("/api/v1/intents", "application/x-www-form-urlencoded", b"name=x".to_vec(), 415),
+        ("/api/v1/runs/nothing/pause", json, b"{}".to_vec(), 400),
+        ("/api/v1/runs/..%2F..%2Fetc/pause", json, b"{}".to_vec(), 400),
+        ("/api/v1/runs/%ff%fe/pause", json, b"{}".to_vec(), 400),
+        ("/api/v1/runs/run_%0d%0ax/pause", json, b"{}".to_vec(), 400),
+        ("/api/v1/runs/x/explode", json, b"{}".to_vec(), 400),
+        ("/api/v1/kill-switch", json, b"{\"scope\":{\"scope\":\"moon\"},\"pulled\":true}".to_vec(), 422),
+        ("/api/v1/kill-switch", json, b"{\"scope\":{\"scope\":\"all\",\"more\":1},\"pulled\":true}".to_vec(), 422),
+        ("/api/v1/nowhere", json, b"{}".to_vec(), 404),
+        ("/api/v1/audit/entries", json, b"{}".to_vec(), 405),
+    ] {
+        let told = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        let (found, problem) = place.post(path, form, body).await;
+        assert_eq!(found.as_u16(), status, "{path} {told}: {problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(!detail.is_empty() && detail.len() < 1_000, "{path} {told}: {detail}");
+    }
+    assert_eq!(place.size().await, before);
+}
+
+#[tokio::test]
+async fn paths_and_queries_that_make_no_sense_are_refused() {
+    let place = Place::new().await;
+    for (path, status) in [
+        ("/log/tile/../../etc/passwd", 404),
+        ("/log/tile/0/..%2F..%2Fetc%2Fpasswd", 404),
+        ("/log/tile/0/999", 404),
+        ("/log/tile/0/x999/x999/x999/x999/x999/x999/x999/999", 404),
+        ("/log/tile/entries/x999/x999/x999/x999/x999/x999/999", 404),
+        ("/log/tile/255/000", 404),
+        ("/log/tile/99999/000", 404),
+        ("/log/attachment/..%2F..%2Fetc%2Fpasswd", 400),
+        ("/log/attachment/00", 400),
+        ("/api/v1/runs/..%2F..%2Fetc", 404),
+        ("/api/v1/runs/%00", 404),
+        ("/api/v1/runs?limit=0", 400),
+        ("/api/v1/runs?limit=1001", 400),
+        ("/api/v1/runs?limit=-1", 400),
+        ("/api/v1/runs?limit=many", 400),
+        ("/api/v1/runs?order=up", 400),
+        ("/api/v1/audit/entries?limit=0", 400),
+        ("/api/v1/audit/entries?after=18446744073709551616", 400),
+        ("/api/v1/audit/entries?from=yesterday", 400),
+        ("/api/v1/audit/entries?outcome=fine", 400),
+        ("/api/v1/audit/entries?trace=%0d%0aset-cookie:x", 400),
+        ("/api/v1/why/%0d%0ax", 404),
+        ("/api/v1/why/%ff", 400),
+        ("/api/v1/audit/evidence/..%2F..%2Fx", 404),
+        ("/api/v1/events?after=x", 400),
+    ] {
+        let request = Request::builder().uri(path).header("authorization", format!("Bearer {}", place.tokens[1]));
+        let answer = place.ask(request, "").await;
+        assert!(!answer.headers().contains_key("set-cookie"));
+        let (found, problem) = read(answer).await;
+        assert_eq!(found.as_u16(), status, "{path}: {problem}");
+    }
+    for header in ["Bearer", "Bearer ", "Basic d3JpdA==", "Bearer \u{7f}", "\u{e9}"] {
+        let value = HeaderValue::from_bytes(header.as_bytes()).unwrap_or(HeaderValue::from_static("x"));
+        let request = Request::builder().uri("/api/v1/runs").header("authorization", value);
+        assert_eq!(read(place.ask(request, "").await).await.0.as_u16(), 401, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_told_page_by_page_from_either_end() {
+    let place = Place::new().await;
+    let ask = async |query: &str| {
+        let request = Request::builder().uri(format!("/api/v1/agents?{query}"));
+        read(place.ask(request.header("authorization", format!("Bearer {}", place.tokens[1])), "").await).await.1
+    };
+    let whole = ask("").await;
+    let ids = |page: &Value| -> Vec<String> {
+        page["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = ids(&whole);
+    assert!(all.len() > 1 && whole["next"].is_null(), "{whole}");
+    for back in [false, true] {
+        let (mut found, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = ask(&format!("limit=1&newest_first={back}{after}")).await;
+            found.extend(ids(&page));
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => break,
+            }
+        }
+        if back {
+            found.reverse();
+        }
+        assert_eq!(found, all);
+    }
+}

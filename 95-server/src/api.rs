@@ -6,6 +6,7 @@ mod audit;
 mod health;
 mod intents;
 mod lists;
+mod once;
 mod openapi;
 mod people;
 mod resources;
@@ -47,6 +48,7 @@ pub struct Shared {
     pub(crate) config: Config,
     pub(crate) metrics: Metrics,
     pub(crate) feed: Feed,
+    pub(crate) under_way: once::UnderWay,
     /// What breaks an instance on purpose; none where nobody may.
     pub(crate) breaks: Option<Break>,
 }
@@ -56,7 +58,17 @@ impl Shared {
     pub(crate) fn new(pipeline: Pipeline, processes: Processes, next_key: NextKey, config: &Config) -> Self {
         let (throttle, metrics) = (Throttle::new(&config.limits), Metrics::new());
         let feed = Feed::follow(pipeline.journal());
-        Self { pipeline, processes, next_key, throttle, config: config.clone(), metrics, feed, breaks: None }
+        Self {
+            pipeline,
+            processes,
+            next_key,
+            throttle,
+            config: config.clone(),
+            metrics,
+            feed,
+            under_way: once::UnderWay::default(),
+            breaks: None,
+        }
     }
 }
 
@@ -92,7 +104,7 @@ pub(crate) fn table() -> Vec<Route> {
 pub fn router(shared: Arc<Shared>) -> Router {
     let mut routes = if shared.config.console { crate::console::routes() } else { Router::new() };
     for route in table() {
-        let admit = middleware::from_fn_with_state((shared.clone(), route.needs), access::admit);
+        let admit = middleware::from_fn_with_state((shared.clone(), route.needs, route.again), access::admit);
         routes = routes.route(route.path, route.handler.route_layer(admit));
     }
     routes

@@ -45,7 +45,7 @@ impl Exit {
             "stale" => STALE,
             "waiting" => WAITING,
             "unverified" => UNVERIFIED,
-            "invalid" | "usage" => USAGE,
+            "invalid" | "key-reused" | "usage" => USAGE,
             "internal" | "closed" => INTERNAL,
             _ => FAILED,
         }

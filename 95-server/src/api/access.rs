@@ -1,6 +1,7 @@
 //! Who may use which route, asked before a handler is.
 
 use super::Shared;
+use super::once::{Again, once};
 use crate::error::{Code, Failure};
 use crate::limits::is_change;
 use crate::serve::Peer;
@@ -107,7 +108,7 @@ fn unknown() -> Failure {
 
 /// Lets a request through to a route, or not. Who is refused for want of a token or a role is recorded, as often as is useful.
 pub(crate) async fn admit(
-    State((shared, needs)): State<(Arc<Shared>, Needs)>,
+    State((shared, needs, again)): State<(Arc<Shared>, Needs, Again)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -124,7 +125,7 @@ pub(crate) async fn admit(
     let answer = match caller.must(needs) {
         Ok(()) => {
             parts.extensions.insert(caller.clone());
-            next.run(Request::from_parts(parts, body)).await
+            once(&shared, &caller, (&route, again), Request::from_parts(parts, body), next).await
         }
         Err(failure) => failure.into_response(),
     };

@@ -1,11 +1,12 @@
 //! The second door: changes that somebody else planned, asked for, carried out and reported by the same person.
 
+use super::once::Begun;
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Body, Caller, Needs, Path, parsed, words};
 use crate::error::Failure;
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -110,7 +111,12 @@ fn a_minute() -> u64 {
     60
 }
 
-async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<ActionWanted>) -> Answer<Action> {
+async fn ask(
+    State(shared): App,
+    caller: Caller,
+    begun: Option<Extension<Begun>>,
+    Body(wanted): Body<ActionWanted>,
+) -> Answer<Action> {
     let asked = OutsideAsked {
         silent: Duration::from_secs(wanted.silent_seconds),
         here: wanted.here,
@@ -125,7 +131,10 @@ async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<ActionWanted
             resource: wanted.resource,
         },
     };
-    let run = shared.pipeline.ask_outside(asked, &caller.0).await?;
+    let run = match begun {
+        Some(Extension(Begun(run))) => run,
+        None => shared.pipeline.ask_outside(asked, &caller.0).await?,
+    };
     Ok(Json(Action(shared.pipeline.outside(&run, &caller.0, false, None, Duration::ZERO).await?)))
 }
 

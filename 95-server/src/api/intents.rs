@@ -1,11 +1,12 @@
 //! Submitting intents.
 
 use super::audit::Entry;
+use super::once::Begun;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Path, parsed};
 use crate::error::Failure;
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -15,6 +16,7 @@ use writ_pipeline::Origin;
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::post("/api/v1/validate", Needs::Reader, validate)
+            .harmless()
             .says(
                 "intents",
                 "Check a manifest",
@@ -24,6 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .answers::<Prepared>()
             .fails(&[409, 502]),
         Route::post("/api/v1/plan", Needs::Reader, validate)
+            .harmless()
             .says(
                 "intents",
                 "Plan a manifest",
@@ -86,8 +89,18 @@ async fn validate(State(shared): App, caller: Caller, Body(manifest): Body<Manif
     Ok(Json(Prepared(prepared.document(pipeline))))
 }
 
-async fn submit(State(shared): App, caller: Caller, Body(manifest): Body<Manifest>) -> Answer<Submitted> {
+async fn submit(
+    State(shared): App,
+    caller: Caller,
+    begun: Option<Extension<Begun>>,
+    Body(manifest): Body<Manifest>,
+) -> Answer<Submitted> {
     let pipeline = &shared.pipeline;
+    if let Some(Extension(Begun(run))) = begun {
+        let prepared = pipeline.prepare(&manifest.name, manifest.text.as_bytes(), &caller.0).await;
+        let prepared = prepared.map_err(|error| Failure::of_submit(error, pipeline))?;
+        return Ok(Json(Submitted { run: Some(run), prepared: Prepared(prepared.document(pipeline)) }));
+    }
     let text = manifest.text.as_bytes();
     let accepted = pipeline.submit(&manifest.name, text, &caller.0, manifest.planned, Origin::Intent).await;
     let accepted = accepted.map_err(|error| Failure::of_submit(error, pipeline))?;

@@ -24,6 +24,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .says("people", "List tokens", "Whose each is and what it may be used for; never the token itself.")
             .answers::<Tokens>(),
         Route::post("/api/v1/tokens", Needs::Admin, issue)
+            .secret()
             .says(
                 "people",
                 "Issue a token",

@@ -3,6 +3,7 @@
 
 use super::Shared;
 use super::access::Needs;
+use super::once::{Again, KEY};
 use crate::error::Problem;
 use axum::handler::Handler;
 use axum::http::Method;
@@ -26,6 +27,8 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
     pub(crate) needs: Needs,
+    /// What becomes of a request that is sent again under its key.
+    pub(crate) again: Again,
     pub(crate) handler: MethodRouter<Arc<Shared>>,
     tag: &'static str,
     summary: &'static str,
@@ -47,7 +50,9 @@ impl Route {
 
     /// Something to ask for or to do.
     pub(crate) fn post<T: 'static>(path: &'static str, needs: Needs, handler: impl Handler<T, Arc<Shared>>) -> Self {
-        Self::new(Method::POST, path, needs, routing::post(handler))
+        let mut route = Self::new(Method::POST, path, needs, routing::post(handler));
+        route.again = Again::Told;
+        route
     }
 
     /// Something to take away.
@@ -67,6 +72,7 @@ impl Route {
             method,
             path,
             needs,
+            again: Again::Harmless,
             handler,
             tag: "",
             summary: "",
@@ -86,6 +92,18 @@ impl Route {
         self
     }
 
+    /// Nothing comes of it but the answer, however often it is sent.
+    pub(crate) fn harmless(mut self) -> Self {
+        self.again = Again::Harmless;
+        self
+    }
+
+    /// The answer has a secret, which is told once.
+    pub(crate) fn secret(mut self) -> Self {
+        self.again = Again::Secret;
+        self
+    }
+
     /// A part of the path that is one of a few words.
     pub(crate) fn word(mut self, name: &'static str, words: &'static [&'static str]) -> Self {
         self.words.insert(name, words);
@@ -101,9 +119,7 @@ impl Route {
 
     /// A header that may be sent.
     pub(crate) fn header(mut self, name: &str, says: &str) -> Self {
-        let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build();
-        let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).description(Some(says));
-        self.parameters.push(header.schema(Some(Schema::Object(text))).build());
+        self.parameters.push(header(name, says));
         self
     }
 
@@ -176,6 +192,15 @@ impl Route {
         for parameter in &self.parameters {
             operation = operation.parameter(parameter.clone());
         }
+        let mut fails = self.fails.clone();
+        if self.again != Again::Harmless {
+            operation = operation.parameter(header(
+                KEY.as_str(),
+                "A request that carries a key is done once: sent again with the same body, it is given the same answer, also after a \
+                 restart. With another body it is refused (422).",
+            ));
+            fails.extend([400, 409, 413, 422]);
+        }
         if let Some(schema) = &self.body {
             let body = RequestBodyBuilder::new().required(Some(Required::True));
             let content = Content::new(Some(schema.clone()));
@@ -184,7 +209,7 @@ impl Route {
         let (form, schema) = &self.answer;
         let done = ResponseBuilder::new().description("done").content(*form, Content::new(schema.clone())).build();
         operation = operation.response("200", done);
-        for status in &self.fails {
+        for status in &fails {
             operation = operation.response(status.to_string(), problem(*status));
         }
         if self.needs != Needs::Nobody {
@@ -215,6 +240,14 @@ impl Route {
             .schema(Some(Schema::Object(text.build())))
             .build()
     }
+}
+
+/// A header that may be sent.
+fn header(name: &str, says: &str) -> Parameter {
+    let text =
+        ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).min_length(Some(1)).max_length(Some(255));
+    let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).description(Some(says));
+    header.schema(Some(Schema::Object(text.build()))).build()
 }
 
 /// What a status says, as every problem of it.

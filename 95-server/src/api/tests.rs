@@ -239,3 +239,94 @@ async fn a_list_is_told_page_by_page_from_either_end() {
         assert_eq!(found, all);
     }
 }
+
+/// What the operator gets for an action that is asked for under a key.
+async fn act(place: &Place, key: &str, reason: &str) -> (StatusCode, bool, Value) {
+    let request = Request::builder().method("POST").uri("/api/v1/actions").header("content-type", "application/json");
+    let request = request.header("authorization", format!("Bearer {}", place.tokens[2])).header("idempotency-key", key);
+    let answer = place.ask(request, json!({"command": ["true"], "reason": reason}).to_string()).await;
+    let replayed = answer.headers().contains_key("idempotency-replayed");
+    let (status, body) = read(answer).await;
+    (status, replayed, body)
+}
+
+/// How many runs there are.
+async fn runs(place: &Place) -> usize {
+    place.shared.pipeline.journal().docs("runs", "", None, 100).await.unwrap().0.len()
+}
+
+#[tokio::test]
+async fn a_request_that_carries_a_key_is_done_once_and_answered_alike() {
+    let place = Place::new().await;
+    let (status, replayed, first) = act(&place, "k1", "why").await;
+    assert!(status.is_success() && !replayed, "{first}");
+    let size = place.size().await;
+    assert_eq!(act(&place, "k1", "why").await, (StatusCode::OK, true, first.clone()));
+    assert_eq!((place.size().await, runs(&place).await), (size, 1));
+    let (status, _, problem) = act(&place, "k1", "another").await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (422, Some("key-reused")));
+    assert_eq!(runs(&place).await, 1);
+    let (_, replayed, second) = act(&place, "k2", "why").await;
+    assert!(!replayed && first["run"] != second["run"]);
+    for bad in ["", &"k".repeat(256)] {
+        assert_eq!(act(&place, bad, "why").await.0.as_u16(), 400);
+    }
+}
+
+#[tokio::test]
+async fn a_crash_between_doing_and_answering_doubles_nothing() {
+    use writ_pipeline::{Keyed, under_trace};
+    let place = Place::new().await;
+    let journal = place.shared.pipeline.journal();
+    let body = json!({"command": ["true"], "reason": "why"}).to_string();
+    let asks = writ_seal::sha256(format!("POST\n/api/v1/actions\n{body}").as_bytes());
+    let who = writ_pipeline::principal_of(journal, &place.tokens[2]).await.unwrap().unwrap();
+    let keyed = |key| Keyed::new(&who.id, key, "/api/v1/actions", asks);
+
+    // Taken up, and then nothing: it is done now.
+    keyed("before").take(journal).await.unwrap();
+    let (status, replayed, told) = act(&place, "before", "why").await;
+    assert!(status.is_success() && !replayed, "{told}");
+    assert_eq!(runs(&place).await, 1);
+
+    // Taken up and done, and not answered: it is answered now, with the run that there is.
+    let trace = keyed("after").take(journal).await.unwrap();
+    let asked = writ_pipeline::OutsideAsked {
+        wish: writ_pipeline::OutsideWish {
+            action: None,
+            changes: None,
+            command: vec!["true".into()],
+            directory: String::new(),
+            files: std::collections::BTreeMap::new(),
+            intent: None,
+            resource: None,
+        },
+        silent: std::time::Duration::from_secs(60),
+        here: false,
+        reason: "why".into(),
+    };
+    let run = under_trace(trace, place.shared.pipeline.ask_outside(asked, &who)).await.unwrap();
+    let (status, _, told) = act(&place, "after", "why").await;
+    assert_eq!((status, told["run"].as_str()), (StatusCode::OK, Some(run.as_str())), "{told}");
+    assert_eq!(runs(&place).await, 2);
+    assert_eq!(act(&place, "after", "why").await, (StatusCode::OK, true, told));
+}
+
+#[tokio::test]
+async fn a_token_is_told_once_and_is_in_no_answer_that_is_kept() {
+    let place = Place::new().await;
+    let ask = async || {
+        let request =
+            Request::builder().method("POST").uri("/api/v1/tokens").header("content-type", "application/json");
+        let request =
+            request.header("authorization", format!("Bearer {}", place.tokens[4])).header("idempotency-key", "k");
+        read(place.ask(request, json!({"principal": "bob", "enrol": true, "roles": ["viewer"]}).to_string()).await)
+            .await
+    };
+    let (status, told) = ask().await;
+    assert!(status.is_success() && told["token"].is_string(), "{told}");
+    let size = place.size().await;
+    let (status, problem) = ask().await;
+    assert_eq!((status, problem["code"].as_str()), (StatusCode::CONFLICT, Some("repeated")), "{problem}");
+    assert_eq!(place.size().await, size);
+}

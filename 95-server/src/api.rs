@@ -20,6 +20,7 @@ mod tests;
 
 pub(crate) use access::{Caller, Needs};
 pub(crate) use audit::{check as check_journal, filter as audit_filter};
+pub(crate) use openapi::text as openapi;
 pub(crate) use resources::tell_healing;
 pub(crate) use route::Route;
 

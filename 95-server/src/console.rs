@@ -19,6 +19,7 @@ mod list;
 mod look;
 mod policy;
 mod recommendations;
+mod reference;
 mod runs;
 mod session;
 mod settings;
@@ -71,6 +72,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/recommendations/{id}", get(recommendations::one).post(recommendations::answer))
         .route("/agents", get(agents::page).post(agents::kill_switch))
         .route("/contracts", get(contracts::page))
+        .route("/reference", get(reference::page))
         .route("/settings", get(settings::page))
         .route("/why", get(why::find))
         .route("/why/{*id}", get(why::page))

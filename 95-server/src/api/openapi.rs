@@ -24,9 +24,14 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
     text + "\n"
 });
 
+/// The document, as it is served.
+pub(crate) fn text() -> &'static str {
+    TEXT.as_str()
+}
+
 /// Serves the document.
 pub(crate) async fn serve() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str())
+    ([(header::CONTENT_TYPE, "application/json")], text())
 }
 
 fn document(table: Vec<Route>) -> OpenApi {

@@ -76,7 +76,7 @@ impl Place {
     }
 }
 
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 18] = [
     "/",
     "/intents",
     "/intents/new",
@@ -94,6 +94,7 @@ const PAGES: [&str; 17] = [
     "/agents",
     "/contracts",
     "/settings",
+    "/reference",
 ];
 
 /// Every form there is, with what it needs to be understood, and the role that may send it.

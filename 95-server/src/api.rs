@@ -6,6 +6,7 @@ mod audit;
 mod health;
 mod intents;
 mod lists;
+mod log;
 mod once;
 mod openapi;
 mod people;
@@ -93,6 +94,7 @@ pub(crate) fn table() -> Vec<Route> {
         safety::routes,
         waivers::routes,
         audit::routes,
+        log::routes,
         people::routes,
         health::routes,
     ] {

@@ -29,9 +29,13 @@ pub(crate) struct Throttle {
     /// Which refusals are recorded.
     denials: Rate<PrincipalId>,
     unknowns: Rate<IpAddr>,
+    verifies: Rate<PrincipalId>,
     /// How many were not, since the last that was.
     unrecorded: AtomicU64,
 }
+
+/// How often one person may have the whole journal checked in a minute: it is read from end to end.
+const VERIFIES: u64 = 30;
 
 /// Refusals of one person that are recorded in a minute.
 const DENIALS_RECORDED: u64 = 10;
@@ -43,6 +47,7 @@ impl Throttle {
             refusals: Rate::new(limits.logins_per_minute),
             denials: Rate::new(DENIALS_RECORDED),
             unknowns: Rate::new(1),
+            verifies: Rate::new(VERIFIES),
             unrecorded: AtomicU64::new(0),
         }
     }
@@ -51,6 +56,14 @@ impl Throttle {
     pub(crate) fn change(&self, who: &PrincipalId) -> Result<(), Failure> {
         let (most, wait) = (self.changes.most, self.changes.take(who));
         wait.map_err(|seconds| throttled(&format!("`{who}` asked for more than {most} changes in a minute"), seconds))
+    }
+
+    /// A person has the whole journal checked.
+    pub(crate) fn verify(&self, who: &PrincipalId) -> Result<(), Failure> {
+        let wait = self.verifies.take(who);
+        wait.map_err(|seconds| {
+            throttled(&format!("`{who}` asked for more than {VERIFIES} checks in a minute"), seconds)
+        })
     }
 
     /// Somebody shows a token that is nobody's, or tries to log in. Where they come from is not known in tests alone.

@@ -204,7 +204,8 @@ async fn query(State(shared): App, Asked(wanted): Asked<EntriesWanted>) -> Answe
     Ok(Json(EntryPage { items, next }))
 }
 
-async fn verify(State(shared): App) -> Answer<Verified> {
+async fn verify(State(shared): App, caller: Caller) -> Answer<Verified> {
+    shared.throttle.verify(&caller.0.id)?;
     check(&shared).await.map(Json)
 }
 

@@ -35,6 +35,16 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<Manifest>()
             .answers::<Prepared>()
             .fails(&[409, 502]),
+        Route::post("/api/v1/policies/explain", Needs::Reader, explain)
+            .harmless()
+            .says(
+                "policies",
+                "Explain what policy says of a manifest",
+                "Each rule that is asked, stage by stage, with the values of its parts. Nothing is recorded or done.",
+            )
+            .takes::<Manifest>()
+            .answers::<Explained>()
+            .fails(&[409, 502]),
         Route::post("/api/v1/intents", Needs::Operator, submit)
             .says(
                 "intents",
@@ -87,6 +97,29 @@ async fn validate(State(shared): App, caller: Caller, Body(manifest): Body<Manif
     let prepared = pipeline.prepare(&manifest.name, manifest.text.as_bytes(), &caller.0).await;
     let prepared = prepared.map_err(|error| Failure::of_submit(error, pipeline))?;
     Ok(Json(Prepared(prepared.document(pipeline))))
+}
+
+/// What policy says of a manifest, and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Explained {
+    /// `allow`, `deny`, or what is to be approved by whom.
+    decision: String,
+    /// The digest of the bundle that was asked.
+    bundle: String,
+    /// Each rule, with the values of its parts, as lines of text.
+    text: String,
+}
+
+async fn explain(State(shared): App, caller: Caller, Body(manifest): Body<Manifest>) -> Answer<Explained> {
+    let pipeline = &shared.pipeline;
+    let prepared = pipeline.prepare(&manifest.name, manifest.text.as_bytes(), &caller.0).await;
+    let prepared = prepared.map_err(|error| Failure::of_submit(error, pipeline))?;
+    let bundle = pipeline.gate().state().bundle.clone();
+    Ok(Json(Explained {
+        decision: prepared.decision_text(),
+        bundle: bundle.digest().to_string(),
+        text: prepared.explain(&bundle),
+    }))
 }
 
 async fn submit(

@@ -5,13 +5,14 @@ use super::{Answer, App, Asked, Needs, Path, Shared};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use writ_pipeline::{recommendation_made, text_beside};
 
 /// Views that can be listed, each with the paths of the list and of one, and what they are.
-const VIEWS: [(&str, &str, &str, &str); 6] = [
+const VIEWS: [(&str, &str, &str, &str); 7] = [
     ("intents", "/api/v1/intents", "/api/v1/intents/{id}", "What has to hold, and how far it has come."),
     ("runs", "/api/v1/runs", "/api/v1/runs/{id}", "Changes under way and done."),
     ("incidents", "/api/v1/incidents", "/api/v1/incidents/{id}", "What was noticed to be wrong, and what was tried."),
@@ -22,6 +23,12 @@ const VIEWS: [(&str, &str, &str, &str); 6] = [
         "/api/v1/recommendations/{id}",
         "What would be better, with the figures that say so.",
     ),
+    (
+        "standing",
+        "/api/v1/standing-approvals",
+        "/api/v1/standing-approvals/{id}",
+        "What people agreed to beforehand, and did not take back: actions, targets, budget, until when.",
+    ),
     ("agents", "/api/v1/agents", "/api/v1/agents/{id}", "Who carries out steps, and what they may."),
 ];
 
@@ -31,7 +38,7 @@ pub(crate) fn routes() -> Vec<Route> {
         let one = move |shared: App, id: Path<String>| one(view, shared, id);
         [
             Route::get(all, Needs::Reader, list).says(view, "List them", says).query::<Page>().answers::<Listed>(),
-            Route::get(single, Needs::Reader, one).says(view, "Get one", says).answers::<Item>(),
+            Route::get(single, Needs::Reader, one).says(view, "Get one", says).answers::<Item>().tagged(),
         ]
     };
     VIEWS.into_iter().flat_map(of).collect()
@@ -90,14 +97,47 @@ async fn list(view: &'static str, State(shared): App, Asked(page): Asked<Page>) 
     Ok(Json(Listed { items, next, as_of }))
 }
 
-async fn one(view: &'static str, State(shared): App, Path(id): Path<String>) -> Answer<Item> {
+async fn one(view: &'static str, State(shared): App, Path(id): Path<String>) -> Result<(Tag, Json<Item>), Failure> {
+    // Asked for before what it stands for: one that is too old is refused, one that is too new would not be.
+    let tag = tag(&shared, view, &id).await?;
     let doc = shared.pipeline.journal().doc(view, &id).await?;
     let doc = doc.ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))?;
     let mut item = item(&shared, view, &id, doc).await?;
     if view == "approvals" {
         item["answers"] = json!(answers(&shared, &id).await?);
     }
-    Ok(Json(Item(item)))
+    Ok((tag, Json(Item(item))))
+}
+
+/// `ETag` of a single resource: how many entries there are about it.
+type Tag = [(HeaderName, String); 1];
+
+async fn tag(shared: &Shared, view: &str, id: &str) -> Result<Tag, Failure> {
+    Ok([(header::ETAG, format!("\"{}\"", version(shared, view, id).await?))])
+}
+
+async fn version(shared: &Shared, view: &str, id: &str) -> Result<u64, Failure> {
+    let stream = if view == "standing" { "approval" } else { view.trim_end_matches('s') };
+    Ok(shared.pipeline.journal().ledger().stream_version(&format!("{stream}/{id}")).await?)
+}
+
+/// Refuses to change what is no longer what `If-Match` names.
+pub(crate) async fn unchanged(shared: &Shared, view: &str, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(()) };
+    let tags: Vec<&str> = wanted.to_str().unwrap_or_default().split(',').map(str::trim).collect();
+    let is_tag = |tag: &&str| *tag == "*" || (tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"'));
+    if !tags.iter().all(is_tag) {
+        let detail = "`If-Match` is `*` or the `ETag` of what was looked at, with its quotation marks";
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail));
+    }
+    let version = version(shared, view, id).await?;
+    let now = format!("\"{version}\"");
+    // What is not there is told by whoever looks for it.
+    if version == 0 || tags.iter().any(|tag| *tag == now || *tag == "*") {
+        return Ok(());
+    }
+    let detail = format!("`{}` is not what `If-Match` names any more: its tag is {now}", crate::error::short(id));
+    Err(Failure::new(StatusCode::PRECONDITION_FAILED, "stale", detail).hint("look again, and decide again"))
 }
 
 /// What people answered, with their words where they were not erased.

@@ -1,11 +1,12 @@
 //! People, their tokens, the agents, and what is to be forgotten: what administrators do.
 
+use super::lists::unchanged;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Path, parsed, reason, words};
 use crate::error::{Failure, short};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -53,6 +54,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "`key` needs `public_key`, `permissions` needs `permissions`; the others need nothing.",
             )
             .word("command", &["activate", "drain", "quarantine", "retire", "key", "permissions"])
+            .matches()
             .takes::<AgentDetails>()
             .answers::<AgentTold>()
             .fails(&[409]),
@@ -194,9 +196,11 @@ pub(crate) struct AgentDetails {
 async fn agent(
     State(shared): App,
     caller: Caller,
+    headers: HeaderMap,
     Path((id, command)): Path<(String, String)>,
     Body(details): Body<AgentDetails>,
 ) -> Answer<AgentTold> {
+    unchanged(&shared, "agents", &id, &headers).await?;
     let agent: AgentId = parsed(&id)?;
     let moved = |to| AgentWish::Move { to, because: "an administrator said so".into() };
     let needs = |field: &str| Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("`{command}` needs `{field}`"));

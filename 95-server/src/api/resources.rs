@@ -1,11 +1,12 @@
 //! What people say about what is listed, and what there is to look at besides.
 
+use super::lists::unchanged;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Path, Shared, parsed, words};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use writ_core::{ApprovalId, IncidentId};
@@ -20,12 +21,14 @@ pub(crate) fn routes() -> Vec<Route> {
                 "One voice a person, never the requester's. It counts for what was shown: once that changes, the question is void.",
             )
             .word("answer", &["approve", "reject"])
+            .matches()
             .takes::<Words>()
             .answers::<Answered>()
             .fails(&[409]),
         Route::post("/api/v1/incidents/{id}/{command}", Needs::Operator, incident)
             .says("incidents", "Tell an incident something", "`ack` says that somebody looks after it, `close` ends it.")
             .word("command", &["ack", "close"])
+            .matches()
             .takes::<Words>()
             .answers::<IncidentTold>()
             .fails(&[409]),
@@ -36,6 +39,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "What is approved enters by the front door, as a new version of its intent, and passes the same gates.",
             )
             .word("command", &["approve", "reject"])
+            .matches()
             .takes::<Words>()
             .answers::<RecommendationTold>()
             .fails(&[409, 502]),
@@ -95,9 +99,11 @@ pub(crate) struct Answered {
 async fn answer(
     State(shared): App,
     caller: Caller,
+    headers: HeaderMap,
     Path((id, answer)): Path<(String, String)>,
     Body(said): Body<Words>,
 ) -> Answer<Answered> {
+    unchanged(&shared, "approvals", &id, &headers).await?;
     let id: ApprovalId = parsed(&id)?;
     let agrees = match answer.as_str() {
         "approve" => true,
@@ -120,9 +126,11 @@ pub(crate) struct IncidentTold {
 async fn incident(
     State(shared): App,
     caller: Caller,
+    headers: HeaderMap,
     Path((id, command)): Path<(String, String)>,
     Body(_): Body<Words>,
 ) -> Answer<IncidentTold> {
+    unchanged(&shared, "incidents", &id, &headers).await?;
     let incident: IncidentId = parsed(&id)?;
     let by = caller.0.id.clone();
     let signal = match command.as_str() {
@@ -175,9 +183,11 @@ async fn feedback(State(shared): App, caller: Caller, Body(period): Body<Period>
 async fn recommendation(
     State(shared): App,
     caller: Caller,
+    headers: HeaderMap,
     Path((id, command)): Path<(String, String)>,
     Body(said): Body<Words>,
 ) -> Answer<RecommendationTold> {
+    unchanged(&shared, "recommendations", &id, &headers).await?;
     let reason = words(&said.reason)?;
     let done = match command.as_str() {
         "approve" => shared.pipeline.approve_recommendation(&id, &caller.0).await,

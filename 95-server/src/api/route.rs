@@ -10,6 +10,7 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
@@ -39,6 +40,7 @@ pub(crate) struct Route {
     body: Option<RefOr<Schema>>,
     answer: (&'static str, Option<RefOr<Schema>>),
     fails: BTreeSet<u16>,
+    tagged: bool,
     pub(crate) schemas: Schemas,
 }
 
@@ -82,6 +84,7 @@ impl Route {
             body: None,
             answer: ("application/json", None),
             fails,
+            tagged: false,
             schemas: Schemas::new(),
         }
     }
@@ -115,6 +118,19 @@ impl Route {
         self.parameters.extend(T::into_params(|| Some(ParameterIn::Query)));
         self.fails.insert(400);
         self
+    }
+
+    /// The answer names the state that it shows.
+    pub(crate) fn tagged(mut self) -> Self {
+        self.tagged = true;
+        self
+    }
+
+    /// What it changes may be named by the state that was looked at.
+    pub(crate) fn matches(self) -> Self {
+        let says =
+            "The `ETag` of what was looked at. When something was recorded about it since, nothing is done (412).";
+        self.header("if-match", says).fails(&[412])
     }
 
     /// A header that may be sent.
@@ -207,8 +223,12 @@ impl Route {
             operation = operation.request_body(Some(body.content("application/json", content).build()));
         }
         let (form, schema) = &self.answer;
-        let done = ResponseBuilder::new().description("done").content(*form, Content::new(schema.clone())).build();
-        operation = operation.response("200", done);
+        let mut done = ResponseBuilder::new().description("done").content(*form, Content::new(schema.clone()));
+        if self.tagged {
+            let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build();
+            done = done.header("ETag", Header::new(Schema::Object(text)));
+        }
+        operation = operation.response("200", done.build());
         for status in &fails {
             operation = operation.response(status.to_string(), problem(*status));
         }

@@ -1,11 +1,12 @@
 //! Runs: their state, and what an operator can tell them.
 
+use super::lists::unchanged;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Path, Shared, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -25,6 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
                  back what was done when `compensate` is set.",
             )
             .word("command", &["pause", "resume", "cancel", "replan", "rollback", "retry", "resolve"])
+            .matches()
             .takes::<Details>()
             .answers::<Told>()
             .fails(&[409, 502]),
@@ -104,9 +106,11 @@ pub(crate) struct Details {
 async fn command(
     State(shared): App,
     caller: Caller,
+    headers: HeaderMap,
     Path((id, command)): Path<(String, String)>,
     Body(details): Body<Details>,
 ) -> Answer<Told> {
+    unchanged(&shared, "runs", &id, &headers).await?;
     let id: RunId = parsed(&id)?;
     if command == "replan" {
         shared.pipeline.replan(&id, &caller.0).await.map_err(|error| Failure::of_replan(error, &shared.pipeline))?;

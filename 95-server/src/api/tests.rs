@@ -330,3 +330,101 @@ async fn a_token_is_told_once_and_is_in_no_answer_that_is_kept() {
     assert_eq!((status, problem["code"].as_str()), (StatusCode::CONFLICT, Some("repeated")), "{problem}");
     assert_eq!(place.size().await, size);
 }
+
+/// What somebody who looks is told.
+async fn look(place: &Place, path: &str) -> (StatusCode, Value) {
+    let request = Request::builder().uri(path).header("authorization", format!("Bearer {}", place.tokens[1]));
+    read(place.ask(request, "").await).await
+}
+
+#[tokio::test]
+async fn an_entry_is_proved_under_the_newest_checkpoint() {
+    let place = Place::new().await;
+    let (_, told) = look(&place, "/api/v1/audit/entries/3/proof").await;
+    let key: writ_seal::NoteKey = told["key"].as_str().unwrap().parse().unwrap();
+    let note = told["checkpoint"].as_str().unwrap();
+    let checkpoint = writ_audit::Checkpoint::open(note, &key.name, &key).unwrap();
+    let leaf = writ_seal::leaf_hash(told["entry"].as_str().unwrap().as_bytes());
+    let path: Vec<writ_core::Digest> = told["proof"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hash| writ_core::Digest::from_hex(hash.as_str().unwrap()).unwrap())
+        .collect();
+    assert!(writ_audit::verify_inclusion(leaf, 3, checkpoint.size, checkpoint.root, &path));
+    let (_, entry) = look(&place, "/api/v1/audit/entries/3").await;
+    let event = entry["event_id"].as_str().unwrap();
+    assert_eq!(look(&place, &format!("/api/v1/audit/entries/{event}")).await.1, entry);
+    for missing in ["999999", "18446744073709551615", "evt_nothing"] {
+        for end in ["", "/proof"] {
+            assert_eq!(look(&place, &format!("/api/v1/audit/entries/{missing}{end}")).await.0, StatusCode::NOT_FOUND);
+        }
+    }
+    let (_, page) = look(&place, "/api/v1/audit/checkpoints?limit=1").await;
+    let (_, rest) = look(&place, &format!("/api/v1/audit/checkpoints?after={}", page["next"])).await;
+    assert!(rest["items"][0]["size"].as_u64() > page["items"][0]["size"].as_u64(), "{page} {rest}");
+}
+
+#[tokio::test]
+async fn entries_are_exported_as_ocsf_and_the_export_goes_on_where_it_ended() {
+    let place = Place::new().await;
+    let (_, first) = look(&place, "/api/v1/audit/export?format=ocsf&limit=2").await;
+    assert_eq!((first["items"].as_array().unwrap().len(), first["next"].as_u64()), (2, Some(2)));
+    for event in first["items"].as_array().unwrap() {
+        assert_eq!(
+            (&event["class_uid"], &event["category_uid"], &event["type_uid"]),
+            (&json!(6003), &json!(6), &json!(600_399))
+        );
+        for required in ["activity_id", "severity_id", "time", "metadata", "actor", "api", "src_endpoint"] {
+            assert!(!event[required].is_null(), "{required}: {event}");
+        }
+    }
+    let (_, last) = look(&place, &format!("/api/v1/audit/export?format=ocsf&after={}", place.size().await)).await;
+    assert_eq!((&last["items"], last["next"].as_u64()), (&json!([]), Some(place.size().await)));
+    assert_eq!(look(&place, "/api/v1/audit/export?format=cef").await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(look(&place, "/api/v1/audit/export").await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn what_was_looked_at_is_changed_only_while_it_is_the_same() {
+    let place = Place::new().await;
+    let (_, agents) = look(&place, "/api/v1/agents").await;
+    let id = agents["items"][0]["id"].as_str().unwrap().to_owned();
+    let request = Request::builder().uri(format!("/api/v1/agents/{id}"));
+    let answer = place.ask(request.header("authorization", format!("Bearer {}", place.tokens[1])), "").await;
+    let tag = answer.headers()["etag"].to_str().unwrap().to_owned();
+    let drain = async |command: &str, tag: &str| {
+        let request = Request::builder().method("POST").uri(format!("/api/v1/agents/{id}/{command}"));
+        let request = request.header("content-type", "application/json").header("if-match", tag);
+        read(place.ask(request.header("authorization", format!("Bearer {}", place.tokens[4])), "{}").await).await
+    };
+    assert_eq!(drain("drain", "\"0\"").await.0, StatusCode::PRECONDITION_FAILED);
+    for bad in ["", "0", "\"", "\"1\", 2"] {
+        assert_eq!(drain("drain", bad).await.0, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(drain("drain", &tag).await.0, StatusCode::OK);
+    let (status, problem) = drain("activate", &tag).await;
+    assert_eq!((status, problem["code"].as_str()), (StatusCode::PRECONDITION_FAILED, Some("stale")));
+    assert_eq!(drain("activate", "*").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_plan_is_found_by_its_digest_and_nothing_else_is_taken_for_one() {
+    let place = Place::new().await;
+    act(&place, "k1", "why").await;
+    let journal = place.shared.pipeline.journal();
+    let (mut plans, mut others) = (0, 0);
+    for stored in journal.ledger().entries(0, 1_000).await.unwrap() {
+        for digest in writ_audit::attachments_of(&writ_pipeline::decode(&stored).unwrap()) {
+            match look(&place, &format!("/api/v1/plans/{digest}")).await {
+                (StatusCode::OK, plan) => {
+                    assert!(plan["steps"].is_array(), "{plan}");
+                    plans += 1;
+                }
+                (StatusCode::NOT_FOUND, _) => others += 1,
+                (status, problem) => panic!("{status}: {problem}"),
+            }
+        }
+    }
+    assert!(plans > 0 && others > 0, "{plans} plans, {others} others");
+}

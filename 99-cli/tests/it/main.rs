@@ -13,6 +13,7 @@ mod exec;
 mod forms;
 mod init;
 mod journey;
+mod once;
 mod people;
 mod pin;
 mod rotate;

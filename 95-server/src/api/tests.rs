@@ -428,3 +428,17 @@ async fn a_plan_is_found_by_its_digest_and_nothing_else_is_taken_for_one() {
     }
     assert!(plans > 0 && others > 0, "{plans} plans, {others} others");
 }
+
+#[tokio::test]
+async fn an_agent_agrees_to_nothing_on_a_page_either() {
+    let place = Place::new().await;
+    let form = "application/x-www-form-urlencoded";
+    for (at, allowed) in [(3, true), (5, false)] {
+        let login = Request::builder().method("POST").uri("/login").header("content-type", form);
+        let answer = place.ask(login, format!("token={}", place.tokens[at])).await;
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let post = Request::builder().method("POST").uri("/approvals/apr_nothing").header("content-type", form);
+        let answer = place.ask(post.header("cookie", cookie), "answer=approve&reason=x").await;
+        assert_eq!(answer.status() != StatusCode::FORBIDDEN, allowed, "{}: {}", ROLES[at], answer.status());
+    }
+}

@@ -3,7 +3,7 @@
 
 use super::frame::{PageError, Theme};
 use super::words::segment;
-use crate::api::{App, Shared};
+use crate::api::{App, Caller, Needs, Shared};
 use crate::error::Failure;
 use crate::serve::Peer;
 use askama::Template;
@@ -55,6 +55,8 @@ impl FromRequestParts<Arc<Shared>> for Visitor {
         match visitor_of(journal, &parts.headers).await.map_err(failed)? {
             Some(principal) => {
                 if !parts.method.is_safe() {
+                    // What an agent may do beyond looking, it does over the interface, where each route says so.
+                    Caller(principal.clone()).must(Needs::Person).map_err(|no| PageError::from(no).into_response())?;
                     shared.throttle.change(&principal.id).map_err(|busy| PageError::from(busy).into_response())?;
                 }
                 let name = name_of(journal, &principal.id).await.map_err(failed)?;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use std::sync::{Arc, LazyLock};
 use writ_core::{Stage, Timestamp};
-use writ_expr::{Schema, Type};
+use writ_expr::{Schema, Shape, Type};
 
 /// The facts schema of a stage.
 #[must_use]
@@ -17,6 +17,23 @@ pub fn schema(stage: Stage) -> &'static Arc<Schema> {
         Stage::Plan => &PLAN,
         Stage::Action => &ACTION,
     }
+}
+
+/// Facts as they were judged, from how a decision keeps them: there every fraction is a text.
+#[must_use]
+pub fn restored(stage: Stage, mut kept: Value) -> Value {
+    for (path, fact) in schema(stage).paths() {
+        if fact.shape != Shape::Value(Type::Number) {
+            continue;
+        }
+        let at = format!("/{}", path.replace('.', "/"));
+        if let Some(value) = kept.pointer_mut(&at)
+            && let Some(number) = value.as_str().and_then(|text| text.parse().ok())
+        {
+            *value = Value::Number(number);
+        }
+    }
+    kept
 }
 
 /// The fact `now` of a time: rules see time only so.

@@ -2,10 +2,11 @@
 
 use crate::approval::{ApprovalChange, Ballot, Question};
 use crate::event::DecodeError;
-use crate::standing::{BreakGlass, Standing};
+use crate::glass::BreakGlass;
+use crate::standing::Standing;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use writ_core::{Actor, ApprovalId, Digest, Draft, Event, Outcome, PrincipalId, Timestamp};
+use writ_core::{Actor, ApprovalId, Digest, Draft, Event, Outcome, PrincipalId, RunId, StepKey, Timestamp};
 
 /// One thing that happened to an approval. Its stream is `approval/<id>`, which whoever uses the approval must have read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,11 @@ pub enum ApprovalFact {
     Revoked(Revoked),
     /// Somebody broke the glass.
     GlassBroken(BreakGlass),
-    /// Somebody looked at that afterwards.
+    /// Something passed by that.
+    GlassUsed(GlassUsed),
+    /// It was ended before its time.
+    GlassEnded(GlassEnded),
+    /// Somebody looked at it afterwards.
     GlassReviewed(GlassReviewed),
 }
 
@@ -49,6 +54,29 @@ pub struct Cited {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Revoked {
+    /// Who.
+    pub by: PrincipalId,
+}
+
+/// `approval.glass_used/1`: what would have waited for people did not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlassUsed {
+    /// The action.
+    pub action: String,
+    /// The run.
+    pub run: RunId,
+    /// The step, or none for the run as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepKey>,
+    /// The resource.
+    pub target: String,
+}
+
+/// `approval.glass_ended/1`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlassEnded {
     /// Who.
     pub by: PrincipalId,
 }
@@ -85,6 +113,8 @@ const STANDING: &str = "approval.standing/1";
 const CITED: &str = "approval.cited/1";
 const REVOKED: &str = "approval.revoked/1";
 const GLASS_BROKEN: &str = "approval.glass_broken/1";
+const GLASS_USED: &str = "approval.glass_used/1";
+const GLASS_ENDED: &str = "approval.glass_ended/1";
 const GLASS_REVIEWED: &str = "approval.glass_reviewed/1";
 
 impl ApprovalEvent {
@@ -101,6 +131,8 @@ impl ApprovalEvent {
         CITED,
         REVOKED,
         GLASS_BROKEN,
+        GLASS_USED,
+        GLASS_ENDED,
         GLASS_REVIEWED,
     ];
 
@@ -139,6 +171,8 @@ impl ApprovalFact {
             CITED => serde_json::from_value(body).map(Self::Cited),
             REVOKED => serde_json::from_value(body).map(Self::Revoked),
             GLASS_BROKEN => serde_json::from_value(body).map(Self::GlassBroken),
+            GLASS_USED => serde_json::from_value(body).map(Self::GlassUsed),
+            GLASS_ENDED => serde_json::from_value(body).map(Self::GlassEnded),
             GLASS_REVIEWED => serde_json::from_value(body).map(Self::GlassReviewed),
             _ => return None,
         };
@@ -163,6 +197,8 @@ impl ApprovalFact {
             Self::Cited(body) => (CITED, "cite_standing_approval", Outcome::Success, written(body)),
             Self::Revoked(body) => (REVOKED, "revoke_standing_approval", Outcome::Success, written(body)),
             Self::GlassBroken(body) => (GLASS_BROKEN, "break_glass", Outcome::Success, written(body)),
+            Self::GlassUsed(body) => (GLASS_USED, "use_broken_glass", Outcome::Success, written(body)),
+            Self::GlassEnded(body) => (GLASS_ENDED, "end_broken_glass", Outcome::Success, written(body)),
             Self::GlassReviewed(body) => (GLASS_REVIEWED, "review_broken_glass", Outcome::Success, written(body)),
         }
     }
@@ -177,7 +213,10 @@ impl Event for ApprovalEvent {
             ApprovalFact::Asked(ApprovalChange::Asked(question)) => question.subject.clone(),
             ApprovalFact::Cited(cited) => cited.target.clone(),
             ApprovalFact::Asked(_) | ApprovalFact::Standing(_) | ApprovalFact::Revoked(_) => self.approval.to_string(),
-            ApprovalFact::GlassBroken(_) | ApprovalFact::GlassReviewed(_) => self.approval.to_string(),
+            ApprovalFact::GlassUsed(used) => used.target.clone(),
+            ApprovalFact::GlassBroken(_) | ApprovalFact::GlassEnded(_) | ApprovalFact::GlassReviewed(_) => {
+                self.approval.to_string()
+            }
         };
         let (action, stream) = (action.to_owned(), format!("approval/{}", self.approval));
         Draft { action, actor: actor.clone(), body: Value::Object(body), kind, outcome, resource, stream }

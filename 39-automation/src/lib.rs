@@ -23,7 +23,7 @@
 //! changes nothing. Run-level states and transitions are in [`RunState`], those of steps in [`StepState`]: one `match` each,
 //! and what is not listed is refused with both names.
 //!
-//! [`Approval`], [`Standing`] and [`BreakGlass`] say when people have agreed; [`ApprovalEvent`] records it. [`Run::waiting`] and [`Run::step_waiting`] say
+//! [`Approval`], [`Standing`] and [`Glass`] say when people have agreed; [`ApprovalEvent`] records it. [`Run::waiting`] and [`Run::step_waiting`] say
 //! why something is not over yet, [`execution`] what was done and how long it took.
 //!
 //! This crate refuses to know: policy, agents and their keys, providers, the store.
@@ -41,6 +41,7 @@ mod compensate;
 mod event;
 mod execution;
 mod fold;
+mod glass;
 mod graph;
 mod operator;
 mod options;
@@ -63,7 +64,7 @@ mod timer;
 mod waiting;
 
 pub use approval::{Approval, ApprovalChange, ApprovalState, Ballot, BallotRefused, NotUsable, Question};
-pub use approval_event::{ApprovalEvent, ApprovalFact, Cited, GlassReviewed, Revoked};
+pub use approval_event::{ApprovalEvent, ApprovalFact, Cited, GlassEnded, GlassReviewed, GlassUsed, Revoked};
 pub use attached::Attached;
 pub use body::{
     Answered, ApprovalAsked, ApprovalGiven, ApprovalTerms, Back, Because, Cancelling, Compensating, Denial, Failing,
@@ -75,12 +76,13 @@ pub use breaker::{BREAKER_FAILURES, BREAKER_OPEN, BreakerKey, BreakerMoved, Brea
 pub use cell::{Cell, HeldBy, Hold, Leg, Next, StepState};
 pub use event::{DecodeError, RunEvent, What, decode};
 pub use execution::execution;
+pub use glass::{BREAK_GLASS_MAX, BreakGlass, Glass, GlassRefused};
 pub use options::{OnFailure, Options, ProbeRule};
 pub use retry::Backoff;
 pub use run::{Deed, FoldError, Illegal, Run, effect_key};
 pub use settle::{Pending, Settled, settle};
 pub use signal::{Answer, Ask, Command, Decision, Grant, Order, Refused, Says, Signal, Submission, TimerKey};
-pub use standing::{BREAK_GLASS_MAX, BreakGlass, Budget, NotCovered, STANDING_MAX, Standing, StandingRefused};
+pub use standing::{Budget, NotCovered, STANDING_MAX, Standing, StandingRefused};
 pub use state::RunState;
 pub use step::{ask_all, step, turn};
 pub use submit::submit;

@@ -1,14 +1,11 @@
-//! Agreement given beforehand: a standing approval, which automatic remedies cite, and breaking the glass.
+//! Agreement given beforehand: a standing approval, which automatic remedies cite.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use writ_core::{ApprovalId, Digest, PrincipalId, Timestamp};
+use writ_core::{ApprovalId, PrincipalId, Timestamp};
 
-const DAY: Duration = Duration::from_secs(86_400);
 /// The longest a standing approval may stand.
 pub const STANDING_MAX: Duration = Duration::from_secs(90 * 86_400);
-/// The longest the glass may stay broken.
-pub const BREAK_GLASS_MAX: Duration = Duration::from_secs(3_600);
 
 /// How often something may be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +39,7 @@ pub struct Standing {
     pub targets: Vec<String>,
 }
 
-/// Why a standing approval, or the breaking of the glass, is not one.
+/// Why a standing approval is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StandingRefused {
     /// It would stand too long.
@@ -107,12 +104,6 @@ pub enum NotCovered {
         /// Its budget.
         budget: Budget,
     },
-    /// It belongs to somebody else.
-    #[error("`{by}` did not break the glass")]
-    Person {
-        /// Who tried.
-        by: PrincipalId,
-    },
 }
 
 impl Standing {
@@ -161,77 +152,6 @@ impl Standing {
             return Err(NotCovered::Spent { id, budget: self.budget });
         }
         Ok(())
-    }
-}
-
-/// A named person acts without the approval that policy asks for. Pages the approvers, ends by itself within the hour, and
-/// becomes a finding if nobody reviews it within two working days.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BreakGlass {
-    /// When.
-    pub broken_at: Timestamp,
-    /// Who.
-    pub by: PrincipalId,
-    /// Its id.
-    pub id: ApprovalId,
-    /// Commitment to the person's words.
-    pub reason: Digest,
-    /// Resources it is for; `*` stands for any text.
-    pub scope: Vec<String>,
-    /// Until when.
-    pub until: Timestamp,
-}
-
-impl BreakGlass {
-    /// Checks that it is one.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn check(&self) -> Result<(), Vec<StandingRefused>> {
-        let mut wrong = Vec::new();
-        let asked = self.until.since(self.broken_at);
-        if asked > BREAK_GLASS_MAX {
-            wrong.push(StandingRefused::TooLong { most: BREAK_GLASS_MAX, asked });
-        }
-        if self.scope.is_empty() {
-            wrong.push(StandingRefused::Nothing { what: "`scope`" });
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
-    }
-
-    /// Whether it lets a person act on a resource now.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn covers(&self, by: &PrincipalId, target: &str, now: Timestamp) -> Result<(), NotCovered> {
-        let id = self.id.clone();
-        if now < self.broken_at || now >= self.until {
-            return Err(NotCovered::Time { id, from: self.broken_at, to: self.until });
-        }
-        if *by != self.by {
-            return Err(NotCovered::Person { by: by.clone() });
-        }
-        if !self.scope.iter().any(|pattern| fits(pattern, target)) {
-            return Err(NotCovered::Target { id, target: target.to_owned() });
-        }
-        Ok(())
-    }
-
-    /// When it becomes a finding unless it was reviewed: after two working days (Monday to Friday, UTC).
-    #[must_use]
-    pub fn review_due(&self) -> Timestamp {
-        let mut due = self.broken_at;
-        let mut left = 2;
-        while left > 0 {
-            due = due.plus(DAY);
-            // 1970-01-01 was a Thursday; Saturday and Sunday are days 2 and 3 after it.
-            let weekday = (due.micros() / 86_400_000_000) % 7;
-            if weekday != 2 && weekday != 3 {
-                left -= 1;
-            }
-        }
-        due
     }
 }
 
@@ -314,25 +234,5 @@ mod tests {
         };
         assert_eq!(bad.check().unwrap_err().len(), 5);
         assert_eq!(Standing { expires_at: at(90 * 86_400), ..standing() }.check(), Ok(()));
-    }
-
-    #[test]
-    fn broken_glass_lasts_an_hour_for_one_person_and_is_due_for_review_in_two_working_days() {
-        let friday = Timestamp::from_micros(1_700_240_400_000_000); // 2023-11-17T17:00:00Z
-        let glass = BreakGlass {
-            broken_at: friday,
-            by: "ann".parse().unwrap(),
-            id: ApprovalId::mint(1, [2; 10]),
-            reason: Digest([0; 32]),
-            scope: vec!["web-service-001*".into()],
-            until: friday.plus(BREAK_GLASS_MAX),
-        };
-        assert_eq!(glass.check(), Ok(()));
-        assert_eq!(glass.covers(&glass.by, "web-service-001/i-1", friday), Ok(()));
-        assert!(glass.covers(&"bob".parse().unwrap(), "web-service-001/i-1", friday).is_err());
-        assert!(glass.covers(&glass.by, "web-service-001/i-1", glass.until).is_err());
-        assert_eq!(glass.review_due().to_string(), "2023-11-21T17:00:00.000000Z");
-        let long = BreakGlass { until: friday.plus(BREAK_GLASS_MAX * 2), ..glass };
-        assert!(long.check().is_err());
     }
 }

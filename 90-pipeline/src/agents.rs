@@ -3,11 +3,13 @@
 use crate::commit::{Batch, CommitError, Expect};
 use crate::erase::words;
 use crate::pipeline::Pipeline;
-use writ_agents::{AgentEvent, AgentMove, RosterRefused};
+use serde::{Deserialize, Serialize};
+use writ_agents::{AgentChange, AgentEvent, AgentMove, Roster, RosterRefused};
 use writ_core::{Actor, AgentId, Event, LedgerError, Permission};
 
 /// What is wanted of an agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AgentWish {
     /// Another state.
     Move {
@@ -23,6 +25,17 @@ pub enum AgentWish {
     },
     /// Other permissions.
     Permissions(Vec<Permission>),
+}
+
+impl AgentWish {
+    /// What it comes to for an agent of a roster.
+    pub(crate) fn of(&self, agent: &AgentId, roster: &Roster) -> Result<AgentChange, RosterRefused> {
+        match self {
+            AgentWish::Move { to, because } => roster.change_state(agent, *to, because),
+            AgentWish::Key { public_key } => roster.rotate_key(agent, public_key),
+            AgentWish::Permissions(permissions) => roster.change_permissions(agent, permissions.clone()),
+        }
+    }
 }
 
 /// Why an agent stays as it is.
@@ -55,11 +68,7 @@ impl Pipeline {
         let stream = format!("agent/{agent}");
         let version = self.journal().ledger().stream_version(&stream).await?;
         let roster = self.gate().state().roster.clone();
-        let what = match wish {
-            AgentWish::Move { to, because } => roster.change_state(agent, *to, because)?,
-            AgentWish::Key { public_key } => roster.rotate_key(agent, public_key)?,
-            AgentWish::Permissions(permissions) => roster.change_permissions(agent, permissions.clone())?,
-        };
+        let what = wish.of(agent, &roster)?;
         let event = AgentEvent { agent: agent.clone(), at: self.journal().now(), what };
         let mut batch = Batch::default();
         if !reason.is_empty() {

@@ -1,20 +1,45 @@
 //! What people agreed to beforehand: the standing approval that automatic remedies cite. Every component draws on the same
 //! budget, and the entry by which a remedy cites it is what spends it.
 
+use crate::changes::ChangeError;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::journal::{Journal, decode};
-use crate::pipeline::PipelineError;
+use crate::pipeline::{Pipeline, PipelineError};
 use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
-use writ_automation::{ApprovalEvent, ApprovalFact, Cited, Standing};
-use writ_core::{Actor, ApprovalId, Draft, Event, Filter, LedgerError, Timestamp};
+use writ_automation::{ApprovalEvent, ApprovalFact, Cited, Revoked, Standing};
+use writ_core::{Actor, ApprovalId, Draft, Event, Filter, LedgerError, PrincipalId, Timestamp};
 use writ_self_healing::Remedy;
+
+/// How often it is decided anew because a remedy drew meanwhile.
+const STALE_MAX: u32 = 8;
 
 /// A standing approval in force, and what was drawn on it.
 pub(crate) struct Agreement {
     standing: Standing,
     drawn: Mutex<Drawn>,
+}
+
+/// The standing approval in force, if there is one: everybody who heals looks here, and finds the newest.
+#[derive(Clone, Default)]
+pub(crate) struct InForce(Arc<RwLock<Option<Arc<Agreement>>>>);
+
+impl InForce {
+    pub(crate) fn of(agreement: Option<Agreement>) -> Self {
+        let found = Self::default();
+        found.set(agreement);
+        found
+    }
+
+    pub(crate) fn now(&self) -> Option<Arc<Agreement>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, agreement: Option<Agreement>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = agreement.map(Arc::new);
+    }
 }
 
 /// What was drawn on a standing approval.
@@ -161,6 +186,47 @@ pub(crate) async fn stand(journal: &Journal, offered: Option<Standing>) -> Resul
         }
     };
     Ok(Some(Agreement::read(journal, standing).await?))
+}
+
+impl Pipeline {
+    /// Takes a standing approval back: automatic remedies cite it no more.
+    ///
+    /// # Errors
+    /// When none of that name is in force, or it could not be recorded.
+    pub async fn revoke_standing(&self, id: &ApprovalId, by: &PrincipalId) -> Result<(), ChangeError> {
+        let journal = self.journal();
+        let mut tries = 0;
+        loop {
+            let entries = journal.stream(&format!("approval/{id}")).await?;
+            if journal.doc("standing", id.as_str()).await?.is_none() {
+                return Err(ChangeError::NotStanding { id: id.clone() });
+            }
+            let what = ApprovalFact::Revoked(Revoked { by: by.clone() });
+            let event = ApprovalEvent { approval: id.clone(), at: journal.now(), what };
+            let draft = event.draft(&Actor::human(by));
+            let expects = vec![Expect { stream: draft.stream.clone(), version: entries.len() as u64 }];
+            let batch = Batch { expects, ..Batch::of(vec![draft]) };
+            match journal.commit(&journal.cause_after(entries.last()), batch).await {
+                // A remedy drew on it meanwhile.
+                Err(CommitError::Stale { .. }) if tries < STALE_MAX => tries += 1,
+                Err(error) => return Err(error.into()),
+                Ok(_) => break,
+            }
+        }
+        self.learn_standing().await;
+        Ok(())
+    }
+
+    /// From now on the newest that the journal has is in force.
+    pub(crate) async fn learn_standing(&self) {
+        match stand(self.journal(), None).await {
+            Ok(agreement) => self.inner.agreement.set(agreement),
+            Err(error) => {
+                // What is in force notices by itself when it was revoked; a new one is found at the next start.
+                tracing::error!(error = &error as &dyn std::error::Error, "standing approvals cannot be read");
+            }
+        }
+    }
 }
 
 async fn grant(journal: &Journal, offered: &Standing) -> Result<(), PipelineError> {

@@ -1,5 +1,6 @@
 //! People's agreement: asking for it, taking answers, and handing the outcome to the run that waits.
 
+use crate::changes::ChangeError;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::drive::{Drive, DriveError};
 use crate::erase::beside;
@@ -35,6 +36,9 @@ pub enum AnswerError {
     /// It could not be recorded.
     #[error("the answer could not be recorded")]
     Commit(#[from] CommitError),
+    /// The change that it would make is not made.
+    #[error("the change is not made")]
+    Change(#[source] ChangeError),
     /// The run does not take it.
     #[error("the answer is recorded, but its run does not take it")]
     Drive(#[from] DriveError),
@@ -43,7 +47,7 @@ pub enum AnswerError {
     Ledger(#[from] LedgerError),
 }
 
-fn stream(approval: &ApprovalId) -> String {
+pub(crate) fn stream(approval: &ApprovalId) -> String {
     format!("approval/{approval}")
 }
 
@@ -82,10 +86,11 @@ async fn read(journal: &Journal, id: &ApprovalId) -> Result<(Approval, RunId, Ve
     Ok((approval, run, entries))
 }
 
-fn bare(body: &Value) -> Value {
+/// An entry's body without what is recorded along with the event.
+pub(crate) fn bare(body: &Value) -> Value {
     let mut body = body.clone();
     if let Value::Object(fields) = &mut body {
-        for ours in ["run", "step", "erasables"] {
+        for ours in ["run", "step", "erasables", "change", "attachments"] {
             fields.remove(ours);
         }
     }

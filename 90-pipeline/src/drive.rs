@@ -191,12 +191,15 @@ impl Drive {
 
     fn gate_is_stale(&self, error: &CommitError) -> bool {
         let read = self.inner.gate.expects();
-        matches!(error, CommitError::Stale { stream, .. } if read.iter().any(|expect| expect.stream == *stream))
+        // What passes by broken glass has read its stream besides.
+        let is_glass = |stream: &str| self.inner.gate.state().glasses.knows(stream);
+        let is_read = |stream: &str| read.iter().any(|one| one.stream == stream) || is_glass(stream);
+        matches!(error, CommitError::Stale { stream, .. } if is_read(stream))
     }
 
     async fn try_begin(
         &self,
-        submission: Submission,
+        mut submission: Submission,
         context: RunContext,
         cause: &Cause,
         mut batch: Batch,
@@ -204,6 +207,7 @@ impl Drive {
         let (id, by) = (submission.run.clone(), submission.requester.clone());
         let refused = |cause| DriveError::Refused { run: id.clone(), cause: Arc::new(cause) };
         let now = self.inner.journal.now();
+        self.inner.gate.pass(&mut submission, &mut batch, now);
         let (mut run, mut decision) = submit(submission, now).map_err(refused)?;
         let context = Arc::new(context);
         let mut issued = Vec::new();
@@ -218,6 +222,7 @@ impl Drive {
         batch.drafts.extend(approvals::drafts(&run, settle(&[], &run, &decision.events, now), now));
         batch.expects.push(Expect { stream: RunEvent::stream(&id), version: 0 });
         batch.expects.extend(gate.expects());
+        gate.passed(&run, &issued, &mut batch, now);
         let receipt = match self.inner.journal.commit(cause, batch).await {
             Ok(receipt) => receipt,
             Err(cause) => {
@@ -225,6 +230,7 @@ impl Drive {
                 return Err(DriveError::Commit { run: id, cause: Arc::new(cause) });
             }
         };
+        gate.state().glasses.saw(&receipt.entries);
         let cause = Cause { trace: cause.trace.clone(), event: receipt.last_event() };
         let task = self.task(run, context, cause, version);
         self.start(task, decision, issued);

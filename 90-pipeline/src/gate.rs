@@ -4,6 +4,7 @@
 use crate::commit::Expect;
 use crate::context::RunContext;
 use crate::facts::{About, action_facts, exact};
+use crate::glass::Glasses;
 use crate::safety::Safety;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -51,6 +52,8 @@ pub struct Issued {
     pub decision: Vec<u8>,
     /// The epoch.
     pub epoch: u64,
+    /// The broken glass that it passes by instead of people's agreement, and the action's name.
+    pub glass: Option<(ApprovalId, String)>,
     /// The idempotency key.
     pub key: EffectKey,
     /// Channels whose people policy wants told.
@@ -91,6 +94,7 @@ pub struct GateState {
     pub exceptions_version: u64,
     /// Circuit breakers.
     pub breakers: Breakers,
+    pub(crate) glasses: Glasses,
     usage: BTreeMap<AgentId, Usage>,
     granted: VecDeque<(Timestamp, String, String)>,
 }
@@ -110,6 +114,7 @@ impl GateState {
             waivers: Arc::default(),
             exceptions_version: 0,
             breakers: Breakers::default(),
+            glasses: Glasses::default(),
             usage: BTreeMap::new(),
             granted: VecDeque::new(),
         }
@@ -125,6 +130,7 @@ impl GateState {
             self.waivers = safety.exceptions.granted().into();
             self.exceptions_version = safety.exceptions_version;
         }
+        self.glasses.learn(safety.glasses);
     }
 
     /// Takes in what was granted before a restart: the resource's epoch, and that the action was done then.
@@ -333,7 +339,13 @@ impl Gate {
         }
         let quorums = verdict.quorums();
         let agreed = ask.approval.as_ref().or_else(|| agreed_before(run, context));
-        if !agreed.is_some_and(|terms| terms.cover(&quorums)) {
+        let asks = !quorums.is_empty() && !agreed.is_some_and(|terms| terms.cover(&quorums));
+        let passes = || {
+            let done = std::iter::once((deed.action, deed.resource));
+            Some((self.state().glasses.covering(about.requester, done, now)?, deed.action.to_owned()))
+        };
+        let glass = if asks { passes() } else { None };
+        if asks && glass.is_none() {
             // What people agreed to before policy asked for more does not count.
             let approval = ApprovalId::mint(now.millis(), self.chance());
             let terms = ApprovalTerms::of(quorums, approval, decided.digest, now.plus(APPROVAL_SPAN));
@@ -353,7 +365,7 @@ impl Gate {
             }
             state.breakers.tried(&BreakerKey::new(&self.provider, deed.verb), lease_until);
         }
-        Some(self.grant(run, ask, &deed, &agent, decided, lease_until, now, issued))
+        Some(self.grant(run, ask, &deed, &agent, decided, glass, lease_until, now, issued))
     }
 
     #[expect(
@@ -367,6 +379,7 @@ impl Gate {
         deed: &Deed<'_>,
         agent: &Agent,
         decided: Decided,
+        glass: Option<(ApprovalId, String)>,
         lease_until: Timestamp,
         now: Timestamp,
         issued: &mut Vec<Issued>,
@@ -424,6 +437,7 @@ impl Gate {
             agent: agent.id.clone(),
             decision: decided.bytes,
             epoch,
+            glass,
             key: ask.effect_key.clone(),
             notify: channels(&decided.judgement.verdict.obligations),
             params: deed.params.clone(),

@@ -1,7 +1,7 @@
 //! Healing one component: what sensors see is concluded upon, the conclusion is recorded, and what it asks for is begun as
 //! a run like any other.
 
-use crate::agreement::Agreement;
+use crate::agreement::InForce;
 use crate::causes::error_chain;
 use crate::commit::{Batch, Cause, CommitError};
 use crate::drive::{Drive, Ended, has_begun, never_begins};
@@ -52,7 +52,7 @@ pub(crate) struct Parts {
     pub(crate) zones: Vec<String>,
     pub(crate) environment: String,
     /// The standing approval that automatic remedies cite.
-    pub(crate) standing: Option<Arc<Agreement>>,
+    pub(crate) standing: InForce,
     /// What all components together tried.
     pub(crate) attempts: Attempts,
     /// The role that is asked when a remedy needs a person.

@@ -12,8 +12,10 @@ mod agreement;
 mod approvals;
 mod carry;
 mod causes;
+mod changes;
 mod commit;
 mod context;
+mod deed;
 mod denials;
 mod desk;
 mod drive;
@@ -24,6 +26,7 @@ mod facts;
 mod fault;
 mod fixes;
 mod gate;
+mod glass;
 mod heal;
 pub mod input;
 mod journal;
@@ -40,6 +43,7 @@ mod record;
 mod reflect;
 mod remedy;
 mod replan;
+mod replay;
 mod report;
 mod resume;
 mod rotate;
@@ -57,6 +61,7 @@ pub use agents::{AgentError, AgentWish};
 pub use approvals::{AnswerError, Principal};
 pub use carry::TakenOrder;
 pub use causes::error_chain;
+pub use changes::{ChangeError, Consent, GovernanceWish, Proposed};
 pub use commit::{Batch, Cause, Commit, CommitError, Expect, Receipt};
 pub use context::{Origin, RunContext};
 pub use denials::{Denial, record_denial};
@@ -67,6 +72,7 @@ pub use export::{ExportError, Exported, check_export, export_paths, tile_path};
 pub use fault::order_fault;
 pub use fixes::with_fix;
 pub use gate::{Gate, GateState, Issued};
+pub use glass::{GlassError, GlassWish, GovernanceFinding};
 pub use heal::Healing;
 pub use journal::{Foundations, Journal, OpenError, decode, tile};
 pub use once::{Keyed, Known};
@@ -89,10 +95,10 @@ pub use tokens::{
 pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};
-pub use writ_agents::{AgentMove, KillScope, Pulled, RedeemRefused};
+pub use writ_agents::{AgentMove, AgentState, KillScope, Pulled, RedeemRefused};
 pub use writ_automation::{
-    Answer as RunAnswer, BallotRefused, Budget as StandingBudget, Run, RunState, Says as RunSays, Signal as RunSignal,
-    Standing, execution,
+    Answer as RunAnswer, BallotRefused, Budget as StandingBudget, Glass, GlassRefused, Run, RunState, Says as RunSays,
+    Signal as RunSignal, Standing, execution,
 };
 pub use writ_feedback::Refused as RecommendationRefused;
 pub use writ_intent::{OutsideChange, OutsideWish};

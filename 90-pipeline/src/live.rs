@@ -138,10 +138,12 @@ impl Task {
             batch.expects.push(Expect { stream: RunEvent::stream(&id), version: self.version });
             if !issued.is_empty() {
                 batch.expects.extend(gate.expects());
+                gate.passed(&self.run, &issued, &mut batch, now);
             }
             match self.inner.journal.commit(&self.cause, batch).await {
                 Ok(receipt) => {
                     self.version = version;
+                    gate.state().glasses.saw(&receipt.entries);
                     breaker.iter().for_each(|moved| gate.state().breakers.apply(moved));
                     self.cause.event = receipt.last_event();
                     self.shown.send_replace(Arc::new(self.run.clone()));

@@ -22,7 +22,7 @@ impl Pipeline {
             &translation,
             &component,
             plan,
-            self.inner.agreement.as_ref().map(|agreed| agreed.standing()),
+            self.inner.agreement.now().as_ref().map(|agreed| agreed.standing()),
         ) {
             Ok(config) => config,
             Err(because) => {

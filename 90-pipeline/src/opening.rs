@@ -1,6 +1,8 @@
 //! What a pipeline does when it opens: it records what is new in its setup, and reads what the gate must know.
 
+use crate::changes::Consent;
 use crate::commit::{Batch, Expect};
+use crate::deed::policies_set;
 use crate::gate::{GateState, POLICY_STREAM};
 use crate::journal::{Journal, decode as entry_of};
 use crate::pipeline::{PipelineError, Setup};
@@ -8,35 +10,54 @@ use crate::safety;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use writ_agents::{AgentEvent, AgentMove, Decoded, Roster};
 use writ_automation::{BREAKER_OPEN, BreakerMoved};
-use writ_core::{Actor, Digest, Draft, Event, Filter, Outcome, Timestamp};
+use writ_core::{Actor, Digest, Entry, Event, Filter, Timestamp};
+use writ_policy::Bundle;
 
-/// Records the policy set when it is another one than the journal knows.
-pub(crate) async fn set_policies(journal: &Journal, setup: &Setup) -> Result<(), PipelineError> {
+/// The policies in force. Those of the files are recorded when the journal has none, or nobody else has to agree; otherwise
+/// the journal's stay.
+pub(crate) async fn policies(journal: &Journal, setup: &Setup) -> Result<Arc<Bundle>, PipelineError> {
     let known = journal.stream(POLICY_STREAM).await?;
     let digest = setup.bundle.digest();
-    if known.last().and_then(|entry| entry.body.get("digest")) == Some(&json!(digest)) {
-        return Ok(());
+    let newest = known.last();
+    if newest.and_then(|entry| entry.body.get("digest")) == Some(&json!(digest)) {
+        return Ok(setup.bundle.clone());
+    }
+    if let Some(newest) = newest.filter(|_| setup.consent == Consent::Two) {
+        return recorded(journal, newest).await.map(Arc::new);
     }
     let mut batch = Batch::default();
     let mut attachments = serde_json::Map::new();
     for (name, bytes) in &setup.policy_files {
         attachments.insert(name.clone(), json!(batch.attach(bytes.clone())));
     }
-    batch.drafts.push(Draft {
-        action: "set_policies".into(),
-        actor: Actor::system("genesis"),
-        body: json!({"digest": digest, "attachments": attachments}),
-        kind: "policy.set/1",
-        outcome: Outcome::Success,
-        resource: "policies".into(),
-        stream: POLICY_STREAM.into(),
-    });
+    batch.drafts.push(policies_set(digest, attachments.into(), &Actor::system("genesis")));
     batch.expects.push(Expect { stream: POLICY_STREAM.into(), version: known.len() as u64 });
     journal.commit(&journal.new_cause(), batch).await?;
-    Ok(())
+    Ok(setup.bundle.clone())
+}
+
+/// The policies that an entry says are in force, from what is attached to it.
+async fn recorded(journal: &Journal, set: &Entry) -> Result<Bundle, PipelineError> {
+    let unreadable = |because: String| PipelineError::Recorded { of: "policies", because };
+    let named: BTreeMap<String, Digest> = set
+        .body
+        .get("attachments")
+        .and_then(|files| serde_json::from_value(files.clone()).ok())
+        .ok_or_else(|| unreadable("the entry names no files".into()))?;
+    let mut files = Vec::new();
+    for (name, digest) in named {
+        let bytes = journal.ledger().attachment(&digest).await?;
+        let bytes = bytes.ok_or_else(|| unreadable(format!("`{name}` ({digest}) is missing")))?;
+        files.push((name, bytes));
+    }
+    let named: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    Bundle::load(&named).map_err(|problems| {
+        unreadable(problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("; "))
+    })
 }
 
 /// Records contracts that the journal does not know yet.
@@ -120,8 +141,8 @@ pub(crate) async fn enrol_agents(journal: &Journal, setup: &Setup) -> Result<(),
 }
 
 /// What the gate knows, folded from the journal.
-pub(crate) async fn gate_state(journal: &Journal, setup: &Setup) -> Result<GateState, PipelineError> {
-    let mut state = GateState::new(setup.bundle.clone(), roster(journal).await?);
+pub(crate) async fn gate_state(journal: &Journal, bundle: Arc<Bundle>) -> Result<GateState, PipelineError> {
+    let mut state = GateState::new(bundle, roster(journal).await?);
     state.policy_version = journal.ledger().stream_version(POLICY_STREAM).await?;
     state.learn(safety::read(journal).await?);
     let opened = journal.now().minus(2 * BREAKER_OPEN);

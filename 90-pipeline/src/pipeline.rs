@@ -1,14 +1,15 @@
 //! Everything together: what is set up, what is taken up after a restart, and what follows when a run ends.
 
-use crate::agreement::{Agreement, stand};
+use crate::agreement::{InForce, stand};
 use crate::approvals::{self, Principal};
+use crate::changes::{Consent, is_change};
 use crate::commit::{Batch, CommitError};
 use crate::context::Origin;
 use crate::drive::{Drive, Ended, live_in_journal};
 use crate::gate::Gate;
 use crate::heal::Healing;
-use crate::journal::Journal;
-use crate::opening::{enrol_agents, gate_state, publish_contracts, set_policies};
+use crate::journal::{Journal, decode};
+use crate::opening::{enrol_agents, gate_state, policies, publish_contracts};
 use crate::remedy::Attempts;
 use crate::submit::moved;
 use serde_json::{Value, json};
@@ -19,16 +20,20 @@ use tokio::sync::broadcast;
 use writ_agents::AgentSpec;
 use writ_automation::{RunState, Standing};
 use writ_contracts::{Needs, Registry};
-use writ_core::{AgentId, ComponentId, Digest, IntentId, LedgerError, Notifier, Plan, Provider, Sensor, Signer};
+use writ_core::{AgentId, ComponentId, Digest, Entry, IntentId, LedgerError, Notifier, Plan, Provider, Sensor, Signer};
 use writ_intent::{Intent, Platform, State, read_manifest, stream};
 use writ_policy::Bundle;
 
 /// What the organisation provides and demands.
 pub struct Setup {
+    /// The address under which people reach this installation: links for them begin with it.
+    pub address: String,
     /// Agents that are to be enrolled, with the keys of those that live in this process.
     pub agents: Vec<(AgentSpec, Arc<dyn Signer>)>,
-    /// The policies.
+    /// The policies: those that an installation begins with.
     pub bundle: Arc<Bundle>,
+    /// Whether changes of what governs need a second person.
+    pub consent: Consent,
     /// Their files, by name: kept with the journal.
     pub policy_files: Vec<(String, Vec<u8>)>,
     /// Requirements on contracts.
@@ -87,8 +92,10 @@ pub(crate) struct Inner {
     pub(crate) ports: Ports,
     setup: Setup,
     pub(crate) healing: Mutex<BTreeMap<ComponentId, Healing>>,
-    pub(crate) agreement: Option<Arc<Agreement>>,
+    pub(crate) agreement: InForce,
     pub(crate) attempts: Attempts,
+    /// Held by whoever changes what all may do: one after the other.
+    pub(crate) governing: tokio::sync::Mutex<()>,
 }
 
 /// The product: everything a face needs.
@@ -103,11 +110,11 @@ impl Pipeline {
     /// # Errors
     /// When the journal cannot be read or written.
     pub async fn open(journal: Journal, mut setup: Setup, ports: Ports) -> Result<Self, PipelineError> {
-        let agreement = stand(&journal, setup.standing.take()).await?.map(Arc::new);
-        set_policies(&journal, &setup).await?;
+        let agreement = InForce::of(stand(&journal, setup.standing.take()).await?);
+        let bundle = policies(&journal, &setup).await?;
         publish_contracts(&journal, &setup).await?;
         enrol_agents(&journal, &setup).await?;
-        let state = gate_state(&journal, &setup).await?;
+        let state = gate_state(&journal, bundle).await?;
         let keys: HashMap<AgentId, Arc<dyn Signer>> =
             setup.agents.iter().map(|(spec, key)| (spec.id.clone(), key.clone())).collect();
         let entropy = journal.base().entropy.clone();
@@ -116,9 +123,11 @@ impl Pipeline {
         let ended = drive.ended();
         let healing = Mutex::new(BTreeMap::new());
         let attempts = Attempts::default();
-        let inner = Inner { journal, drive, gate, ports, setup, healing, agreement, attempts };
+        let governing = tokio::sync::Mutex::new(());
+        let inner = Inner { journal, drive, gate, ports, setup, healing, agreement, attempts, governing };
         let pipeline = Self { inner: Arc::new(inner) };
         pipeline.take_up().await?;
+        pipeline.offer_policies().await?;
         let follower = pipeline.clone();
         tokio::spawn(async move { follower.follow(ended).await });
         Ok(pipeline)
@@ -181,6 +190,11 @@ impl Pipeline {
         agrees: bool,
         reason: &str,
     ) -> Result<writ_automation::ApprovalState, approvals::AnswerError> {
+        let first = self.journal().ledger().stream(&approvals::stream(approval), 0, 1).await?;
+        let first: Vec<Entry> = first.iter().map(decode).collect::<Result<_, LedgerError>>()?;
+        if is_change(&first) {
+            return self.answer_change(approval, by, agrees, reason).await;
+        }
         approvals::answer(self.journal(), self.drive(), self.provider(), approval, by, agrees, reason).await
     }
 

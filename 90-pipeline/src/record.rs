@@ -35,8 +35,9 @@ pub(crate) async fn read(journal: &Journal, id: &RunId) -> Result<(Run, RunConte
 async fn event_of(journal: &Journal, entry: &Entry) -> Result<RunEvent, String> {
     let mut body = entry.body.clone();
     if let Value::Object(fields) = &mut body {
-        fields.remove("attachments");
-        fields.remove("context");
+        for ours in ["attachments", "context", "glass"] {
+            fields.remove(ours);
+        }
     }
     let mut event = decode(&entry.kind, &body).map_err(|error| error.to_string())?;
     let mut wanted = None;
@@ -82,6 +83,7 @@ pub(crate) fn write(
         {
             attached.insert("permit".into(), json!(batch.attach(issued.permit.0.clone().into_bytes())));
             attached.insert("decision".into(), json!(batch.attach(issued.decision.clone())));
+            with_field(&mut draft, "glass", issued.glass.as_ref().map(|(id, _)| json!(id)));
         }
         for (name, bytes) in kept.iter().filter(|_| answered == Some(at)) {
             attached.insert((*name).to_owned(), json!(batch.attach(bytes.clone())));

@@ -57,7 +57,7 @@ impl Task {
     pub(crate) async fn begin(&self, remedy: &Remedy, mode: Mode) -> Result<Begun, String> {
         // The world is looked at before the right to draw is taken: nobody else's remedy waits for a slow provider.
         let planned = self.plan(remedy).await?;
-        let agreement = self.parts.standing.clone();
+        let agreement = self.parts.standing.now();
         let mut draw = match &agreement {
             Some(agreement) => Some(agreement.draw().await),
             None => None,

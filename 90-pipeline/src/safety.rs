@@ -3,6 +3,7 @@
 
 use crate::commit::{Batch, CommitError, Expect};
 use crate::erase::words;
+use crate::glass::{self, Glasses};
 use crate::journal::Journal;
 use crate::pipeline::{Pipeline, PipelineError};
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub(crate) struct Safety {
     pub(crate) switch_version: u64,
     pub(crate) exceptions: Exceptions,
     pub(crate) exceptions_version: u64,
+    pub(crate) glasses: Glasses,
 }
 
 /// Reads them all.
@@ -38,6 +40,7 @@ pub(crate) async fn read(journal: &Journal) -> Result<Safety, PipelineError> {
         }
         safety.switch_version = entry.version;
     }
+    safety.glasses = glass::read(journal).await?;
     (safety.exceptions, safety.exceptions_version) = exceptions(&journal.stream(EXCEPTIONS_STREAM).await?)?;
     Ok(safety)
 }

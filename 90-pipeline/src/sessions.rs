@@ -4,6 +4,7 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError};
 use crate::journal::Journal;
+use crate::tokens::narrowed;
 use serde_json::{Value, json};
 use std::time::Duration;
 use writ_core::{Actor, Digest, Draft, LedgerError, Outcome, Timestamp};
@@ -94,7 +95,10 @@ pub async fn session_of(journal: &Journal, secret: &str) -> Result<Option<Princi
     }
     let id = field("principal").and_then(|id| id.parse().ok());
     let roles = doc.get("roles").and_then(|roles| serde_json::from_value(roles.clone()).ok());
-    Ok(id.zip(roles).map(|(id, roles)| Principal { id, roles }))
+    match id.zip(roles) {
+        Some((id, roles)) => narrowed(journal, Principal { id, roles }).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Closes a session. One that is nobody's is closed already.

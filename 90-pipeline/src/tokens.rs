@@ -8,7 +8,7 @@ use crate::journal::{Journal, decode};
 use serde::Serialize;
 use serde_json::json;
 use writ_audit::erasables_of;
-use writ_core::{Actor, Digest, Draft, Entry, Erasable, Filter, LedgerError, Outcome, PrincipalId, Timestamp};
+use writ_core::{Actor, Digest, Draft, Entry, Filter, LedgerError, Outcome, PrincipalId, Timestamp};
 use writ_seal::sha256;
 
 /// People at the most.
@@ -20,6 +20,7 @@ const ADMIN: &str = "admin";
 const ENROLLED: &str = "principal.enrolled/1";
 const ISSUED: &str = "principal.token_issued/1";
 const REVOKED: &str = "principal.token_revoked/1";
+pub(crate) const ROLES_SET: &str = "principal.roles_set/1";
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -103,12 +104,26 @@ pub enum TokenError {
 pub async fn principal_of(journal: &Journal, token: &str) -> Result<Option<Principal>, LedgerError> {
     // Looking up the hash, not the token, is what makes the comparison safe against timing.
     let doc = journal.doc("tokens", &sha256(token.as_bytes()).hex()).await?;
-    Ok(doc.and_then(|doc| {
+    let found = doc.and_then(|doc| {
         Some(Principal {
             id: doc.get("principal")?.as_str()?.parse().ok()?,
             roles: serde_json::from_value(doc.get("roles")?.clone()).ok()?,
         })
-    }))
+    });
+    match found {
+        Some(found) => narrowed(journal, found).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A person with what they still may of what they once might: a role that was taken away is in no token and no session.
+pub(crate) async fn narrowed(journal: &Journal, mut who: Principal) -> Result<Principal, LedgerError> {
+    let doc = journal.doc("roles", who.id.as_str()).await?;
+    let held: Option<Vec<String>> = doc.and_then(|doc| serde_json::from_value(doc.get("roles")?.clone()).ok());
+    if let Some(held) = held {
+        who.roles.retain(|role| held.contains(role));
+    }
+    Ok(who)
 }
 
 /// Whether a token was ever issued to a person, be it revoked since.
@@ -134,7 +149,7 @@ pub async fn enrol(
     token: &str,
 ) -> Result<(), CommitError> {
     let (by, named) = (Actor::system("genesis"), beside(journal, name));
-    let drafts = vec![enrolled(&by, id, roles, &named), issued(&by, id, roles, &sha256(token.as_bytes()))];
+    let drafts = vec![enrolled(&by, id, roles, &named.commitment), issued(&by, id, roles, &sha256(token.as_bytes()))];
     let expects = vec![Expect { stream: stream(id), version: 0 }];
     let batch = Batch { expects, erasables: vec![named], ..Batch::of(drafts) };
     match journal.commit(&journal.new_cause(), batch).await {
@@ -161,7 +176,10 @@ pub async fn people(journal: &Journal) -> Result<Vec<Person>, LedgerError> {
             Some(commitment) => text_beside(journal.ledger(), commitment).await?,
             None => String::new(),
         };
-        people.push(Person { principal, name, roles: roles_of(&entry), since: entry.timestamp });
+        let set = journal.doc("roles", entry.stream.trim_start_matches("principal/")).await?;
+        let roles = set.and_then(|doc| serde_json::from_value(doc.get("roles")?.clone()).ok());
+        let roles = roles.unwrap_or_else(|| roles_of(&entry));
+        people.push(Person { principal, name, roles, since: entry.timestamp });
     }
     Ok(people)
 }
@@ -221,25 +239,50 @@ fn stream(principal: &PrincipalId) -> String {
     format!("principal/{principal}")
 }
 
-/// Makes a person known, with a name that can be erased.
+fn wrong(text: &str, what: &'static str) -> TokenError {
+    TokenError::Word { text: text.chars().take(140).collect(), what }
+}
+
+/// Whether somebody can be called so.
+///
+/// # Errors
+/// When not.
+pub(crate) fn is_name(name: &str) -> Result<(), TokenError> {
+    if name.trim().is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+        return Err(wrong(name, "name: give one to 200 characters"));
+    }
+    Ok(())
+}
+
+/// Whether these can be roles.
+///
+/// # Errors
+/// The first that cannot.
+pub(crate) fn is_roles(roles: &[String]) -> Result<(), TokenError> {
+    let plain =
+        |role: &&String| role.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    match roles.iter().find(|role| role.is_empty() || role.len() > 64 || !plain(role)) {
+        Some(role) => Err(wrong(role, "role: write it in small letters, digits and dashes")),
+        None if roles.len() > 32 => Err(wrong("more than 32 roles", "list of roles")),
+        None => Ok(()),
+    }
+}
+
+/// The id of the next person.
+pub(crate) async fn next_id(journal: &Journal) -> Result<PrincipalId, TokenError> {
+    let wanted = format!("person-{:02}", people(journal).await?.len() + 1);
+    wanted.parse().map_err(|_| wrong(&wanted, "id"))
+}
+
+/// Makes a person known, with a name that can be erased. Whether somebody else must agree is for the caller to have asked.
 ///
 /// # Errors
 /// When the name or a role is none, or it could not be recorded.
 pub async fn enrol_person(journal: &Journal, name: &str, roles: &[String], by: &Actor) -> Result<Person, TokenError> {
-    let wrong = |text: &str, what| TokenError::Word { text: text.chars().take(140).collect(), what };
-    if name.trim().is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
-        return Err(wrong(name, "name: give one to 200 characters"));
-    }
-    let plain =
-        |role: &&String| role.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if let Some(role) = roles.iter().find(|role| role.is_empty() || role.len() > 64 || !plain(role)) {
-        return Err(wrong(role, "role: write it in small letters, digits and dashes"));
-    }
-    let number = people(journal).await?.len() + 1;
-    let wanted = format!("person-{number:02}");
-    let principal: PrincipalId = wanted.parse().map_err(|_| wrong(&wanted, "id"))?;
-    let named = beside(journal, name);
-    let draft = enrolled(by, &principal, roles, &named);
+    is_name(name)?;
+    is_roles(roles)?;
+    let (principal, named) = (next_id(journal).await?, beside(journal, name));
+    let draft = enrolled(by, &principal, roles, &named.commitment);
     let expects = vec![Expect { stream: stream(&principal), version: 0 }];
     let batch = Batch { expects, erasables: vec![named], ..Batch::of(vec![draft]) };
     let receipt = journal.commit(&journal.new_cause(), batch).await?;
@@ -304,9 +347,14 @@ pub async fn revoke_token(journal: &Journal, id: &str, by: &Actor) -> Result<Tok
     Ok(token)
 }
 
-fn enrolled<R: Serialize>(by: &Actor, id: &PrincipalId, roles: &[R], named: &Erasable) -> Draft {
-    let body = json!({"roles": roles, "erasables": {"name": named.commitment}});
-    draft(ENROLLED, "enrol_principal", by, id, body)
+/// The entry that makes somebody known.
+pub(crate) fn enrolled<R: Serialize>(by: &Actor, id: &PrincipalId, roles: &[R], name: &Digest) -> Draft {
+    draft(ENROLLED, "enrol_principal", by, id, json!({"roles": roles, "erasables": {"name": name}}))
+}
+
+/// The entry for what somebody may do from it on.
+pub(crate) fn roles_set(by: &Actor, id: &PrincipalId, roles: &[String]) -> Draft {
+    draft(ROLES_SET, "set_roles", by, id, json!({"roles": roles}))
 }
 
 fn issued<R: Serialize>(by: &Actor, id: &PrincipalId, roles: &[R], hash: &Digest) -> Draft {

@@ -1,5 +1,6 @@
 //! From an entry to the documents that readers and a restart begin with. Everything here can be rebuilt from the entries.
 
+use crate::tokens::ROLES_SET;
 use crate::{resume, sessions};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -42,7 +43,7 @@ const VIEWS: &[View] = {
             name: "approvals",
             kept: Operational,
             key: |entry| under(entry, "approval/"),
-            next: Changed(merge_next),
+            next: Changed(approval_next),
         },
         View {
             name: "recommendations",
@@ -51,6 +52,7 @@ const VIEWS: &[View] = {
             next: Changed(merge_next),
         },
         View { name: "tokens", kept: Operational, key: token_key, next: Said(token_next) },
+        View { name: "roles", kept: Operational, key: roles_key, next: Said(|entry| Some(entry.body.clone())) },
         View { name: "sessions", kept: Operational, key: session_key, next: Said(session_next) },
         View { name: "standing", kept: Operational, key: standing_key, next: Said(standing_next) },
         View { name: "runs", kept: Report, key: run_key, next: Changed(merge_next) },
@@ -201,6 +203,11 @@ fn standing_next(entry: &Entry) -> Option<Value> {
     (entry.kind == "approval.standing/1").then(|| entry.body.clone())
 }
 
+/// What people may do who may other things than when they became known.
+fn roles_key(entry: &Entry) -> Option<String> {
+    (entry.kind == ROLES_SET).then(|| under(entry, "principal/")).flatten()
+}
+
 /// Tokens that were issued and not revoked.
 fn token_next(entry: &Entry) -> Option<Value> {
     (entry.kind == "principal.token_issued/1").then(|| entry.body.clone())
@@ -270,6 +277,22 @@ fn merge_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
     doc.insert("as_of".to_owned(), json!(entry.seq));
     doc.insert("last".to_owned(), json!({"kind": entry.kind, "at": entry.timestamp, "outcome": entry.outcome}));
     Some(Value::Object(doc))
+}
+
+/// What became of broken glass stands beside what it was broken for: each names a person.
+fn approval_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
+    let aside = match entry.kind.as_str() {
+        "approval.glass_ended/1" => "ended",
+        "approval.glass_reviewed/1" => "reviewed",
+        "approval.glass_used/1" => "used",
+        _ => return merge_next(before, entry),
+    };
+    let (mut said, count) = (entry.clone(), before.and_then(|doc| doc.get("uses")?.as_u64()).unwrap_or(0));
+    said.body = match aside {
+        "used" => json!({"uses": count + 1}),
+        _ => json!({aside: entry.body}),
+    };
+    merge_next(before, &said)
 }
 
 /// Summaries stay small: what is long belongs to the entry.

@@ -3,6 +3,8 @@
 mod access;
 mod actions;
 mod audit;
+mod changes;
+mod glass;
 mod health;
 mod intents;
 mod lists;
@@ -14,6 +16,7 @@ mod resources;
 mod route;
 mod runs;
 mod safety;
+mod standing;
 mod waivers;
 
 #[cfg(test)]
@@ -93,6 +96,9 @@ pub(crate) fn table() -> Vec<Route> {
         resources::routes,
         safety::routes,
         waivers::routes,
+        glass::routes,
+        changes::routes,
+        standing::routes,
         audit::routes,
         log::routes,
         people::routes,

@@ -173,6 +173,7 @@ impl From<AnswerError> for Failure {
                     .hint("use a token of somebody who does, with `--as`")
             }
             AnswerError::Refused(refused) => Self::new(StatusCode::FORBIDDEN, "refused", refused.to_string()),
+            AnswerError::Change(error) => Self::from(error),
             AnswerError::Commit(error) => Self::from(error),
             AnswerError::Drive(error) => Self::from(error),
             AnswerError::Ledger(error) => Self::from(error),

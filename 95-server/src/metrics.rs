@@ -27,7 +27,7 @@ const LIVE_MAX: usize = 10_000;
 const SECONDS: [f64; 13] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Name, type, labels and meaning of every metric. A counter is exposed with `_total` behind its name.
-const LIST: [(&str, &str, &[&str], &str); 15] = [
+const LIST: [(&str, &str, &[&str], &str); 17] = [
     ("writ_http_requests", "counter", &["method", "route", "status"], "requests that were answered"),
     ("writ_http_request_seconds", "histogram", &["route"], "time until the head of an answer"),
     ("writ_sse_clients", "gauge", &[], "clients that follow events"),
@@ -51,6 +51,13 @@ const LIST: [(&str, &str, &[&str], &str); 15] = [
     ("writ_remedies", "counter", &["outcome"], "remedies that were verified: success, failure or unknown"),
     ("writ_escalations", "counter", &[], "incidents that a person was called for"),
     ("writ_approvals_open", "gauge", &[], "approvals that wait for people"),
+    ("writ_glass_broken", "gauge", &[], "breakings of the glass that stand"),
+    (
+        "writ_governance_findings",
+        "gauge",
+        &[],
+        "what somebody must look at in how writ is governed: overdue reviews of broken glass",
+    ),
     (
         "writ_denials",
         "counter",
@@ -104,6 +111,8 @@ pub(crate) struct Metrics {
     denials: Family<By, Counter>,
     entries: Gauge,
     escalations: Counter,
+    findings: Gauge,
+    glass_broken: Gauge,
     incidents_open: Gauge,
     closed: Gauge,
     remedies: Family<With, Counter>,
@@ -126,6 +135,8 @@ impl Metrics {
             denials: Family::default(),
             entries: Gauge::default(),
             escalations: Counter::default(),
+            findings: Gauge::default(),
+            glass_broken: Gauge::default(),
             incidents_open: Gauge::default(),
             closed: Gauge::default(),
             remedies: Family::default(),
@@ -149,6 +160,8 @@ impl Metrics {
         register(&mut registry, "writ_remedies", &metrics.remedies);
         register(&mut registry, "writ_escalations", &metrics.escalations);
         register(&mut registry, "writ_approvals_open", &metrics.approvals_open);
+        register(&mut registry, "writ_glass_broken", &metrics.glass_broken);
+        register(&mut registry, "writ_governance_findings", &metrics.findings);
         register(&mut registry, "writ_denials", &metrics.denials);
         register(&mut registry, "writ_component_availability_ratio", &metrics.availability);
         metrics.registry = Arc::new(registry);
@@ -237,6 +250,9 @@ impl Metrics {
             let live = journal.ledger().views("live", sort, None, LIVE_MAX).await?;
             gauge.set(signed(live.len() as u64));
         }
+        let now = journal.now();
+        self.glass_broken.set(signed(pipeline.glass().iter().filter(|glass| glass.stands(now)).count() as u64));
+        self.findings.set(signed(pipeline.findings().len() as u64));
         // What is not watched any more, or was not measured, is not told as it once was.
         self.availability.clear();
         for component in pipeline.components() {

@@ -5,7 +5,7 @@ use crate::state::StateDir;
 use std::path::PathBuf;
 use std::time::Duration;
 use writ_core::{ApprovalId, Entropy, PrincipalId, Timestamp};
-use writ_pipeline::{Journal, Standing, enrol, people, was_issued};
+use writ_pipeline::{Consent, Journal, Standing, enrol, people, was_issued};
 
 /// How an installation begins: all that tells `dev` from a server, besides the configuration.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Beginning {
     people: &'static [Newcomer],
     /// Whether a token whose file is lost is made anew.
     lost_tokens_return: bool,
+    /// Whether changes of what governs need a second person.
+    pub(crate) consent: Consent,
     /// Whether the first two agree at once to remedies, for a day.
     standing: bool,
     /// Whether only this machine may be served.
@@ -42,6 +44,7 @@ impl Beginning {
             },
         ],
         lost_tokens_return: true,
+        consent: Consent::One,
         standing: true,
         loopback_alone: true,
         breakable: true,
@@ -51,6 +54,7 @@ impl Beginning {
     pub const SERVER: Self = Self {
         people: &[Newcomer { name: "admin", id: "person-01", roles: &["viewer", "operator", "admin"] }],
         lost_tokens_return: false,
+        consent: Consent::Two,
         standing: false,
         loopback_alone: false,
         breakable: false,

@@ -102,7 +102,7 @@ impl Server {
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let url = url(address, tls.is_some());
-        let installation = Installation::open(&state, files, beginning).await?;
+        let installation = Installation::open(&state, files, beginning, &url).await?;
         let tokens = admit(&state, installation.pipeline.journal(), &SystemEntropy, beginning).await?;
         let next_key = installation.next_key(&state);
         let limits = config.limits.clone();

@@ -19,8 +19,8 @@ use writ_core::{
     ProviderError, Receipt, Sensor, SensorError, Signer, World,
 };
 use writ_pipeline::{
-    Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Setup, Trust, VerifyError, continue_journal,
-    key_chain, rebuild_views,
+    Consent, Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Setup, Trust, VerifyError,
+    continue_journal, key_chain, rebuild_views,
 };
 use writ_providers::notify::ConsoleNotifier;
 use writ_providers::{Faces, LocalConfig, LocalProvider, OpenError as ProviderOpenError, Running, SensorConfig};
@@ -79,11 +79,16 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Opens the journal, the world and the pipeline of a state directory.
+    /// Opens the journal, the world and the pipeline of a state directory. `address` is what people reach it by.
     ///
     /// # Errors
     /// When one of them does not open; nothing has been changed in the world then.
-    pub async fn open(state: &StateDir, files: &Files, beginning: &Beginning) -> Result<Self, WireError> {
+    pub async fn open(
+        state: &StateDir,
+        files: &Files,
+        beginning: &Beginning,
+        address: &str,
+    ) -> Result<Self, WireError> {
         crate::failpoint::arm();
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
         let face = |name: &str| vec![name.to_owned()];
@@ -110,7 +115,8 @@ impl Installation {
         };
         let key = |id: &str| state.key(&format!("agents/{id}"), id, &*entropy);
         let standing = beginning.standing(journal.now(), journal.chance());
-        let setup = Setup { standing, ..setup(files, &key)? };
+        let (address, consent) = (address.to_owned(), beginning.consent);
+        let setup = Setup { address, consent, standing, ..setup(files, &key)? };
         let pipeline = Pipeline::open(journal, setup, ports).await?;
         Ok(Self { pipeline, provider, ledger })
     }
@@ -288,8 +294,10 @@ fn setup(files: &Files, key: &dyn Fn(&str) -> Result<Key, StateError>) -> Result
         agents.push((spec.clone(), Arc::new(key(spec.id.as_str())?)));
     }
     Ok(Setup {
+        address: String::new(),
         agents,
         bundle: files.bundle.clone(),
+        consent: Consent::One,
         policy_files: files.policy_files.clone(),
         needs: files.needs.clone(),
         platform: Arc::new(files.platform.clone()),

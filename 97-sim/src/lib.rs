@@ -8,6 +8,7 @@
 mod chance;
 mod clock;
 mod fault;
+mod governance;
 mod guard;
 mod journal;
 mod judge;

@@ -12,6 +12,10 @@
 //! exec / exec away COMMAND          somebody asks for a command of their own, and stays or goes; `come` is their return
 //! take P / alive P / ended P 0     process P takes its order, lives, says how the command ended
 //! crash / crash after run.started  now, or at the next commit of such an entry (`before`: it is lost)
+//! break-glass 10m ACTION TARGET    what needs approval passes for a while; `end-glass`, `review-glass`, `findings`
+//! propose policy FILE …            a change of what governs: also `agent ID permissions …`, `agent ID activate`, `person NAME ROLES`,
+//!                                  `roles ID ROLES`, `standing ACTION TARGET SPAN`; `change` shows the newest; `revoke-standing`
+//! second-person                    the control plane is started again where such changes need two people
 //! add policy FILE                  the control plane is started again with one policy more
 //! kill hang slow errors break mend SLOT, load N, fail next VERB, refuse next VERB, lose answer|order VERB,
 //! late answer|order 20s VERB, double VERB, stall VERB       what goes wrong in the world
@@ -20,9 +24,9 @@
 //! ```
 
 use crate::life::{Deathbed, Moment};
-use crate::outside;
 use crate::site::person;
 use crate::{Files, Mishap, Site, SiteError, Transcript, judge};
+use crate::{governance, outside};
 use std::sync::Arc;
 use std::time::Duration;
 use writ_core::{Actor, ApprovalId, Digest, Filter, Ledger, LedgerError, RunId, StepKey};
@@ -196,6 +200,25 @@ impl Player<'_> {
                 self.site.life().end();
                 Ok(String::new())
             }
+            ["break-glass", span, action, target] => {
+                Ok(governance::break_glass(&self.site, duration(span)?, action, target, &asks()?).await)
+            }
+            ["end-glass"] => governance::end(&self.site, &asks()?).await,
+            ["review-glass"] => governance::review(&self.site, &answers()?).await,
+            ["second-person"] => {
+                let files = self.site.files().with_second_person();
+                self.site.change_files(Arc::new(files));
+                self.site.life().end();
+                Ok(String::new())
+            }
+            ["propose", "policy", file] => {
+                let text = self.file(file)?;
+                Ok(governance::propose_policy(&self.site, file, &text, &asks()?).await)
+            }
+            ["propose", what @ ..] => governance::propose(&self.site, what, &asks()?).await,
+            ["revoke-standing"] => governance::revoke_standing(&self.site, &asks()?).await,
+            ["change"] => governance::change(&self.site, &self.question().await?).await,
+            ["findings"] => Ok(governance::findings(&self.site)),
             ["why"] => self.why().await,
             ["state"] => self.state().await,
             ["world"] => Ok(self.world()),
@@ -416,7 +439,7 @@ fn number(word: &str) -> Result<u64, Senseless> {
 }
 
 /// `250ms`, `40s`, `10m`, `2h`.
-fn duration(word: &str) -> Result<Duration, Senseless> {
+pub(crate) fn duration(word: &str) -> Result<Duration, Senseless> {
     let end = word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len());
     let (digits, unit) = word.split_at(end);
     let count = number(digits)?;

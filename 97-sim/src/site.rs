@@ -9,7 +9,8 @@ use std::time::Duration;
 use writ_core::{ApprovalId, Clock, ComponentId, Ledger, PrincipalId, Sensor, Signer as _};
 use writ_pipeline::input::{self, AgentSpec, Bundle, Needs, Platform, Registry};
 use writ_pipeline::{
-    Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Principal, Setup, Standing, StandingBudget,
+    Consent, Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Principal, Setup, Standing,
+    StandingBudget,
 };
 use writ_seal::Key;
 use writ_store::MemoryLedger;
@@ -59,6 +60,7 @@ pub struct Files {
     agents: Vec<AgentSpec>,
     bundle: Arc<Bundle>,
     policy_files: Vec<(String, Vec<u8>)>,
+    consent: Consent,
     needs: Needs,
     platform: Arc<Platform>,
     registry: Registry,
@@ -94,7 +96,16 @@ impl Files {
         let registry = Registry::of(contracts)
             .map_err(|refused| bad(refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
         let dir = dir.to_owned();
-        Ok(Self { dir, agents, bundle, policy_files, needs, platform: Arc::new(platform), registry })
+        Ok(Self {
+            dir,
+            agents,
+            bundle,
+            policy_files,
+            consent: Consent::One,
+            needs,
+            platform: Arc::new(platform),
+            registry,
+        })
     }
 
     /// The same with other policies.
@@ -125,10 +136,22 @@ impl Files {
         self.with_policies(&all)
     }
 
+    /// The same where changes of what governs need a second person.
+    #[must_use]
+    pub fn with_second_person(&self) -> Self {
+        Self { consent: Consent::Two, ..self.clone() }
+    }
+
     /// The directory they were read from.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The files that the policies stand in.
+    #[must_use]
+    pub fn policy_files(&self) -> &[(String, Vec<u8>)] {
+        &self.policy_files
     }
 
     /// The policies.
@@ -311,8 +334,10 @@ impl Parts<'_> {
             (spec.clone(), key)
         });
         Setup {
+            address: "http://writ.test".into(),
             agents: agents.collect(),
             bundle: files.bundle.clone(),
+            consent: files.consent,
             policy_files: files.policy_files.clone(),
             needs: files.needs.clone(),
             platform: files.platform.clone(),

@@ -3,9 +3,11 @@
 pub(crate) mod agent;
 pub(crate) mod approval;
 pub(crate) mod audit;
+pub(crate) mod change;
 pub(crate) mod config;
 pub(crate) mod dev;
 pub(crate) mod exec;
+pub(crate) mod glass;
 pub(crate) mod incident;
 pub(crate) mod init;
 pub(crate) mod intent;

@@ -153,6 +153,15 @@ enum Noun {
     /// Exceptions from rules, for a while, when somebody else agrees
     #[command(subcommand)]
     Waiver(cmd::waiver::Waiver),
+    /// People and what they may do
+    #[command(subcommand)]
+    Person(cmd::change::Person),
+    /// Standing approvals: what people agree to beforehand
+    #[command(subcommand)]
+    Standing(cmd::change::Standing),
+    /// Breaking the glass: acting for a while without the approval that policy asks for
+    #[command(subcommand)]
+    Glass(cmd::glass::Glass),
     /// The freeze of changes
     #[command(subcommand)]
     Maintenance(cmd::waiver::Maintenance),
@@ -299,6 +308,9 @@ async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
         Noun::Audit(audit) => audit.run(common).await,
         Noun::Recommend(recommend) => recommend.run(common).await,
         Noun::Waiver(waiver) => waiver.run(common).await,
+        Noun::Person(person) => person.run(common).await,
+        Noun::Standing(standing) => standing.run(common).await,
+        Noun::Glass(glass) => glass.run(common).await,
         Noun::Maintenance(maintenance) => maintenance.run(common).await,
         Noun::Token(token) => token.run(common).await,
         Noun::Schema(schema) => schema.run(common),

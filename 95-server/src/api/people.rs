@@ -1,5 +1,6 @@
 //! People, their tokens, the agents, and what is to be forgotten: what administrators do.
 
+use super::changes::propose;
 use super::lists::unchanged;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Path, parsed, reason, words};
@@ -12,8 +13,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use writ_core::{AgentId, Permission};
 use writ_pipeline::{
-    AgentError, AgentMove, AgentWish, Erase, EraseError, TokenError, enrol_person, erase, error_chain, issue_token,
-    people, person, revoke_token, tokens as all_tokens,
+    AgentError, AgentMove, AgentState, AgentWish, Erase, EraseError, GovernanceWish, TokenError, erase, error_chain,
+    issue_token, people, person, revoke_token, tokens as all_tokens,
 };
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -66,9 +67,10 @@ documents! {
     Person;
     /// A token: `id`, `principal`, `roles`, `issued_at`, `issued_by`. Never the token itself.
     Token;
-    /// A token that was issued, and for this once `token`: what to show.
+    /// A token that was issued, and for this once `token`: what to show. Where somebody new needs a second person's word, the
+    /// `approval` that it waits for instead.
     Issued;
-    /// An agent after it was changed: `agent`, and what it is `now`.
+    /// An agent after it was changed: `agent`, and what it is `now`; with the `approval` that it waits for, where it does.
     AgentTold;
 }
 
@@ -117,9 +119,17 @@ pub(crate) struct TokenWanted {
 
 async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<TokenWanted>) -> Answer<Issued> {
     let (journal, by) = (shared.pipeline.journal(), caller.actor());
+    if wanted.enrol {
+        let (name, roles) = (wanted.principal.clone(), wanted.roles.clone().unwrap_or_default());
+        let proposed = propose(&shared, GovernanceWish::Enrol { name, roles }, "", &caller).await?;
+        if proposed["state"] != "made" {
+            // There is nobody yet who could be given a token.
+            return Ok(Json(Issued(proposed)));
+        }
+    }
     let whose = if wanted.enrol {
-        let roles = wanted.roles.clone().unwrap_or_default();
-        enrol_person(journal, &wanted.principal, &roles, &by).await?
+        let newest = people(journal).await?.into_iter().rfind(|person| person.name == wanted.principal);
+        newest.ok_or_else(|| Failure::not_found("person", &wanted.principal))?
     } else {
         person(journal, &wanted.principal).await?
     };
@@ -222,6 +232,19 @@ async fn agent(
     };
     if shared.pipeline.gate().state().roster.get(&agent).is_none() {
         return Err(Failure::not_found("agent", agent.as_str()));
+    }
+    // What gives an agent more than it has is for two people; what takes from it is for whoever is there.
+    let state = shared.pipeline.gate().state().roster.get(&agent).map(|agent| agent.state);
+    let gives = match &wish {
+        AgentWish::Move { to, .. } => *to == AgentMove::Activate && state == Some(AgentState::Quarantined),
+        AgentWish::Key { .. } | AgentWish::Permissions(_) => true,
+    };
+    if gives {
+        let wish = GovernanceWish::Agent { agent: agent.clone(), wish };
+        let mut proposed = propose(&shared, wish, &details.reason, &caller).await?;
+        proposed["agent"] = json!(agent);
+        proposed["now"] = json!(shared.pipeline.gate().state().roster.get(&agent).cloned());
+        return Ok(Json(AgentTold(proposed)));
     }
     let done = shared.pipeline.change_agent(&agent, &wish, words(&details.reason)?, &caller.actor()).await;
     done.map_err(|error| match error {

@@ -162,6 +162,9 @@ async fn tell(common: &Common, command: &str, moved: &Moved, mut body: Value) ->
     let out = common.out();
     body["reason"] = json!(moved.reason);
     let answer = common.client()?.post(&format!("/api/v1/agents/{}/{command}", escaped(&moved.id)), &body).await?;
+    if !text(&answer, "/approval").is_empty() {
+        return Ok(super::change::tell(common, &answer, "", ""));
+    }
     out.document(&answer, |_| match command {
         "key" => format!("{} has another key\n", moved.id),
         "permissions" => format!("{} has other permissions\n", moved.id),

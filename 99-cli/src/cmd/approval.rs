@@ -79,6 +79,10 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
     let (out, client) = (common.out(), common.client()?);
     let item = client.get(&format!("/api/v1/approvals/{}", escaped(id))).await?;
     let change = outside(&client, &item).await;
+    let proposed = match item.get("change") {
+        Some(_) => Some(client.get(&format!("/api/v1/changes/{}", escaped(id))).await?),
+        None => None,
+    };
     let open = matches!(last(&item).as_str(), "asked" | "voted");
     out.document(&item, |_| {
         let mut all = format!("{id}  {}\n", last(&item));
@@ -105,6 +109,10 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
             line("until", text(&item, "/terms/expires_at"));
             line("shown", text(&item, "/shown"));
         }
+        if let Some(proposed) = &proposed {
+            all.push_str(&super::change::described(proposed));
+        }
+        let mut line = |name: &str, value: String| all.push_str(&format!("{name:<9} {value}\n"));
         for answer in item.get("answers").and_then(Value::as_array).into_iter().flatten() {
             let word = if answer.get("agrees") == Some(&Value::Bool(true)) { "agreed" } else { "refused" };
             let reason = text(answer, "/reason");

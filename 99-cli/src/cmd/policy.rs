@@ -6,9 +6,11 @@ use crate::Common;
 use crate::exit::{self, Exit};
 use crate::out::{Form, columns, yaml};
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::Value;
-use std::path::PathBuf;
-use writ_pipeline::input::{comparison, load, manifest_schema, platform_schema, read_contract, render, run_tests};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use writ_pipeline::input::{
+    comparison, is_test_file, load, manifest_schema, platform_schema, read_contract, render, run_tests,
+};
 use writ_server::read_files;
 
 /// Policies
@@ -16,6 +18,12 @@ use writ_server::read_files;
 pub(crate) enum Policy {
     /// List the rules in force
     List,
+    /// Propose other policies: all files of a directory, or those given; their tests must pass
+    ///
+    /// Shows which of the last decisions would have been others. On a server they are in force once somebody else has agreed.
+    Apply(Apply),
+    /// Tell what somebody must look at in how the installation is governed; fails when there is something
+    Report,
     /// Run the policy tests of a directory; needs no server
     Test { dir: PathBuf },
     /// Find what is wrong with the policies of a directory, and what is seldom meant; needs no server
@@ -31,6 +39,51 @@ pub(crate) struct Explain {
     files: Files,
 }
 
+/// Propose other policies
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// Directories with policies, or files of them
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Why
+    #[arg(short, long, default_value = "")]
+    message: String,
+}
+
+impl Apply {
+    async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let (mut files, mut tests) = (Vec::new(), Vec::new());
+        for path in self.paths.iter().flat_map(|path| documents(path)) {
+            let bytes = load(&path).map_err(|problem| Failure::Problems(vec![problem]))?;
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let text = String::from_utf8(bytes).map_err(|error| Failure::of(exit::USAGE, &error))?;
+            let file = json!({"name": name, "text": text});
+            if is_test_file(&path.display().to_string()) { tests.push(file) } else { files.push(file) }
+        }
+        let body = json!({"files": files, "tests": tests, "reason": self.message});
+        let answer = common.client()?.post("/api/v1/policies", &body).await?;
+        Ok(super::change::tell(common, &answer, "the policies are in force", "writ policy list"))
+    }
+}
+
+/// The documents of a directory of policies and of its `tests`; of a directory that has such a one as `policies`, its; or the
+/// file itself.
+fn documents(path: &Path) -> Vec<PathBuf> {
+    let own = path.join("policies");
+    let dir = if own.is_dir() { own } else { path.to_owned() };
+    if !dir.is_dir() {
+        return vec![dir];
+    }
+    let within = [dir.clone(), dir.join("tests")].into_iter().filter_map(|dir| std::fs::read_dir(dir).ok());
+    let paths = within.flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let known = |path: &PathBuf| {
+        path.is_file() && path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
+    };
+    let mut found: Vec<PathBuf> = paths.filter(known).collect();
+    found.sort();
+    found
+}
+
 impl Policy {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let out = common.out();
@@ -42,6 +95,15 @@ impl Policy {
                 let rows: Vec<Vec<String>> = rules.iter().map(row).collect();
                 out.list(&rules, "no rules", |_| columns(&["RULE", "STAGE", "AT"], &rows, out.is_terminal()));
                 Ok(exit::OK)
+            }
+            Policy::Apply(apply) => apply.run(common).await,
+            Policy::Report => {
+                let page = common.client()?.get("/api/v1/findings").await?;
+                let found = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                let rows: Vec<Vec<String>> =
+                    found.iter().map(|one| vec![text(one, "/finding"), text(one, "/text")]).collect();
+                out.list(&found, "nothing is found", |_| columns(&["FINDING", "WHAT"], &rows, out.is_terminal()));
+                Ok(if found.is_empty() { exit::OK } else { exit::FAILED })
             }
             Policy::Lint { dir } => {
                 let files = read_files(&dir).map_err(Failure::Problems)?;

@@ -73,6 +73,11 @@ impl Token {
                 let Issue { principal, enrol, roles, message, .. } = &issue;
                 let body = json!({"principal": principal, "enrol": enrol, "roles": roles, "reason": message});
                 let mut token = client.post("/api/v1/tokens", &body).await?;
+                if !text(&token, "/approval").is_empty() {
+                    let waits = super::change::tell(common, &token, "", "");
+                    out.next(&format!("writ token issue {principal:?} -m REASON, once somebody has agreed"));
+                    return Ok(waits);
+                }
                 if let Some(path) = &issue.out {
                     write(path, &text(&token, "/token")).map_err(|error| {
                         // What nobody has read must not stay good.

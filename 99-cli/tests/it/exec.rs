@@ -52,7 +52,7 @@ fn err(output: &Output) -> String {
 }
 
 #[track_caller]
-fn ends(place: &Place, args: &[&str], code: i32) -> (String, String) {
+pub(crate) fn ends(place: &Place, args: &[&str], code: i32) -> (String, String) {
     let output = exec(place, args).output().unwrap();
     let said = err(&output);
     assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");

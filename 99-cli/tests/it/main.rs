@@ -5,12 +5,14 @@
 
 mod backup;
 mod bad_input;
+mod change;
 mod config;
 mod console;
 mod contract;
 mod crash;
 mod exec;
 mod forms;
+mod glass;
 mod init;
 mod journey;
 mod once;

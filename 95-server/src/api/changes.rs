@@ -1,0 +1,190 @@
+//! Changes of what governs: policies, people's roles, and what is proposed of them. Each is made at once, or waits for somebody
+//! else as an approval like any other.
+
+use super::route::{Route, documents};
+use super::{Answer, App, Body, Caller, Needs, Path, Shared, parsed, words};
+use crate::error::Failure;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use writ_core::ApprovalId;
+use writ_pipeline::{ChangeError, GovernanceWish, Proposed, error_chain, person};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/api/v1/policies", Needs::Operator, policies)
+            .says(
+                "policies",
+                "Propose other policies",
+                "Refused whole when one is broken or a test fails. Told with what they would have decided on the last decisions; on a \
+                 server they are in force once somebody else agrees.",
+            )
+            .takes::<PoliciesWanted>()
+            .answers::<ChangeTold>()
+            .fails(&[409]),
+        Route::post("/api/v1/principals", Needs::Admin, enrol)
+            .says("people", "Make somebody known", "On a server, once somebody else agrees.")
+            .takes::<Newcomer>()
+            .answers::<ChangeTold>()
+            .fails(&[409]),
+        Route::post("/api/v1/principals/{id}/roles", Needs::Admin, roles)
+            .says("people", "Give and take roles", "A role that is taken away is in no token and no session from then on.")
+            .takes::<RolesWanted>()
+            .answers::<ChangeTold>()
+            .fails(&[409]),
+        Route::get("/api/v1/changes/{id}", Needs::Reader, one)
+            .says("approvals", "Show what an approval would change", "By the approval's id: what is so now, and what would be.")
+            .answers::<ProposedChange>(),
+    ]
+}
+
+documents! {
+    /// A proposed change of what governs: `before` and `after`, its author and state, and of policies the `impact`.
+    ProposedChange;
+    /// What came of proposing a change: its `state`, `made` or `open`, and the `approval` that it waits for.
+    ChangeTold;
+}
+
+/// A file of policies, or of their tests.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PolicyFile {
+    /// Its name.
+    name: String,
+    /// All of it.
+    text: String,
+}
+
+/// Other policies.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PoliciesWanted {
+    /// All that are to be in force.
+    files: Vec<PolicyFile>,
+    /// Tests that must pass.
+    #[serde(default)]
+    tests: Vec<PolicyFile>,
+    /// Why.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Files at the most.
+const FILES_MAX: usize = 200;
+
+async fn policies(State(shared): App, caller: Caller, Body(wanted): Body<PoliciesWanted>) -> Answer<ChangeTold> {
+    let bad = |detail: String| Failure::new(StatusCode::BAD_REQUEST, "invalid", detail);
+    if wanted.files.is_empty() || wanted.files.len() + wanted.tests.len() > FILES_MAX {
+        return Err(bad(format!("give one to {FILES_MAX} files")));
+    }
+    let mut names = std::collections::BTreeSet::new();
+    let plain = |name: &str| !name.is_empty() && name.len() <= 200 && !name.chars().any(char::is_control);
+    if let Some(file) = wanted.files.iter().find(|file| !plain(&file.name) || !names.insert(file.name.as_str())) {
+        return Err(bad(format!("`{}` is no name of a file, or is given twice", crate::error::short(&file.name))));
+    }
+    let bytes = |files: Vec<PolicyFile>| files.into_iter().map(|file| (file.name, file.text.into_bytes())).collect();
+    let wish = GovernanceWish::Policies { files: bytes(wanted.files), tests: bytes(wanted.tests) };
+    propose(&shared, wish, &wanted.reason, &caller).await.map(ChangeTold).map(Json)
+}
+
+/// Somebody new.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Newcomer {
+    /// What they are called.
+    name: String,
+    /// What they may do.
+    roles: Vec<String>,
+    /// Why.
+    #[serde(default)]
+    reason: String,
+}
+
+async fn enrol(State(shared): App, caller: Caller, Body(wanted): Body<Newcomer>) -> Answer<ChangeTold> {
+    let wish = GovernanceWish::Enrol { name: wanted.name, roles: wanted.roles };
+    propose(&shared, wish, &wanted.reason, &caller).await.map(ChangeTold).map(Json)
+}
+
+/// Which roles somebody gets and loses.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RolesWanted {
+    /// What they get.
+    #[serde(default)]
+    grant: Vec<String>,
+    /// What they lose.
+    #[serde(default)]
+    revoke: Vec<String>,
+    /// Why.
+    #[serde(default)]
+    reason: String,
+}
+
+async fn roles(
+    State(shared): App,
+    caller: Caller,
+    Path(who): Path<String>,
+    Body(wanted): Body<RolesWanted>,
+) -> Answer<ChangeTold> {
+    let who = person(shared.pipeline.journal(), &who).await?;
+    let mut roles = who.roles;
+    roles.retain(|role| !wanted.revoke.contains(role));
+    for role in wanted.grant {
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    let wish = GovernanceWish::Roles { principal: who.principal, roles };
+    propose(&shared, wish, &wanted.reason, &caller).await.map(ChangeTold).map(Json)
+}
+
+/// What an approval would change, with what is so now, what would be, and what policies would have decided.
+async fn one(State(shared): App, Path(id): Path<String>) -> Answer<ProposedChange> {
+    let approval: ApprovalId = parsed(&id)?;
+    let proposed = shared.pipeline.proposed(&approval).await?;
+    proposed.map(ProposedChange).map(Json).ok_or_else(|| Failure::not_found("proposed change", &id))
+}
+
+/// Proposes a change; the answer says whether it is made or waits, and for which approval.
+pub(crate) async fn propose(
+    shared: &Shared,
+    wish: GovernanceWish,
+    reason: &str,
+    caller: &Caller,
+) -> Result<Value, Failure> {
+    let proposed = shared.pipeline.propose(wish, words(reason)?, &caller.actor()).await?;
+    Ok(match proposed {
+        Proposed::Made => json!({"state": "made", "approval": null}),
+        Proposed::Waits(id) => {
+            let change = shared.pipeline.proposed(&id).await?.unwrap_or_default();
+            json!({"state": "open", "approval": id, "change": change})
+        }
+    })
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        let told = |status, code, error: &ChangeError| Self::new(status, code, error_chain(error));
+        match error {
+            ChangeError::Nothing | ChangeError::Agent(_) => told(StatusCode::CONFLICT, "refused", &error),
+            ChangeError::Policies(ref problems) => {
+                told(StatusCode::UNPROCESSABLE_ENTITY, "invalid", &error).with(json!({"problems": problems}))
+            }
+            ChangeError::Tests { ref report } => told(StatusCode::UNPROCESSABLE_ENTITY, "invalid", &error)
+                .with(json!({"tests": report}))
+                .hint("see which with `writ policy test DIR`"),
+            ChangeError::Missing { .. } => Self::internal(&error),
+            ChangeError::Person(error) => Self::from(error),
+            ChangeError::Standing(_) => told(StatusCode::BAD_REQUEST, "invalid", &error),
+            ChangeError::NotStanding { .. } => {
+                told(StatusCode::NOT_FOUND, "not-found", &error).hint("list them with `writ standing list`")
+            }
+            ChangeError::Void { .. } => told(StatusCode::CONFLICT, "stale", &error).hint("propose it anew"),
+            ChangeError::Commit(error) => Self::from(error),
+            ChangeError::Ledger(error) => Self::from(error),
+        }
+    }
+}

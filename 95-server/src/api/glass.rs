@@ -1,0 +1,193 @@
+//! Breaking the glass, and what somebody must look at in how the installation is governed.
+
+use super::route::{Route, documents};
+use super::waivers::Nothing;
+use super::{Answer, App, Body, Caller, Needs, Path, Shared, parsed, reason};
+use crate::error::Failure;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::time::Duration;
+use utoipa::ToSchema;
+use writ_core::ApprovalId;
+use writ_pipeline::{Glass, GlassError, GlassRefused, GlassWish, GovernanceFinding, text_beside};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/break-glass", Needs::Reader, list)
+            .says("approvals", "List every breaking of the glass", "Newest first, with what became of each.")
+            .answers::<BrokenGlasses>(),
+        Route::post("/api/v1/break-glass", Needs::Operator, break_glass)
+            .says(
+                "approvals",
+                "Break the glass",
+                "What policy would have you wait for approval for passes, within what is named, for up to an hour. What is denied stays \
+                 denied. The approvers are told at once.",
+            )
+            .takes::<GlassWanted>()
+            .answers::<BrokenGlass>()
+            .fails(&[409]),
+        Route::post("/api/v1/break-glass/{id}/end", Needs::Operator, end)
+            .says("approvals", "End it before its time", "People are asked again.")
+            .takes::<Nothing>()
+            .answers::<BrokenGlass>()
+            .fails(&[409]),
+        Route::post("/api/v1/break-glass/{id}/review", Needs::Approver, review)
+            .says("approvals", "Review what somebody else did", "Once it is over, and once.")
+            .takes::<GlassReview>()
+            .answers::<BrokenGlass>()
+            .fails(&[409]),
+        Route::get("/api/v1/findings", Needs::Reader, findings)
+            .says(
+                "policies",
+                "List what somebody must look at",
+                "In how the installation is governed: broken glass that nobody reviewed in two working days.",
+            )
+            .answers::<Findings>(),
+    ]
+}
+
+documents! {
+    /// A breaking of the glass: who, why, for what, until when, its `state`, `uses`, and when its review is due.
+    BrokenGlass;
+    /// Something to look at: what sort of `finding` it is, and a sentence.
+    Finding;
+}
+
+/// All breakings of the glass.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BrokenGlasses {
+    items: Vec<BrokenGlass>,
+    /// There is one page.
+    next: Option<String>,
+}
+
+/// All there is to look at.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Findings {
+    items: Vec<Finding>,
+    /// There is one page.
+    next: Option<String>,
+}
+
+async fn list(State(shared): App) -> Answer<BrokenGlasses> {
+    let mut items = Vec::new();
+    for glass in shared.pipeline.glass() {
+        items.push(BrokenGlass(document(&shared, &glass).await?));
+    }
+    Ok(Json(BrokenGlasses { items, next: None }))
+}
+
+/// What somebody wants to do without being asked for approval.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GlassWanted {
+    /// `*` stands for any text.
+    actions: Vec<String>,
+    /// Resources; `*` stands for any text.
+    targets: Vec<String>,
+    /// For how long, up to 60.
+    minutes: u64,
+    /// Why.
+    reason: String,
+}
+
+async fn break_glass(State(shared): App, caller: Caller, Body(wanted): Body<GlassWanted>) -> Answer<BrokenGlass> {
+    let reason = reason(&wanted.reason)?;
+    let span = Duration::from_secs(wanted.minutes.saturating_mul(60).min(86_400));
+    let wish = GlassWish { actions: wanted.actions, targets: wanted.targets, span };
+    let id = shared.pipeline.break_glass(wish, reason, &caller.0).await?;
+    one(&shared, &id).await
+}
+
+/// What a person says who reviews it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GlassReview {
+    /// What they found.
+    reason: String,
+    /// Whether it was right to; it was unless it is said.
+    #[serde(default = "justified")]
+    justified: bool,
+}
+
+fn justified() -> bool {
+    true
+}
+
+async fn end(State(shared): App, caller: Caller, Path(id): Path<String>, _: Body<Nothing>) -> Answer<BrokenGlass> {
+    let id: ApprovalId = parsed(&id)?;
+    shared.pipeline.end_glass(&id, &caller.0).await?;
+    one(&shared, &id).await
+}
+
+async fn review(
+    State(shared): App,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(said): Body<GlassReview>,
+) -> Answer<BrokenGlass> {
+    let id: ApprovalId = parsed(&id)?;
+    shared.pipeline.review_glass(&id, said.justified, reason(&said.reason)?, &caller.0).await?;
+    one(&shared, &id).await
+}
+
+async fn findings(State(shared): App) -> Answer<Findings> {
+    let told = |finding: &GovernanceFinding| {
+        let mut document = json!(finding);
+        document["text"] = json!(finding.to_string());
+        Finding(document)
+    };
+    let items = shared.pipeline.findings().iter().map(told).collect();
+    Ok(Json(Findings { items, next: None }))
+}
+
+async fn one(shared: &Shared, id: &ApprovalId) -> Answer<BrokenGlass> {
+    match shared.pipeline.glass().iter().find(|glass| glass.broken.id == *id) {
+        Some(glass) => Ok(Json(BrokenGlass(document(shared, glass).await?))),
+        None => Err(Failure::not_found("approval", id.as_str())),
+    }
+}
+
+async fn document(shared: &Shared, glass: &Glass) -> Result<Value, Failure> {
+    let (now, broken) = (shared.pipeline.journal().now(), &glass.broken);
+    let reason = text_beside(shared.pipeline.journal().ledger(), &broken.reason).await?;
+    let reviewed = glass.reviewed.as_ref();
+    let state = match reviewed {
+        Some(_) => "reviewed",
+        None if glass.stands(now) => "stands",
+        None if glass.is_overdue(now) => "overdue",
+        None => "over",
+    };
+    Ok(json!({
+        "approval": broken.id, "by": broken.by, "actions": broken.actions, "targets": broken.scope, "reason": reason,
+        "broken_at": broken.broken_at, "until": broken.until, "over_at": glass.over_at(), "uses": glass.uses, "state": state,
+        "ended": glass.ended.as_ref().map(|(at, by)| json!({"at": at, "by": by})),
+        "reviewed": reviewed.map(|(at, said)| json!({"at": at, "by": said.by, "justified": said.justified})),
+        "review_due": glass.review_due(),
+    }))
+}
+
+impl From<GlassError> for Failure {
+    fn from(error: GlassError) -> Self {
+        let refused = match error {
+            GlassError::Unknown { id } => {
+                return Self::not_found("breaking of the glass", id.as_str()).hint("list them with `writ glass list`");
+            }
+            GlassError::Commit(error) => return Self::from(error),
+            GlassError::Ledger(error) => return Self::from(error),
+            GlassError::Refused(refused) => refused,
+        };
+        let told = |status, code| Self::new(status, code, refused.to_string());
+        match &refused {
+            GlassRefused::Span | GlassRefused::Scope { .. } => told(StatusCode::BAD_REQUEST, "invalid"),
+            GlassRefused::Own { .. } => told(StatusCode::FORBIDDEN, "refused"),
+            GlassRefused::Stands { id, .. } | GlassRefused::NotOver { id, .. } => {
+                told(StatusCode::CONFLICT, "refused").hint(format!("end it with `writ glass end {id}`"))
+            }
+            GlassRefused::Over { .. } | GlassRefused::Reviewed { .. } => told(StatusCode::CONFLICT, "refused"),
+        }
+    }
+}

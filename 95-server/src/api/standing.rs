@@ -1,0 +1,119 @@
+//! Standing approvals: what people agree to beforehand.
+
+use super::changes::{ChangeTold, propose};
+use super::route::{Route, documents};
+use super::waivers::Nothing;
+use super::{Answer, App, Body, Caller, Needs, Path, parsed};
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::time::Duration;
+use utoipa::ToSchema;
+use writ_core::{ApprovalId, Timestamp};
+use writ_pipeline::{GovernanceWish, StandingBudget};
+
+/// Standing approvals that are listed at the most.
+const LISTED: usize = 1_000;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/standing", Needs::Reader, list)
+            .says("approvals", "List standing approvals", "Those that were granted and not taken back.")
+            .answers::<StandingApprovals>(),
+        Route::post("/api/v1/standing", Needs::Operator, ask)
+            .says("approvals", "Propose a standing approval", "On a server it stands once somebody else agrees.")
+            .takes::<StandingWanted>()
+            .answers::<ChangeTold>()
+            .fails(&[409]),
+        Route::post("/api/v1/standing/{id}/revoke", Needs::Operator, revoke)
+            .says(
+                "approvals",
+                "Take a standing approval back",
+                "Whoever may ask for one may end one: people are asked again.",
+            )
+            .takes::<Nothing>()
+            .answers::<StandingTold>()
+            .fails(&[409]),
+    ]
+}
+
+documents! {
+    /// A standing approval: for what, how often, by whom, until when, and whether it `holds` now.
+    StandingApproval;
+}
+
+/// All standing approvals.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StandingApprovals {
+    items: Vec<StandingApproval>,
+    /// There is one page.
+    next: Option<String>,
+}
+
+async fn list(State(shared): App) -> Answer<StandingApprovals> {
+    let journal = shared.pipeline.journal();
+    let (docs, _) = journal.docs("standing", "", None, LISTED).await?;
+    let now = journal.now();
+    let item = |(key, mut doc): (String, Value)| {
+        let until = doc.get("expires_at").and_then(|at| at.as_str()?.parse::<Timestamp>().ok());
+        doc["id"] = json!(key);
+        doc["holds"] = json!(until.is_some_and(|until| now < until));
+        StandingApproval(doc)
+    };
+    let items = docs.into_iter().map(item).collect();
+    Ok(Json(StandingApprovals { items, next: None }))
+}
+
+/// How often something may be done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BudgetWanted {
+    /// The most in any period.
+    count: u32,
+    /// The period, in seconds.
+    period_seconds: u64,
+}
+
+/// What is to be agreed to beforehand.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StandingWanted {
+    /// `*` stands for any text.
+    actions: Vec<String>,
+    /// Resources; `*` stands for any text.
+    targets: Vec<String>,
+    /// How often.
+    budget: BudgetWanted,
+    /// For how long; at most 90 days.
+    seconds: u64,
+    /// Why.
+    #[serde(default)]
+    reason: String,
+}
+
+async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<StandingWanted>) -> Answer<ChangeTold> {
+    let StandingWanted { actions, targets, budget, seconds, reason } = wanted;
+    let budget = StandingBudget { count: budget.count, period_seconds: budget.period_seconds };
+    // Beyond a century is too long whatever it is.
+    let span = Duration::from_secs(seconds.min(100 * 366 * 86_400));
+    propose(&shared, GovernanceWish::Standing { actions, targets, budget, span }, &reason, &caller)
+        .await
+        .map(ChangeTold)
+        .map(Json)
+}
+
+/// A standing approval that was taken back.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StandingTold {
+    #[schema(value_type = String)]
+    approval: ApprovalId,
+    /// `revoked`.
+    state: &'static str,
+}
+
+async fn revoke(State(shared): App, caller: Caller, Path(id): Path<String>, _: Body<Nothing>) -> Answer<StandingTold> {
+    let approval: ApprovalId = parsed(&id)?;
+    shared.pipeline.revoke_standing(&approval, &caller.0.id).await?;
+    Ok(Json(StandingTold { approval, state: "revoked" }))
+}

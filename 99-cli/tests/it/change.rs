@@ -1,0 +1,119 @@
+//! Changes of what governs a server: one person proposes, another agrees, and it is so with the answer.
+
+use crate::exec::ends;
+use crate::journey::writ;
+use crate::program;
+use crate::server::serve;
+use std::fs;
+use writ_bench::{Place, Signal, kill};
+
+/// A person's commands.
+fn by<'a>(args: &[&'a str], token: &'a str) -> Vec<&'a str> {
+    [args, &["--token", token]].concat()
+}
+
+/// The approval that a proposal waits for.
+fn proposed(place: &Place, args: &[&str], token: &str) -> String {
+    let said = place.writ(&by(&[args, &["-o", "json"]].concat(), token)).unwrap();
+    assert_eq!(said.code, Some(7), "{args:?}: {}{}", said.out, said.err);
+    said.json()["approval"].as_str().unwrap().to_owned()
+}
+
+/// A token for somebody who is known.
+fn token(place: &Place, name: &str) -> String {
+    let said = place.writ(&["token", "issue", name, "-m", "theirs", "--as", "admin", "-o", "json"]).unwrap();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    said.json()["token"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn people_policies_agents_and_standing_approvals_of_a_server_change_when_two_people_agree() {
+    let place = Place::new(program()).unwrap();
+    let server = serve(&place, &[]);
+    // The first administrator is alone, and makes the second person known.
+    let ada = place
+        .writ(&["token", "issue", "Ada", "--enrol", "--roles", "viewer,approver", "--as", "admin", "-o", "json"])
+        .unwrap()
+        .json()["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let alone = writ(&place, &["audit", "query", "--kind", "governance.changed_alone/1", "--as", "admin"], 0);
+    assert!(alone.contains("change_enrol"), "{alone}");
+    let admin = fs::read_to_string(place.state().join("tokens/admin")).unwrap().trim().to_owned();
+
+    // From then on two people are needed.
+    let bob = proposed(&place, &["token", "issue", "Bob", "--enrol", "--roles", "viewer,operator"], &admin);
+    writ(&place, &["token", "issue", "Bob", "-m", "x", "--as", "admin"], 5);
+    let own = writ(&place, &["approve", &bob, "-m", "mine", "--as", "admin"], 3);
+    assert!(own.contains("cannot approve it"), "{own}");
+    writ(&place, &by(&["approve", &bob, "-m", "known to me"], &ada), 0);
+    writ(&place, &by(&["approve", &bob, "-m", "again"], &ada), 3);
+    let bob = token(&place, "Bob");
+
+    // Other policies: refused whole when broken, shown with what they would have decided, in force with the answer.
+    assert_eq!(ends(&place, &["--token", &bob, "--no-wait", "--", "rm", "nothing"], 7).0, "");
+    let dir = place.path("new");
+    fs::create_dir_all(dir.join("policies")).unwrap();
+    for file in fs::read_dir(place.files().join("policies")).unwrap().flatten() {
+        fs::copy(file.path(), dir.join("policies").join(file.file_name())).unwrap();
+    }
+    let more = dir.join("policies/more.yaml");
+    let rule = |when: &str| {
+        format!(
+            "owner: tests\ndescription: More.\nrules:\n  - id: RM-001\n    description: Nothing is removed.\n    effect: deny\n    actions: ['*']\n    when: {when}\n    message: Nothing is removed\n"
+        )
+    };
+    fs::write(&more, rule("nothing.of.the.sort")).unwrap();
+    let dir = dir.to_str().unwrap();
+    let broken = writ(&place, &by(&["policy", "apply", dir, "-m", "x"], &bob), 64);
+    assert!(broken.contains("the policies are refused whole"), "{broken}");
+    writ(&place, &by(&["policy", "apply", dir, "-m", "x"], &ada), 4);
+    fs::write(&more, rule("has(outside.program) && outside.program == 'rm'")).unwrap();
+    let change = proposed(&place, &["policy", "apply", dir, "-m", "nothing is removed"], &bob);
+    let shown = writ(&place, &by(&["approval", "get", &change], &ada), 0);
+    assert!(shown.contains("+ rules: RM-001 (action)") && shown.contains("1 of the last 1"), "{shown}");
+    assert!(shown.contains("approval → deny  ") && shown.contains("RM-001"), "{shown}");
+    ends(&place, &["--token", &bob, "--no-wait", "--", "rm", "nothing"], 7);
+    writ(&place, &by(&["approve", &change, "-m", "good"], &ada), 0);
+    ends(&place, &["--token", &bob, "--no-wait", "--", "rm", "nothing"], 3);
+
+    // An agent gets more only by two people, and loses what it has by one.
+    let agent = ["agent", "permissions", "monitoring-agent-001", "--permissions", "read:metrics", "--reason", "less"];
+    let fewer = proposed(&place, &agent, &admin);
+    writ(&place, &by(&["reject", &fewer, "-m", "why"], &ada), 0);
+    writ(&place, &["agent", "quarantine", "monitoring-agent-001", "--reason", "odd", "--as", "admin"], 0);
+    let back = proposed(&place, &["agent", "activate", "monitoring-agent-001", "--reason", "well"], &admin);
+    writ(&place, &by(&["approve", &back, "-m", "looked at"], &ada), 0);
+    let listed = writ(&place, &["agent", "get", "monitoring-agent-001", "--as", "admin"], 0);
+    assert!(listed.contains("to: active"), "{listed}");
+
+    // A standing approval has an author and an approver.
+    let wanted = ["standing", "propose", "--for", "restart_*", "--on", "web-*", "--budget", "5/1h", "--ttl", "30d"];
+    writ(&place, &by(&[&wanted[..8], &["--ttl", "91d"]].concat(), &bob), 64);
+    let standing = proposed(&place, &wanted, &bob);
+    writ(&place, &by(&["approve", &standing, "-m", "good"], &ada), 0);
+    let all = place.writ(&by(&["standing", "list", "-o", "json"], &bob)).unwrap().json();
+    assert_eq!((&all[0]["author"], &all[0]["approvers"][0]), (&"person-03".into(), &"person-02".into()), "{all}");
+
+    // What was agreed to outlives the process, whatever the files say.
+    kill(server.pid(), Signal::KILL);
+    assert_ne!(server.end(), Some(0));
+    let server = serve(&place, &[]);
+    ends(&place, &["--token", &bob, "--no-wait", "--", "rm", "nothing"], 3);
+    let id = all[0]["id"].as_str().unwrap();
+    writ(&place, &by(&["standing", "revoke", id], &bob), 0);
+    writ(&place, &by(&["standing", "revoke", id], &bob), 5);
+
+    // A role that is taken away is in no token any more.
+    writ(&place, &["person", "grant", "Nobody", "--role", "viewer", "--as", "admin"], 5);
+    writ(&place, &["person", "add", "Eve", "--role", "Not A Role", "--as", "admin"], 64);
+    let roles = proposed(&place, &["person", "revoke", "Ada", "--role", "approver"], &admin);
+    let void = proposed(&place, &["person", "grant", "Ada", "--role", "operator"], &admin);
+    writ(&place, &by(&["approve", &roles, "-m", "as agreed"], &ada), 0);
+    writ(&place, &by(&["approve", &void, "-m", "x"], &ada), 4);
+    let people = writ(&place, &by(&["person", "list"], &ada), 0);
+    assert!(people.contains("Ada") && people.contains("Bob"), "{people}");
+    writ(&place, &["audit", "verify", "--as", "admin"], 0);
+    assert_eq!(server.end(), Some(0));
+}

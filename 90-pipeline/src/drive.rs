@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use writ_agents::{RedeemRefused, TicketMove};
 use writ_automation::{Decision, Refused, Run, RunEvent, RunState, Signal, Submission, ask_all, settle, submit};
-use writ_core::{Actor, AgentId, Effect, IntentId, Notifier, Permit, Plan, Provider, RunId};
+use writ_core::{Actor, AgentId, ComponentId, Effect, IntentId, LedgerError, Notifier, Permit, Plan, Provider, RunId};
 
 /// Signals that may wait for one run; a sender beyond that waits.
 const INBOX: usize = 256;
@@ -124,10 +124,16 @@ pub(crate) struct Inner {
     pub(crate) notifier: Arc<dyn Notifier>,
     pub(crate) desk: Desk,
     live: Mutex<HashMap<RunId, Handle>>,
+    /// Runs of one component begin one after the other.
+    turns: Mutex<HashMap<ComponentId, Arc<tokio::sync::Mutex<()>>>>,
     ended: broadcast::Sender<Ended>,
 }
 
 impl Inner {
+    fn turn(&self, component: &ComponentId) -> Arc<tokio::sync::Mutex<()>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(component.clone()).or_default().clone()
+    }
+
     /// What was granted is not used.
     pub(crate) fn revoke(&self, issued: &[Issued]) {
         for one in issued {
@@ -156,7 +162,18 @@ impl Drive {
     pub fn new(journal: Journal, gate: Arc<Gate>, provider: Arc<dyn Provider>, notifier: Arc<dyn Notifier>) -> Self {
         let (ended, _) = broadcast::channel(1_024);
         let live = Mutex::new(HashMap::new());
-        Self { inner: Arc::new(Inner { journal, gate, provider, notifier, desk: Desk::new(), live, ended }) }
+        Self {
+            inner: Arc::new(Inner {
+                journal,
+                gate,
+                provider,
+                notifier,
+                desk: Desk::new(),
+                live,
+                turns: Mutex::default(),
+                ended,
+            }),
+        }
     }
 
     /// Runs as they end.
@@ -176,6 +193,14 @@ impl Drive {
         cause: &Cause,
         batch: Batch,
     ) -> Result<RunId, DriveError> {
+        // What the gate grants counts a resource's holder up, also when the grant comes to nothing. Whoever would be refused must
+        // not ask: the run that was faster would lose its own permits.
+        let turn = context.component.as_ref().map(|component| self.inner.turn(component));
+        let _alone = match &turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        self.is_current(&submission.run, &batch).await?;
         let mut tries = 0;
         loop {
             match self.try_begin(submission.clone(), context.clone(), cause, batch.clone()).await {
@@ -187,6 +212,20 @@ impl Drive {
                 begun => return begun,
             }
         }
+    }
+
+    /// Refuses at once what could not be recorded.
+    async fn is_current(&self, run: &RunId, batch: &Batch) -> Result<(), DriveError> {
+        let ledger = self.inner.journal.ledger();
+        for Expect { stream, version: expected } in &batch.expects {
+            let read = |error: LedgerError| DriveError::Read { run: run.clone(), because: error.to_string() };
+            let found = ledger.stream_version(stream).await.map_err(read)?;
+            if found != *expected {
+                let stale = CommitError::Stale { stream: stream.clone(), expected: *expected, found };
+                return Err(DriveError::Commit { run: run.clone(), cause: Arc::new(stale) });
+            }
+        }
+        Ok(())
     }
 
     fn gate_is_stale(&self, error: &CommitError) -> bool {

@@ -22,11 +22,12 @@ mod waivers;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use access::{Caller, Needs};
+pub(crate) use access::{Caller, Needs, still};
 pub(crate) use audit::{check as check_journal, filter as audit_filter};
 pub(crate) use openapi::text as openapi;
 pub(crate) use resources::tell_healing;
 pub(crate) use route::Route;
+pub(crate) use runs::not_told;
 
 use crate::config::Config;
 use crate::error::Failure;

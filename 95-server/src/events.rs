@@ -5,7 +5,7 @@
 //! (`behind`) and goes on from the journal itself, at its own speed; a client that does not read costs its place in line and
 //! a buffer of the connection, and nothing grows.
 
-use crate::api::{App, Asked, Needs, Route, Shared};
+use crate::api::{App, Asked, Caller, Needs, Route, Shared, still};
 use crate::error::Failure;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -15,14 +15,13 @@ use futures::stream::{self, Stream};
 use prometheus_client::metrics::gauge::Gauge;
 use serde::Deserialize;
 use serde_json::json;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
 use utoipa::IntoParams;
-use writ_core::{Entry, LedgerError};
+use writ_core::{Entry, LedgerError, PrincipalId};
 use writ_pipeline::{Journal, decode, sentence};
 
 /// Entries that are kept in memory for those who listen.
@@ -34,8 +33,13 @@ const PAGE: usize = 256;
 /// How often something is said when nothing happens.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Clients at the most; one more is refused.
-const CLIENTS_MAX: usize = 2_000;
+/// How often it is looked whether somebody who listens still may, when nothing says that they may not.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// The parts of all connections that those who listen may hold, together and one person alone: pages and commands have room
+/// beside them.
+const PART_OF_ALL: u64 = 2;
+const PART_OF_ONE: u64 = 4;
 
 /// An entry as clients see it.
 struct Told {
@@ -62,7 +66,8 @@ impl Told {
 /// What everybody listens to.
 pub(crate) struct Feed {
     sender: broadcast::Sender<Arc<Told>>,
-    clients: Arc<AtomicUsize>,
+    /// How many listen, by person.
+    clients: Arc<Mutex<BTreeMap<PrincipalId, u64>>>,
 }
 
 impl Feed {
@@ -137,16 +142,13 @@ pub(crate) fn route() -> Route {
         .answers_as("text/event-stream")
 }
 
-async fn events(State(shared): App, headers: HeaderMap, Asked(wanted): Asked<Wanted>) -> Result<Response, Failure> {
-    let clients = shared.feed.clients.clone();
-    if clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS_MAX {
-        clients.fetch_sub(1, Ordering::Relaxed);
-        let full =
-            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "busy", format!("{CLIENTS_MAX} clients listen already"));
-        return Err(full.hint("try again in a while"));
-    }
-    shared.metrics.sse_clients.inc();
-    let place = Place { clients, gauge: shared.metrics.sse_clients.clone() };
+async fn events(
+    State(shared): App,
+    caller: Caller,
+    headers: HeaderMap,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Response, Failure> {
+    let place = Place::take(&shared, &caller.0.id)?;
     let seen = match headers.get(LAST_EVENT) {
         Some(value) => {
             let text = value.to_str().unwrap_or_default();
@@ -163,7 +165,9 @@ async fn events(State(shared): App, headers: HeaderMap, Asked(wanted): Asked<Wan
     let size = *shared.pipeline.journal().size().borrow();
     let next = seen.map_or(size, |seen| u64::try_from(seen.saturating_add(1)).unwrap_or(0)).min(size);
     let streams = wanted.streams.iter().flat_map(|streams| streams.split(',')).map(str::to_owned).collect();
-    let client = Client { shared, heard, next, streams, ready: VecDeque::new(), behind: next < size, _place: place };
+    let own = format!("principal/{}", caller.0.id);
+    let behind = next < size;
+    let client = Client { shared, heard, next, streams, ready: VecDeque::new(), behind, headers, own, _place: place };
     let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("still here");
     let mut answer = Sse::new(client.stream()).keep_alive(heartbeat).into_response();
     answer.headers_mut().insert(NO_BUFFER, HeaderValue::from_static("no"));
@@ -173,13 +177,46 @@ async fn events(State(shared): App, headers: HeaderMap, Asked(wanted): Asked<Wan
 
 /// A client's place among those who listen, given back when it is gone.
 struct Place {
-    clients: Arc<AtomicUsize>,
+    clients: Arc<Mutex<BTreeMap<PrincipalId, u64>>>,
+    whose: PrincipalId,
     gauge: Gauge,
+}
+
+impl Place {
+    fn take(shared: &Shared, whose: &PrincipalId) -> Result<Self, Failure> {
+        let (all, one) =
+            (shared.config.limits.connections / PART_OF_ALL, shared.config.limits.connections / PART_OF_ONE);
+        let clients = shared.feed.clients.clone();
+        let mut taken = clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |most: u64, who: &str| {
+            let detail = format!("{who} follow events on {most} connections already");
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+                .hint("end some of them, or try again in a while")
+        };
+        if taken.values().sum::<u64>() >= all.max(1) {
+            return Err(full(all, "people"));
+        }
+        let own = taken.entry(whose.clone()).or_default();
+        if *own >= one.max(1) {
+            return Err(full(one, "you"));
+        }
+        *own += 1;
+        drop(taken);
+        let gauge = shared.metrics.sse_clients.clone();
+        gauge.inc();
+        Ok(Self { clients, whose: whose.clone(), gauge })
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.clients.fetch_sub(1, Ordering::Relaxed);
+        let mut taken = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = taken.get_mut(&self.whose) {
+            *own -= 1;
+            if *own == 0 {
+                taken.remove(&self.whose);
+            }
+        }
         self.gauge.dec();
     }
 }
@@ -195,6 +232,10 @@ struct Client {
     ready: VecDeque<Event>,
     /// Whether entries are read from the journal, because they are not in memory any more.
     behind: bool,
+    /// What was shown when it began: it may be revoked meanwhile.
+    headers: HeaderMap,
+    /// The stream of whoever listens, which says when something of theirs is revoked or closed.
+    own: String,
     _place: Place,
 }
 
@@ -220,10 +261,17 @@ impl Client {
                 self.read().await?;
                 continue;
             }
-            match self.heard.recv().await {
+            let Ok(heard) = tokio::time::timeout(LOOK_AGAIN, self.heard.recv()).await else {
+                self.still().await?;
+                continue;
+            };
+            match heard {
                 Ok(told) if told.seq < self.next => {}
                 Ok(told) if told.seq > self.next => self.behind = true,
                 Ok(told) => {
+                    if told.stream == self.own {
+                        self.still().await?;
+                    }
                     self.next = told.seq + 1;
                     if self.wants(&told.stream) {
                         return Some(told.event());
@@ -238,8 +286,24 @@ impl Client {
         }
     }
 
+    /// Goes on only while whoever listens still may.
+    async fn still(&self) -> Option<()> {
+        match still(&self.shared, &self.headers).await {
+            Ok(true) => Some(()),
+            Ok(false) => None,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "whether one who listens still may is not known"
+                );
+                None
+            }
+        }
+    }
+
     /// Reads a page from the journal.
     async fn read(&mut self) -> Option<()> {
+        self.still().await?;
         let journal = self.shared.pipeline.journal();
         let page = journal.ledger().entries(self.next, PAGE).await;
         let page = page.and_then(|page| page.iter().map(decode).collect::<Result<Vec<Entry>, _>>());
@@ -347,7 +411,33 @@ mod tests {
         assert_eq!(told_behind, 1);
         assert_eq!(shared.metrics.sse_clients.get(), 1);
         drop(stream);
-        assert_eq!((shared.metrics.sse_clients.get(), shared.feed.clients.load(Ordering::Relaxed)), (0, 0));
+        assert_eq!((shared.metrics.sse_clients.get(), shared.feed.clients.lock().unwrap().len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_the_token_that_it_was_opened_with() {
+        let (shared, pipeline) = place().await;
+        let (_, mut stream) = listen(&shared, "", None).await;
+        let by = writ_core::Actor::system("test");
+        write(&pipeline, 1).await;
+        assert_eq!(next(&mut stream).await.0, "entry");
+        let tokens = writ_pipeline::tokens(pipeline.journal()).await.unwrap();
+        writ_pipeline::revoke_token(pipeline.journal(), &tokens[0].id, &by).await.unwrap();
+        write(&pipeline, 1).await;
+        assert!(stream.next().await.is_none(), "nothing is told any more");
+    }
+
+    #[tokio::test]
+    async fn one_person_leaves_room_for_others() {
+        let (shared, _) = place().await;
+        let one = shared.config.limits.connections / PART_OF_ONE;
+        let whose = "person-01".parse().unwrap();
+        let places: Vec<Place> = (0..one).map(|_| Place::take(&shared, &whose).unwrap()).collect();
+        assert_eq!(listen(&shared, "", None).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        let other = Place::take(&shared, &"person-02".parse().unwrap());
+        assert!(other.is_ok());
+        drop(places);
+        assert_eq!(listen(&shared, "", None).await.0, StatusCode::OK);
     }
 
     #[tokio::test]

@@ -7,11 +7,11 @@ use crate::limits::is_change;
 use crate::serve::Peer;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use writ_core::Actor;
+use writ_core::{Actor, LedgerError};
 use writ_pipeline::{Denial, Principal, principal_of, record_denial};
 
 /// Whoever holds this role is a program that thinks for itself. It may look, ask and act under policy, and agrees to nothing,
@@ -164,6 +164,18 @@ async fn caller(shared: &Shared, parts: &Parts, route: &str) -> Result<Caller, F
         shared.throttle.change(&principal.id)?;
     }
     Ok(Caller(principal))
+}
+
+/// Whether whoever showed this may still read: a token that was revoked or a session that is over ends what it had opened.
+pub(crate) async fn still(shared: &Shared, headers: &HeaderMap) -> Result<bool, LedgerError> {
+    let journal = shared.pipeline.journal();
+    match headers.get(header::AUTHORIZATION) {
+        Some(value) => match bearer(value.to_str().unwrap_or_default()) {
+            Some(token) => Ok(principal_of(journal, token).await?.is_some()),
+            None => Ok(false),
+        },
+        None => Ok(crate::console::visitor_of(journal, headers).await?.is_some()),
+    }
 }
 
 /// Records a denial. That it could not be is for the log: whoever is refused is refused all the same.

@@ -75,7 +75,7 @@ async fn execution(State(shared): App, Path(id): Path<String>) -> Answer<Executi
 }
 
 /// Why a run was not told something: one that is over is there, and says what became of it.
-async fn refused(shared: &Shared, id: &RunId, command: &str, error: DriveError) -> Failure {
+pub(crate) async fn not_told(shared: &Shared, id: &RunId, command: &str, error: DriveError) -> Failure {
     if !matches!(error, DriveError::NotLive { .. }) {
         return error.into();
     }
@@ -145,7 +145,7 @@ async fn command(
         }
     };
     if let Err(error) = shared.pipeline.drive().tell(&id, signal, &caller.actor()).await {
-        return Err(refused(&shared, &id, &command, error).await);
+        return Err(not_told(&shared, &id, &command, error).await);
     }
     let (run, _) = shared.pipeline.drive().run(&id).await?;
     Ok(Json(Told { state: run.state().name().replace(' ', "_"), run: id }))

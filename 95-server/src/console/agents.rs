@@ -143,6 +143,11 @@ pub(crate) async fn kill_switch(State(shared): App, visitor: Visitor, Form(pull)
         Some(("resource", resource)) => KillScope::Resource { resource: resource.to_owned() },
         _ => return Err(unknown().into()),
     };
+    if let KillScope::Agent { agent } = &scope
+        && shared.pipeline.gate().state().roster.get(agent).is_none()
+    {
+        return Err(Failure::not_found("agent", agent.as_str()).into());
+    }
     let pulled = match pull.command.as_str() {
         "pull" => true,
         "release" => false,

@@ -2,11 +2,11 @@
 
 use super::audit::{Said, said as said_about};
 use super::diff::{Side, sides};
-use super::frame::{Frame, Page, shown};
+use super::frame::{Frame, Page, shown, told};
 use super::list::{PAGE, newest, open as open_ids};
-use super::runs::{Outside, Row as RunRow};
+use super::runs::{Outside, Row as RunRow, deed_of};
 use super::session::Visitor;
-use super::words::{Html, badge, link, list as items, number, segment, short, text, when_of};
+use super::words::{Html, badge, link, list as items, number, segment, short, text, visible, when_of};
 use crate::api::{App, Shared, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
@@ -97,14 +97,23 @@ fn state_of(doc: &Value) -> &'static str {
     }
 }
 
-/// Requests that wait, newest first.
+/// Requests that wait for answers, newest first. One that was answered and not yet taken up by its run waits for nobody.
+pub(crate) async fn waiting(journal: &Journal, limit: usize) -> Result<Vec<(String, Value)>, LedgerError> {
+    let mut found = Vec::new();
+    for id in open_ids(journal, "approval/", limit).await? {
+        if let Some(doc) = journal.doc("approvals", &id).await?.filter(|doc| state_of(doc) == "open") {
+            found.push((id, doc));
+        }
+    }
+    Ok(found)
+}
+
+/// The same, as rows.
 pub(crate) async fn open(shared: &Shared, limit: usize) -> Result<Vec<Asked>, LedgerError> {
     let journal = shared.pipeline.journal();
     let mut rows = Vec::new();
-    for id in open_ids(journal, "approval/", limit).await? {
-        if let Some(doc) = journal.doc("approvals", &id).await? {
-            rows.push(Asked::of(journal, &id, &doc).await?);
-        }
+    for (id, doc) in waiting(journal, limit).await? {
+        rows.push(Asked::of(journal, &id, &doc).await?);
     }
     Ok(rows)
 }
@@ -217,10 +226,12 @@ pub(crate) async fn one(
         answers.push(Answered {
             by: person(journal, &entry.actor.id).await?,
             agrees: badge(if agrees { "approved" } else { "rejected" }),
-            reason,
+            reason: visible(&reason),
             at: super::words::when(entry.timestamp),
         });
     }
+    let answered =
+        entries.iter().any(|entry| entry.kind == "approval.voted/1" && entry.actor.id == visitor.principal.id.as_str());
     let state = state_of(&doc);
     let about = match text(&doc, "/run").parse::<RunId>() {
         Ok(run) => about_run(&shared, &run, &doc).await?,
@@ -254,7 +265,7 @@ pub(crate) async fn one(
         answers,
         open: state == "open",
         barred: barred(&visitor, &doc),
-        told: wanted.done.replace('_', " "),
+        told: if answered { told(&wanted.done, &["approved", "rejected"]) } else { String::new() },
         id,
     })
 }
@@ -314,7 +325,7 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
         folded.steps().filter(|(step, _)| only.is_none_or(|only| step.key.as_str() == only)).map(|(step, _)| Deed {
             verb: step.verb.clone(),
             resource: step.resource.clone(),
-            action: step.action_name.replace('_', " "),
+            action: deed_of(step),
             class: serde_json::to_value(step.class)
                 .ok()
                 .and_then(|class| Some(class.as_str()?.to_owned()))

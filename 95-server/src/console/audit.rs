@@ -4,7 +4,7 @@
 use super::frame::{Frame, Page, PageError, shown};
 use super::list::{PAGE, older};
 use super::session::Visitor;
-use super::words::{Html, badge, escape, link, page_of, segment, short, shortened, when};
+use super::words::{Html, badge, escape, link, page_of, segment, short, shortened, visible, when};
 use crate::api::{App, audit_filter, check_journal};
 use crate::error::Failure;
 use askama::Template;
@@ -61,7 +61,11 @@ pub(crate) async fn actor(journal: &Journal, actor: &Actor) -> Result<Html, Ledg
     };
     let kind =
         serde_json::to_value(actor.kind).ok().and_then(|kind| Some(kind.as_str()?.to_owned())).unwrap_or_default();
-    Ok(Html(format!("<span class=\"actor {kind}\" title=\"{}\">{}</span>", escape(&actor.to_string()), escape(&name))))
+    Ok(Html(format!(
+        "<span class=\"actor {kind}\" title=\"{}\">{}</span>",
+        escape(&actor.to_string()),
+        escape(&visible(&name))
+    )))
 }
 
 /// What somebody said about something.
@@ -75,7 +79,7 @@ pub(crate) struct Said {
 pub(crate) async fn said(journal: &Journal, about: &str) -> Result<Vec<Said>, LedgerError> {
     let mut all = Vec::new();
     for words in words_about(journal, about).await? {
-        all.push(Said { by: actor(journal, &words.by).await?, at: when(words.at), text: words.text });
+        all.push(Said { by: actor(journal, &words.by).await?, at: when(words.at), text: visible(&words.text) });
     }
     Ok(all)
 }
@@ -85,6 +89,7 @@ fn about(stream: &str) -> Html {
     let Some((sort, id)) = stream.split_once('/') else { return Html(escape(stream)) };
     let path = match sort {
         "run" | "incident" | "approval" | "recommendation" => page_of(id),
+        "decisions" if id.starts_with("run_") => page_of(id),
         "intent" | "decisions" => format!("/intents/{}", segment(id)),
         _ => format!("/why/{}", segment(id)),
     };

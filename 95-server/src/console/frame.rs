@@ -13,6 +13,9 @@ use writ_core::LedgerError;
 /// How many of a sort are counted before it is only said that there are more.
 const COUNTED_MAX: usize = 100;
 
+/// Kill switches that every page tells of.
+const HALTED_SHOWN: usize = 3;
+
 /// Light, dark, or as the system is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Theme {
@@ -97,6 +100,8 @@ pub(crate) struct Frame {
     pub(crate) size: u64,
     /// Streams whose entries make the page anew: beginnings of their names, or `*`.
     pub(crate) live: String,
+    /// What is stopped or frozen by people: kill switches, maintenance.
+    pub(crate) halted: Vec<String>,
     /// Why nothing can be recorded any more.
     pub(crate) closed: Option<String>,
 }
@@ -113,7 +118,8 @@ impl Frame {
             let live = journal.ledger().views("live", sort, None, COUNTED_MAX + 1).await?;
             Ok::<_, LedgerError>(Count(live.len()))
         };
-        let (runs, approvals, incidents) = (count("run/").await?, count("approval/").await?, count("incident/").await?);
+        let (runs, incidents) = (count("run/").await?, count("incident/").await?);
+        let approvals = Count(super::approvals::waiting(journal, COUNTED_MAX + 1).await?.len());
         let places = PLACES.map(|(path, name, key, icon)| {
             let count = match path {
                 "/runs" => runs,
@@ -133,6 +139,7 @@ impl Frame {
             stamp: STAMP.as_str(),
             size,
             live: String::new(),
+            halted: halted(shared),
             closed: journal.closed().map(str::to_owned),
         })
     }
@@ -142,6 +149,14 @@ impl Frame {
         streams.clone_into(&mut self.live);
         self
     }
+}
+
+/// What people have stopped.
+fn halted(shared: &Shared) -> Vec<String> {
+    let state = shared.pipeline.gate().state();
+    let pulled = state.switches.pulled().map(|(scope, _)| format!("The kill switch of {scope} is pulled"));
+    let frozen = state.maintenance.then(|| "Changes are frozen for maintenance".to_owned());
+    pulled.chain(frozen).take(HALTED_SHOWN).collect()
 }
 
 /// Why there is no page, which is a page as well.
@@ -194,6 +209,11 @@ impl IntoResponse for PageError {
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, text(&said, "/detail").to_owned()).into_response(),
         }
     }
+}
+
+/// What a page says after something was done: one of the words that it may say, and nothing else that an address brings.
+pub(crate) fn told(done: &str, may: &[&str]) -> String {
+    may.iter().find(|word| **word == done).map_or_else(String::new, |word| word.replace('_', " "))
 }
 
 pub(crate) type Page = Result<Response, PageError>;

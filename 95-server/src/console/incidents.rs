@@ -1,7 +1,7 @@
 //! Incidents: what was seen, what is suspected, what was tried, and whether it helped.
 
 use super::audit::{EntryRow, Said as Words, rows, said as said_about};
-use super::frame::{Frame, Page, shown};
+use super::frame::{Frame, Page, shown, told};
 use super::list::{PAGE, filed, newest, open};
 use super::session::Visitor;
 use super::words::{Html, badge, link, segment, span, text, time_of, when_of};
@@ -168,7 +168,7 @@ pub(crate) async fn one(
         story: rows(journal, &entries).await?,
         over: matches!(state, "resolved" | "closed"),
         may: visitor.holds("operator"),
-        told: wanted.done.replace('_', " "),
+        told: told(&wanted.done, &["acknowledged", "closed"]),
         id,
     })
 }

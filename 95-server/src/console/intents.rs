@@ -21,7 +21,10 @@ use writ_pipeline::Journal;
 pub(crate) struct Row {
     pub(crate) id: String,
     pub(crate) path: String,
+    /// The version in force; the newest one while none is.
     pub(crate) version: u64,
+    /// A newer version that is not in force; 0 where there is none.
+    pub(crate) newer: u64,
     pub(crate) state: Html,
     pub(crate) because: String,
     pub(crate) layout: String,
@@ -33,13 +36,20 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn of(id: &str, doc: &Value) -> Self {
+    /// The row of an intent, with the figures of the version that is in force.
+    pub(crate) async fn of(journal: &Journal, id: &str, doc: &Value) -> Result<Self, LedgerError> {
+        Ok(Self::told(id, &in_force(journal, id, doc.clone()).await?))
+    }
+
+    fn told(id: &str, doc: &Value) -> Self {
+        let (newest, applied) = (number(doc, "/version"), number(doc, "/applied_version"));
         let planned = number(doc, "/count") > 0;
         let or_dash = |told: String| if planned { told } else { "–".to_owned() };
         Self {
             id: id.to_owned(),
             path: format!("/intents/{}", segment(id)),
-            version: number(doc, "/version"),
+            version: if applied > 0 { applied } else { newest },
+            newer: if applied > 0 && newest > applied { newest } else { 0 },
             state: badge(text(doc, "/to")),
             because: text(doc, "/because").to_owned(),
             layout: or_dash(format!("{} × {}", number(doc, "/count"), text(doc, "/instance_type"))),
@@ -50,6 +60,41 @@ impl Row {
             changed: when_of(doc, "/last/at"),
         }
     }
+}
+
+/// An intent's document with what was planned for the version that is in force, where a newer one is not.
+async fn in_force(journal: &Journal, id: &str, mut doc: Value) -> Result<Value, LedgerError> {
+    let applied = number(&doc, "/applied_version");
+    if applied == 0 || applied == number(&doc, "/version") {
+        return Ok(doc);
+    }
+    let entries = journal.stream(&format!("intent/{id}")).await?;
+    let translated = |entry: &&Entry| entry.kind == "intent.translated/1" && number(&entry.body, "/version") == applied;
+    if let Some(entry) = entries.iter().rev().find(translated) {
+        for name in ["availability_ppb", "cost_micros", "count", "instance_type", "zones", "attachments"] {
+            doc[name] = entry.body.get(name).cloned().unwrap_or_default();
+        }
+    }
+    Ok(doc)
+}
+
+/// What became of a version, as the intent's entries tell it.
+fn became(entries: &[Entry], version: u64, in_force: u64) -> String {
+    let moves =
+        entries.iter().filter(|entry| entry.kind == "intent.moved/1" && number(&entry.body, "/version") == version);
+    let mut state = "refused".to_owned();
+    for entry in moves {
+        let because = text(&entry.body, "/because");
+        match text(&entry.body, "/to") {
+            "active" => state = "active".to_owned(),
+            "degraded" | "failed" if text(&entry.body, "/from") == "executing" => {
+                return because.trim_start_matches("the run is ").to_owned();
+            }
+            other if state != "active" || version == in_force => state = other.to_owned(),
+            _ => {}
+        }
+    }
+    if state == "active" && version != in_force { "superseded".to_owned() } else { state }
 }
 
 /// The version in force beside another one; empty where none is in force, or they are the same.
@@ -86,7 +131,10 @@ struct IntentsPage {
 pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
     let frame = Frame::new(&shared, &visitor, "/intents", "Intents").await?.live("intent/");
     let page = by_name(shared.pipeline.journal(), "intents", wanted.after.as_deref()).await?;
-    let rows = page.rows.iter().map(|(id, doc)| Row::of(id, doc)).collect();
+    let mut rows = Vec::new();
+    for (id, doc) in &page.rows {
+        rows.push(Row::of(shared.pipeline.journal(), id, doc).await?);
+    }
     shown(&IntentsPage { frame, rows, more: page.more("/intents"), may: visitor.holds("operator") })
 }
 
@@ -139,21 +187,17 @@ pub(crate) async fn one(
     let doc = journal.doc("intents", &id).await?.ok_or_else(|| Failure::not_found("intent", &id))?;
     let entries = journal.stream(&format!("intent/{id}")).await?;
     let texts = manifests(journal, &entries).await?;
-    let mut states: BTreeMap<u64, String> = BTreeMap::new();
-    for entry in entries.iter().filter(|entry| entry.kind == "intent.moved/1") {
-        states.insert(number(&entry.body, "/version"), text(&entry.body, "/to").to_owned());
-    }
-    let in_force = number(&doc, "/applied_version");
+    let applied = number(&doc, "/applied_version");
+    let doc = in_force(journal, &id, doc).await?;
     let mut versions = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev() {
         let number = number(&entry.body, "/version");
-        let state = states.get(&number).map_or("submitted", String::as_str);
         versions.push(Version {
             number,
             by: super::audit::actor(journal, &entry.actor).await?,
             at: when(entry.timestamp),
-            state: badge(state),
-            in_force: number == in_force,
+            state: badge(&became(&entries, number, applied)),
+            in_force: number == applied,
         });
     }
     let compared = match (wanted.old, wanted.new) {
@@ -163,9 +207,10 @@ pub(crate) async fn one(
         }
         _ => None,
     };
-    let newest = texts.last_key_value().map_or("", |(_, text)| text.as_str());
+    let newest = texts.last_key_value().map(|(_, text)| text);
+    let shown_text = texts.get(&applied).or(newest).map_or("", String::as_str);
     let name = format!("{id}.yaml");
-    let looked = look(&shared, &name, newest, &visitor).await;
+    let looked = look(&shared, &name, shown_text, &visitor).await;
     let (nodes, told) = planned(&shared, &doc).await?;
     let assumptions = items(&looked.document, "/plan/assumptions").iter().filter_map(Value::as_str).map(str::to_owned);
     let runs = match shared.pipeline.drive().run_of(&intent).await {
@@ -178,7 +223,7 @@ pub(crate) async fn one(
     let frame = Frame::new(&shared, &visitor, "/intents", &id).await?.live(&format!("intent/{id}"));
     shown(&IntentPage {
         frame,
-        row: Row::of(&id, &doc),
+        row: Row::told(&id, &doc),
         assumptions: assumptions.collect(),
         lines: looked.lines,
         results: looked.results,
@@ -192,7 +237,7 @@ pub(crate) async fn one(
     })
 }
 
-/// The plan that an intent's newest version came to: its steps, and what it is predicted to do.
+/// The plan of the version that is in force, or of the newest while none is: its steps, and what it is predicted to do.
 async fn planned(shared: &Shared, doc: &Value) -> Result<(Vec<Node>, Vec<(&'static str, String)>), PageError> {
     let ledger = shared.pipeline.journal().ledger();
     let attached = async |pointer: &str| {

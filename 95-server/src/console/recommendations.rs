@@ -2,7 +2,7 @@
 
 use super::audit::{Said, said as said_about};
 use super::diff::{Side, sides};
-use super::frame::{Frame, Page, PageError, shown};
+use super::frame::{Frame, Page, PageError, shown, told};
 use super::list::newest;
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, text, when_of};
@@ -88,7 +88,7 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
     for (id, doc) in &page.rows {
         rows.push(Row::of(id, &recommendation_made(journal, id).await?, doc));
     }
-    let told = wanted.done.replace('_', " ");
+    let told = wanted.done.parse::<usize>().map_or_else(|_| String::new(), |found| format!("{found} recommended"));
     shown(&RecommendationsPage { frame, rows, older: page.older("/recommendations", ""), told })
 }
 
@@ -105,7 +105,7 @@ pub(crate) async fn collect(State(shared): App, visitor: Visitor, Form(period): 
     let document = shared.pipeline.reflect(span, &visitor.principal).await;
     let document = document.map_err(|error| PageError::from(Failure::of_reflect(error, &shared.pipeline)))?;
     let found = items(&document, "/recommendations").len();
-    Ok(Redirect::to(&format!("/recommendations?done={found}_recommended")).into_response())
+    Ok(Redirect::to(&format!("/recommendations?done={found}")).into_response())
 }
 
 struct Benefit {
@@ -197,7 +197,7 @@ pub(crate) async fn one(
         expires: when_of(&doc, "/expires_at"),
         open: matches!(state, "open" | "claimed" | "draft"),
         may: visitor.holds("approver"),
-        told: wanted.done.replace('_', " "),
+        told: told(&wanted.done, &["approved", "rejected"]),
         id,
     })
 }
@@ -226,9 +226,10 @@ pub(crate) async fn answer(
     let done = done.map_err(|error| PageError::from(Failure::of_reflect(error, &shared.pipeline)))?;
     let by = Actor::human(&visitor.principal.id);
     say(shared.pipeline.journal(), &id, &by, because).await.map_err(Failure::from)?;
+    let word = if said.answer == "approve" { "approved" } else { "rejected" };
     let to = match done.get("run").and_then(Value::as_str) {
         Some(run) => format!("/runs/{}", segment(run)),
-        None => format!("/recommendations/{}?done={}ed", segment(&id), segment(&said.answer)),
+        None => format!("/recommendations/{}?done={word}", segment(&id)),
     };
     Ok(Redirect::to(&to).into_response())
 }

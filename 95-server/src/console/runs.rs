@@ -5,7 +5,9 @@ use super::draw::{Bar, Lane, Node, dag, timeline};
 use super::frame::{Frame, Page, PageError, shown};
 use super::list::{PAGE, filed, newest, open};
 use super::session::Visitor;
-use super::words::{Html, badge, link, list as items, number, segment, short, span, text, time_of, when, when_of};
+use super::words::{
+    Html, badge, link, list as items, number, segment, short, span, text, time_of, visible, when, when_of,
+};
 use crate::api::{App, Shared, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
@@ -15,7 +17,7 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use writ_core::{Entry, LedgerError, RunId};
+use writ_core::{Entry, LedgerError, RunId, Step};
 use writ_pipeline::{Journal, Run, RunContext, RunSignal, RunState, name_of, say};
 
 /// One change in a list.
@@ -208,7 +210,7 @@ impl Outside {
         });
         Some(Self {
             command: words.collect::<Vec<_>>().join(" "),
-            directory: text(&step.params, "/directory").to_owned(),
+            directory: visible(text(&step.params, "/directory")),
             planned: planned.into_iter().filter_map(|(word, name)| Some((word, count(name)?))).collect(),
             written: written.filter(|(_, bytes, _)| *bytes > 0).collect(),
         })
@@ -217,9 +219,11 @@ impl Outside {
 
 /// A word of a command as a shell would want it written.
 fn shown_word(word: &str) -> String {
-    let plain =
-        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./=:@,+%".contains(&byte));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:@,+%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", visible(word).replace('\n', "\\n").replace('\'', "'\\''"))
 }
 
 /// Something that can be told to the run as it is now.
@@ -269,6 +273,14 @@ fn commands(state: &RunState) -> Vec<Command> {
         RunState::Submitted | RunState::Validated | RunState::Compensating(_) | RunState::Cancelling(_) => Vec::new(),
         RunState::Succeeded | RunState::RolledBack | RunState::Failed { .. } => Vec::new(),
         RunState::Cancelled | RunState::Rejected | RunState::Expired { .. } => Vec::new(),
+    }
+}
+
+/// What a step does, in words. An action's name says what it is for; a step of it that takes something away says so.
+pub(crate) fn deed_of(step: &Step) -> String {
+    match step.verb.strip_suffix(".remove") {
+        Some(what) => format!("remove {}", what.replace('_', " ")),
+        None => step.action_name.replace('_', " "),
     }
 }
 
@@ -334,7 +346,7 @@ pub(crate) async fn one(
         nodes.push(Node {
             key: key.clone(),
             anchor: anchor.clone(),
-            title: step.action_name.replace('_', " "),
+            title: deed_of(step),
             about: step.resource.clone(),
             state: state.to_owned(),
             needs: step.needs.iter().map(ToString::to_string).collect(),
@@ -346,7 +358,7 @@ pub(crate) async fn one(
         steps.push(StepRow {
             anchor,
             key,
-            action: step.action_name.clone(),
+            action: deed_of(step),
             resource: step.resource.clone(),
             phase: step.phase.replace('_', " "),
             state: badge(state),
@@ -394,7 +406,10 @@ pub(crate) async fn one(
         outside: Outside::of(&run, &context),
         commands: commands(run.state()),
         may: visitor.holds("operator"),
-        told: wanted.done.replace('_', " "),
+        told: super::frame::told(
+            &wanted.done,
+            &["pause", "resume", "cancel", "rollback", "retry", "replan", "happened", "did_not_happen"],
+        ),
         id,
     })
 }
@@ -440,6 +455,8 @@ pub(crate) async fn command(
             return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).into());
         }
     };
-    shared.pipeline.drive().tell(&run, signal, &by).await.map_err(Failure::from)?;
+    if let Err(error) = shared.pipeline.drive().tell(&run, signal, &by).await {
+        return Err(crate::api::not_told(&shared, &run, &said.command, error).await.into());
+    }
     Ok(Redirect::to(&format!("/runs/{}?done={}", segment(&id), segment(&said.command))).into_response())
 }

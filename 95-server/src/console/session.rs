@@ -62,12 +62,27 @@ impl FromRequestParts<Arc<Shared>> for Visitor {
                 let name = name_of(journal, &principal.id).await.map_err(failed)?;
                 Ok(Self { principal, name, theme: Theme::of(&parts.headers) })
             }
+            // A part of a page cannot be the login page: the whole of it goes there.
+            None if parts.headers.contains_key("hx-request") => {
+                let to = format!(
+                    "/login?next={}",
+                    segment(parts.headers.get("hx-current-url").and_then(|at| path_of(at)).unwrap_or("/"))
+                );
+                let to = HeaderValue::from_str(&to).unwrap_or(HeaderValue::from_static("/login"));
+                Err((StatusCode::UNAUTHORIZED, [("hx-redirect", to)]).into_response())
+            }
             None if parts.method == axum::http::Method::GET => {
                 Err(Redirect::to(&format!("/login?next={}", segment(&path))).into_response())
             }
             None => Err(Redirect::to("/login").into_response()),
         }
     }
+}
+
+/// The path of a whole address.
+fn path_of(address: &HeaderValue) -> Option<&str> {
+    let (_, rest) = address.to_str().ok()?.split_once("://")?;
+    rest.find('/').and_then(|at| rest.get(at..))
 }
 
 /// Who holds the session that a request shows.
@@ -142,7 +157,10 @@ pub(crate) async fn open(
 
 /// A path of this server, and nothing that leads elsewhere.
 fn own_path(next: &str) -> &str {
-    let plain = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    let plain = next.starts_with('/')
+        && !next.starts_with("//")
+        && next.is_ascii()
+        && !next.contains(|c: char| c == '\\' || c.is_ascii_control());
     if plain { next } else { "/" }
 }
 
@@ -181,6 +199,9 @@ mod tests {
             ("https://evil.example", "/"),
             ("", "/"),
             ("/a\r\nset-cookie: x", "/"),
+            ("/\u{1}/x", "/"),
+            ("/\u{7f}", "/"),
+            ("/é", "/"),
         ] {
             assert_eq!(own_path(next), to, "{next}");
         }

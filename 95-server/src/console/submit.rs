@@ -19,6 +19,8 @@ use writ_seal::sha256;
 #[template(path = "intent_new.html")]
 struct NewPage {
     frame: Frame,
+    /// Why it was not submitted, and what to do about it.
+    problem: Option<(String, String)>,
     text: String,
     checked: Checked,
 }
@@ -59,19 +61,28 @@ pub(crate) async fn form(State(shared): App, visitor: Visitor, Query(wanted): Qu
     if !wanted.of.is_empty() {
         let id: IntentId = parsed(&wanted.of)?;
         let entries = journal.stream(&format!("intent/{id}")).await?;
-        manifest = manifests(journal, &entries).await?.into_values().next_back().unwrap_or_default();
+        let doc = journal.doc("intents", id.as_str()).await?.unwrap_or_default();
+        let mut texts = manifests(journal, &entries).await?;
+        let in_force = doc.get("applied_version").and_then(serde_json::Value::as_u64).unwrap_or_default();
+        manifest = texts.remove(&in_force).or_else(|| texts.into_values().next_back()).unwrap_or_default();
     }
-    new_page(&shared, &visitor, manifest).await
+    new_page(&shared, &visitor, manifest, None).await
 }
 
-async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String) -> Page {
+async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String, failure: Option<Failure>) -> Page {
     let frame = Frame::new(shared, visitor, "/intents", "Submit an intent").await?;
     let checked = if manifest.trim().is_empty() {
         Checked::default()
     } else {
         Checked::of(look(shared, "intent.yaml", &manifest, visitor).await, &manifest)
     };
-    shown(&NewPage { frame, text: manifest, checked })
+    let said = failure.as_ref().map(Failure::document).unwrap_or_default();
+    let problem = failure.as_ref().map(|_| (text(&said, "/detail").to_owned(), text(&said, "/hint").to_owned()));
+    let mut page = shown(&NewPage { frame, problem, text: manifest, checked })?;
+    if let Some(failure) = failure {
+        *page.status_mut() = failure.status();
+    }
+    Ok(page)
 }
 
 /// A manifest as the form sends it.
@@ -108,10 +119,10 @@ pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): 
         let taken =
             items(&looked.document, "/report/infeasible/fixes").get(fix).and_then(|fix| with_fix(&manifest, fix));
         manifest = taken.unwrap_or(manifest);
-        return new_page(&shared, &visitor, manifest).await;
+        return new_page(&shared, &visitor, manifest, None).await;
     }
     if written.only == "check" {
-        return new_page(&shared, &visitor, manifest).await;
+        return new_page(&shared, &visitor, manifest, None).await;
     }
     visitor.must("operator")?;
     let pipeline = &shared.pipeline;
@@ -128,10 +139,10 @@ pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): 
         }
         // What is the matter stands beside the text, which is not lost.
         Err(SubmitError::Invalid(_) | SubmitError::Infeasible { .. } | SubmitError::Denied { .. }) => {
-            let mut page = new_page(&shared, &visitor, manifest).await?;
+            let mut page = new_page(&shared, &visitor, manifest, None).await?;
             *page.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
             Ok(page)
         }
-        Err(error) => Err(Failure::of_submit(error, pipeline).into()),
+        Err(error) => new_page(&shared, &visitor, manifest, Some(Failure::of_submit(error, pipeline))).await,
     }
 }

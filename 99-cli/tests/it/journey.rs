@@ -296,3 +296,29 @@ fn a_balancer_that_is_killed_is_restored() {
     assert_eq!(place.list("incidents").unwrap().len(), 1);
     assert_eq!(dev.end(), Some(0));
 }
+
+#[test]
+fn the_same_intent_submitted_several_times_at_once_is_carried_out_once_and_whole() {
+    let (place, dev) = up(&[]);
+    let file = place.files().join("intent.yaml");
+    for (from, to) in [("min_instances: 3", "min_instances: 4"), ("min_instances: 4", "min_instances: 5")] {
+        place.edit("intent.yaml", from, to).unwrap();
+        let apply = || place.command(&["apply", "-f", file.to_str().unwrap()]).spawn().unwrap();
+        let all: Vec<_> = (0..4).map(|_| apply()).collect();
+        let codes: Vec<Option<i32>> =
+            all.into_iter().map(|child| child.wait_with_output().unwrap().status.code()).collect();
+        assert!(codes.contains(&Some(0)), "{codes:?}");
+        let over = || {
+            let runs = place.list("runs").unwrap();
+            runs.iter().all(|run| run["last"]["kind"].as_str().unwrap() != "run.started/1")
+        };
+        wait_until(SOON, over).expect("every run comes to its end");
+    }
+    let ends: BTreeSet<String> =
+        place.list("runs").unwrap().iter().map(|run| run["last"]["kind"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ends, BTreeSet::from(["run.succeeded/1".to_owned()]), "nothing was rolled back");
+    assert_eq!(place.alive().len(), 6, "five instances and the balancer");
+    let denied = place.writ(&["audit", "query", "--outcome", "denied", "-o", "json"]).unwrap().json();
+    assert_eq!(denied.as_array().map(Vec::len), Some(0), "{denied:#}");
+    assert_eq!(dev.end(), Some(0));
+}

@@ -258,7 +258,9 @@ mod tests {
     #[test]
     fn glass_that_would_stand_too_long_or_for_nothing_is_not_broken() {
         let second = Duration::from_secs(1);
-        for until in [friday(), friday().plus(59 * second), friday().plus(BREAK_GLASS_MAX + second), friday().minus(second)] {
+        for until in
+            [friday(), friday().plus(59 * second), friday().plus(BREAK_GLASS_MAX + second), friday().minus(second)]
+        {
             assert_eq!(BreakGlass { until, ..broken() }.check([]), Err(GlassRefused::Span));
         }
         let many = || vec!["x".to_owned(); 33];

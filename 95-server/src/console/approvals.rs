@@ -38,6 +38,9 @@ impl Asked {
                 format!("standing: {}", actions.join(", ").replace('_', " "))
             }
             (false, Some(step)) => format!("step {step}"),
+            (false, None) if state_of(doc).starts_with("glass") || state_of(doc) == "reviewed" => {
+                "break-glass".to_owned()
+            }
             (false, None) if doc.get("change").is_some() => text(doc, "/subject").replace('_', " "),
             (false, None) => format!("change {}", short(text(doc, "/run"))),
         };
@@ -93,6 +96,9 @@ fn state_of(doc: &Value) -> &'static str {
         "approval.voided/1" => "void",
         "approval.standing/1" | "approval.cited/1" => "standing",
         "approval.revoked/1" => "revoked",
+        "approval.glass_broken/1" | "approval.glass_used/1" => "glass broken",
+        "approval.glass_ended/1" => "glass ended",
+        "approval.glass_reviewed/1" => "reviewed",
         _ => "unknown",
     }
 }
@@ -195,6 +201,7 @@ struct ApprovalPage {
     said: Vec<Said>,
     outside: Option<Outside>,
     impact: String,
+    glass: Option<Broken>,
     targets: String,
     actions: String,
     budget: String,
@@ -211,7 +218,7 @@ pub(crate) async fn one(
     Path(id): Path<String>,
     Query(wanted): Query<Wanted>,
 ) -> Page {
-    let _: ApprovalId = parsed(&id)?;
+    let approval: ApprovalId = parsed(&id)?;
     let journal = shared.pipeline.journal();
     let doc = journal.doc("approvals", &id).await?.ok_or_else(|| Failure::not_found("approval", &id))?;
     let entries = journal.stream(&format!("approval/{id}")).await?;
@@ -259,6 +266,7 @@ pub(crate) async fn one(
         said: said_about(journal, text(&doc, "/run")).await?,
         outside: about.outside,
         impact: about.impact,
+        glass: broken(&shared, &visitor, &approval).await?,
         targets: texts("/targets"),
         actions: texts("/actions"),
         budget,
@@ -268,6 +276,47 @@ pub(crate) async fn one(
         told: if answered { told(&wanted.done, &["approved", "rejected"]) } else { String::new() },
         id,
     })
+}
+
+/// A glass that somebody broke.
+struct Broken {
+    by: String,
+    actions: String,
+    targets: String,
+    reason: String,
+    until: Html,
+    due: Html,
+    uses: u64,
+    /// What whoever reviewed it found; empty while nobody did.
+    reviewed: String,
+    may_end: bool,
+    may_review: bool,
+}
+
+async fn broken(shared: &Shared, visitor: &Visitor, id: &ApprovalId) -> Result<Option<Broken>, LedgerError> {
+    let journal = shared.pipeline.journal();
+    let Some(glass) = shared.pipeline.glass().into_iter().find(|glass| glass.broken.id == *id) else { return Ok(None) };
+    let stands = glass.stands(journal.now());
+    let reviewed = match &glass.reviewed {
+        Some((_, said)) => {
+            let found = if said.justified { "it was right to" } else { "it was not right to" };
+            format!("{} says: {found}", name_of(journal, &said.by).await?)
+        }
+        None => String::new(),
+    };
+    let own = glass.broken.by == visitor.principal.id;
+    Ok(Some(Broken {
+        by: name_of(journal, &glass.broken.by).await?,
+        actions: glass.broken.actions.join(", "),
+        targets: glass.broken.scope.join(", "),
+        reason: visible(&text_beside(journal.ledger(), &glass.broken.reason).await?),
+        until: super::words::when(glass.broken.until),
+        due: super::words::when(glass.review_due()),
+        uses: glass.uses,
+        may_end: stands && (own || visitor.holds("approver")),
+        may_review: !stands && reviewed.is_empty() && !own && visitor.holds("approver"),
+        reviewed,
+    }))
 }
 
 /// Why somebody may not answer a request.
@@ -377,7 +426,27 @@ pub(crate) async fn answer(
     Form(said): Form<Answer>,
 ) -> Page {
     let approval: ApprovalId = parsed(&id)?;
+    let back = || Ok(Redirect::to(&format!("/approvals/{}", segment(&id))).into_response());
     let agrees = match said.answer.as_str() {
+        "end" => {
+            let own = shared
+                .pipeline
+                .glass()
+                .iter()
+                .any(|glass| glass.broken.id == approval && glass.broken.by == visitor.principal.id);
+            if !own {
+                visitor.must("approver")?;
+            }
+            shared.pipeline.end_glass(&approval, &visitor.principal).await.map_err(Failure::from)?;
+            return back();
+        }
+        word @ ("right" | "wrong") => {
+            visitor.must("approver")?;
+            let (right, words) = (word == "right", reason(&said.reason)?);
+            let done = shared.pipeline.review_glass(&approval, right, words, &visitor.principal).await;
+            done.map_err(Failure::from)?;
+            return back();
+        }
         "approve" => true,
         "reject" => false,
         other => return Err(Failure::not_found("answer", other).into()),

@@ -14,7 +14,7 @@ use askama::Template;
 use axum::extract::State;
 use serde_json::Value;
 use writ_core::{ComponentId, Filter, LedgerError};
-use writ_pipeline::decode;
+use writ_pipeline::{GovernanceFinding, decode};
 
 /// Entries that the page shows.
 const LATEST: usize = 14;
@@ -30,6 +30,8 @@ const SHOWN: usize = 8;
 struct HomePage {
     frame: Frame,
     sentence: String,
+    /// What somebody must look at in how this installation is governed, with where.
+    findings: Vec<(String, String)>,
     runs: Vec<RunRow>,
     approvals: Vec<Asked>,
     intents: Vec<Held>,
@@ -58,7 +60,18 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     let latest = stored.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
     let entries = rows(journal, &latest).await?;
     let sentence = sentence(&frame);
-    shown(&HomePage { frame, sentence, runs, approvals, intents, entries })
+    let now = journal.now();
+    let stands = shared.pipeline.glass().into_iter().filter(|glass| glass.stands(now));
+    let stands = stands.map(|glass| {
+        let told = format!("{} broke the glass until {}", glass.broken.by, glass.broken.until);
+        (told, format!("/approvals/{}", glass.broken.id))
+    });
+    let overdue = shared.pipeline.findings().into_iter().map(|finding| {
+        let GovernanceFinding::UnreviewedGlass { approval, .. } = &finding;
+        (finding.to_string(), format!("/approvals/{approval}"))
+    });
+    let findings = stands.chain(overdue).collect();
+    shown(&HomePage { frame, sentence, findings, runs, approvals, intents, entries })
 }
 
 /// The state of everything in one sentence.

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use writ_pipeline::Pipeline;
+use writ_pipeline::{GlassWish, Pipeline, Principal};
 
 /// Written by people who mean harm, wherever people write something.
 const HOSTILE: &str = "x'\"><script>alert(1)</script><img src=x onerror=alert(1)>{{31*3373}}";
@@ -225,4 +225,29 @@ async fn a_session_ends_with_its_token_and_with_its_time_and_when_it_is_closed()
     let page = place.log_in("writ_eve").await;
     let seen = place.get("/audit?action=log_in", &page).await.text;
     assert_eq!(seen.matches("log in").count() - seen.matches("Log in").count(), 3, "{seen}");
+}
+
+#[tokio::test]
+async fn broken_glass_is_told_ended_and_reviewed_by_somebody_else() {
+    let place = Place::new().await;
+    let (ann, bob, eve) =
+        (place.log_in("writ_ann").await, place.log_in("writ_bob").await, place.log_in("writ_eve").await);
+    let roles = ["viewer", "operator", "admin"].map(str::to_owned).to_vec();
+    let by = Principal { id: "person-01".parse().unwrap(), roles };
+    let span = std::time::Duration::from_secs(1_800);
+    let wish = GlassWish { actions: vec!["restart_*".into()], targets: vec!["*".into()], span };
+    let id = place.pipeline.break_glass(wish, HOSTILE, &by).await.unwrap();
+    let path = format!("/approvals/{id}");
+    assert!(place.get("/", &eve).await.text.contains("broke the glass until"));
+    let page = place.get(&path, &bob).await.text;
+    assert!(page.contains("restart_*") && page.contains("End it now") && !page.contains("<img"), "{page}");
+    assert!(!place.get(&path, &eve).await.text.contains("End it now"));
+    assert_eq!(place.post(&path, &eve, &[("answer", "end")]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(place.post(&path, &ann, &[("answer", "end")]).await.status, StatusCode::SEE_OTHER);
+    assert!(!place.get("/", &eve).await.text.contains("broke the glass until"));
+    let review = [("answer", "right"), ("reason", "the disk was full")];
+    assert_eq!(place.post(&path, &ann, &review).await.status, StatusCode::FORBIDDEN, "not by oneself");
+    assert_eq!(place.post(&path, &bob, &review).await.status, StatusCode::SEE_OTHER);
+    let page = place.get(&path, &bob).await.text;
+    assert!(page.contains("bob says: it was right to") && !page.contains("What you found"), "{page}");
 }

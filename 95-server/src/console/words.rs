@@ -86,7 +86,9 @@ impl Tone {
 pub(crate) fn tone(state: &str) -> Tone {
     match state {
         "succeeded" | "success" | "active" | "monitoring" | "healthy" | "passed" | "granted" | "approved" | "allow"
-        | "verified" | "published" | "resolved" | "realised" | "used" | "holds" | "alive" | "fits" => Tone::Good,
+        | "verified" | "published" | "resolved" | "realised" | "used" | "holds" | "alive" | "fits" | "reviewed" => {
+            Tone::Good
+        }
         "running" | "executing" | "started" | "ticketed" | "probing" | "validating" | "translating" | "optimizing"
         | "recovering" | "healing" | "verifying" | "applying" | "compensating" | "replanning" | "resuming"
         | "remedy started" | "in flight" => Tone::Busy,
@@ -96,9 +98,8 @@ pub(crate) fn tone(state: &str) -> Tone {
         | "failing" | "cancelling" | "draining" | "waived" | "missed" | "voided" | "void" | "deprecated"
         | "skipped" | "waiting" | "acknowledged" | "inconclusive" => Tone::Warn,
         "failed" | "denied" | "deny" | "invalid" | "infeasible" | "escalated" | "refused" | "rejected"
-        | "quarantined" | "revoked" | "error" | "broken" | "dead" | "incompatible" | "unhealthy" | "pulled" => {
-            Tone::Bad
-        }
+        | "quarantined" | "revoked" | "glass broken" | "error" | "broken" | "dead" | "incompatible" | "unhealthy"
+        | "pulled" => Tone::Bad,
         _ => Tone::Quiet,
     }
 }

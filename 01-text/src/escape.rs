@@ -20,6 +20,40 @@ pub fn xml(text: &str) -> String {
     out
 }
 
+/// Whether a character hides, turns text around or steers whoever shows it, so that what is read is not what is there: controls,
+/// marks of direction, and what has no width.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Text that people decide upon, with every hidden character written out; ends of lines stay.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) && c != '\n' {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// A word of a command as it would be typed into a shell, with every hidden character written out.
+#[must_use]
+pub fn typed(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", visible(&word.replace('\'', "'\\''")).replace('\n', "\\u{a}"))
+}
+
 /// A file's name as a relative reference.
 #[must_use]
 pub fn uri(file: &str) -> String {
@@ -33,4 +67,33 @@ pub fn uri(file: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_a_command_is_shown_as_it_would_be_typed() {
+        for (word, shown) in [
+            ("--flag=a/b", "--flag=a/b"),
+            ("", "''"),
+            ("it's", "'it'\\''s'"),
+            ("a\n\nrm", "'a\\u{a}\\u{a}rm'"),
+            ("x\u{202e}y", "'x\\u{202e}y'"),
+        ] {
+            assert_eq!(typed(word), shown);
+        }
+    }
+
+    #[test]
+    fn what_hides_or_turns_text_around_is_made_visible() {
+        assert_eq!(visible("ok \u{202e}# evil"), "ok \\u{202e}# evil");
+        assert_eq!(visible("a\u{200b}b\u{7}c\r\n"), "a\\u{200b}b\\u{7}c\\u{d}\n");
+        assert_eq!(
+            visible("部署 é 👩‍💻"),
+            "部署 é 👩\\u{200d}💻",
+            "what joins is shown as well: a command may hide behind it"
+        );
+    }
 }

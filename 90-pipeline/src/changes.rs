@@ -12,7 +12,7 @@ use crate::journal::Journal;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::record::live;
 use crate::replay::replay;
-use crate::tokens::{TokenError, is_name, is_roles};
+use crate::tokens::{TokenError, is_free, is_name, is_roles};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -169,6 +169,9 @@ impl Pipeline {
             GovernanceWish::Agent { .. } | GovernanceWish::Enrol { .. } => None,
             GovernanceWish::Roles { .. } | GovernanceWish::Standing { .. } => None,
         };
+        if let GovernanceWish::Enrol { name, .. } = &wish {
+            is_free(self.journal(), name).await?;
+        }
         let deed = self.deed(wish, &mut batch, &mut beside_it)?;
         let (before, after) = (self.before(&deed).await?, self.after(&deed, &batch).await?);
         if before == after {

@@ -200,7 +200,6 @@ pub struct Words {
 /// When the ledger fails.
 pub async fn text_beside(ledger: &dyn Ledger, commitment: &Digest) -> Result<String, LedgerError> {
     let Some(text) = ledger.erasable(commitment).await? else { return Ok(ERASED.into()) };
-    // Whoever wrote it must not steer the terminal of whoever reads it.
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    Ok(String::from_utf8_lossy(&text.bytes).chars().map(plain).collect())
+    // Whoever wrote it must not steer the terminal of whoever reads it, nor make it say what it does not.
+    Ok(writ_text::visible(&String::from_utf8_lossy(&text.bytes).replace(['\n', '\r', '\t'], " ")))
 }

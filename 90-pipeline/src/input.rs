@@ -9,7 +9,7 @@ pub use writ_intent::{
     read_platform, read_terraform,
 };
 pub use writ_policy::{Bundle, TrialReport, is_test_file, run_tests};
-pub use writ_text::{Problem, render, to_yaml, uri, xml};
+pub use writ_text::{Problem, render, to_yaml, typed, uri, visible, xml};
 
 /// Reads an agents file.
 ///

@@ -248,8 +248,20 @@ fn wrong(text: &str, what: &'static str) -> TokenError {
 /// # Errors
 /// When not.
 pub(crate) fn is_name(name: &str) -> Result<(), TokenError> {
-    if name.trim().is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
-        return Err(wrong(name, "name: give one to 200 characters"));
+    if name.is_empty() || name.len() > 200 || name.trim() != name || name.chars().any(writ_text::is_hidden) {
+        return Err(wrong(name, "name: give one to 200 characters that can be seen, and no space at its ends"));
+    }
+    Ok(())
+}
+
+/// Whether nobody is called so yet: people are told apart by what they are called.
+///
+/// # Errors
+/// When somebody is, in small or capital letters, or the journal cannot be read.
+pub(crate) async fn is_free(journal: &Journal, name: &str) -> Result<(), TokenError> {
+    let same = |person: &Person| person.name.to_lowercase() == name.to_lowercase();
+    if people(journal).await?.iter().any(same) {
+        return Err(wrong(name, "name that is free: somebody is called so already"));
     }
     Ok(())
 }
@@ -281,6 +293,7 @@ pub(crate) async fn next_id(journal: &Journal) -> Result<PrincipalId, TokenError
 pub async fn enrol_person(journal: &Journal, name: &str, roles: &[String], by: &Actor) -> Result<Person, TokenError> {
     is_name(name)?;
     is_roles(roles)?;
+    is_free(journal, name).await?;
     let (principal, named) = (next_id(journal).await?, beside(journal, name));
     let draft = enrolled(by, &principal, roles, &named.commitment);
     let expects = vec![Expect { stream: stream(&principal), version: 0 }];

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_core::{Entry, LedgerError, RunId, Step};
+use writ_pipeline::input::typed;
 use writ_pipeline::{Journal, Run, RunContext, RunSignal, RunState, name_of, say};
 
 /// One change in a list.
@@ -198,7 +199,7 @@ impl Outside {
     pub(crate) fn of(run: &Run, context: &RunContext) -> Option<Self> {
         let facts = context.outside.as_ref()?;
         let (step, cell) = run.steps().next()?;
-        let words = items(&step.params, "/command").iter().filter_map(Value::as_str).map(shown_word);
+        let words = items(&step.params, "/command").iter().filter_map(Value::as_str).map(typed);
         let planned =
             [("creates", "creates"), ("updates", "updates"), ("replaces", "replaces"), ("deletes", "deletes")];
         let count = |name: &str| facts.pointer(&format!("/planned/{name}")).and_then(Value::as_u64);
@@ -215,15 +216,6 @@ impl Outside {
             written: written.filter(|(_, bytes, _)| *bytes > 0).collect(),
         })
     }
-}
-
-/// A word of a command as a shell would want it written.
-fn shown_word(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:@,+%".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", visible(word).replace('\n', "\\n").replace('\'', "'\\''"))
 }
 
 /// Something that can be told to the run as it is now.

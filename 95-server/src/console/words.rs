@@ -4,6 +4,7 @@ use askama::filters::HtmlSafe;
 use serde_json::Value;
 use std::fmt::{self, Display, Write};
 use writ_core::Timestamp;
+pub(crate) use writ_pipeline::input::visible;
 
 /// Text that is HTML already: everything in it that came from outside is escaped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,24 +21,6 @@ impl HtmlSafe for Html {}
 /// Text as it may stand in HTML, in and out of attributes.
 pub(crate) fn escape(text: &str) -> String {
     writ_pipeline::input::xml(text)
-}
-
-/// Text that people decide upon, with every character that hides, turns around or steers made visible: what is read is what
-/// is there.
-pub(crate) fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hidden = matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-        if hidden || (c.is_control() && c != '\n') {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 /// What a state means to whoever looks.
@@ -257,17 +240,6 @@ mod tests {
             assert!(!html.0.contains("<img"), "{html}");
             assert!(!html.0.contains("\"'"), "{html}");
         }
-    }
-
-    #[test]
-    fn what_hides_or_turns_text_around_is_made_visible() {
-        assert_eq!(visible("ok \u{202e}# evil"), "ok \\u{202e}# evil");
-        assert_eq!(visible("a\u{200b}b\u{7}c\r\n"), "a\\u{200b}b\\u{7}c\\u{d}\n");
-        assert_eq!(
-            visible("部署 é 👩‍💻"),
-            "部署 é 👩\\u{200d}💻",
-            "what joins is shown as well: a command may hide behind it"
-        );
     }
 
     #[test]

@@ -134,18 +134,7 @@ async fn outside(client: &Client, item: &Value) -> Option<Value> {
 /// A command as it would be typed, with nothing in it that steers a terminal.
 fn typed(change: &Value) -> String {
     let words = change.get("command").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/=:,+@%".contains(c);
-    let typed = words.map(|word| match word {
-        word if !word.is_empty() && word.chars().all(plain) => word.to_owned(),
-        word => format!("'{}'", word.replace('\'', "'\\''").chars().flat_map(shown).collect::<String>()),
-    });
-    typed.collect::<Vec<_>>().join(" ")
-}
-
-fn shown(c: char) -> Vec<char> {
-    // Marks that turn the direction of what follows show another command than would run.
-    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if c.is_control() || turns { c.escape_unicode().collect() } else { vec![c] }
+    words.map(writ_pipeline::input::typed).collect::<Vec<_>>().join(" ")
 }
 
 /// What a command's tool says that it would change.
@@ -160,7 +149,7 @@ fn planned(change: &Value) -> String {
     });
     let told = told.collect::<Vec<_>>().join(", ");
     let listed = planned.get("resources").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let listed: Vec<String> = listed.take(20).map(|name| name.chars().flat_map(shown).collect()).collect();
+    let listed: Vec<String> = listed.take(20).map(writ_pipeline::input::visible).collect();
     format!("{told}: {}", listed.join(", "))
 }
 

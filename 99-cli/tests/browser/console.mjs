@@ -260,6 +260,12 @@ test("a recommendation is approved by the second person and carried out", async 
     const { items } = await site.api("/api/v1/incidents");
     return items.some(({ condition, ok }) => condition?.includes("error_rate") && ok);
   }, 60_000);
+  // What is under way would change the world under the plan that comes of it.
+  const over = (kind) => /\.(resolved|closed|escalated|succeeded|failed|rolled_back|cancelled|rejected|expired)\/1$/.test(kind);
+  await until("all is quiet", async () => {
+    const [incidents, runs] = await Promise.all(["incidents", "runs"].map((view) => site.api(`/api/v1/${view}?limit=1000`)));
+    return [...incidents.items, ...runs.items].every(({ last }) => over(last.kind));
+  }, 60_000);
   const collect = async () => {
     const body = JSON.stringify({ seconds: 120 });
     const told = await site.api("/api/v1/feedback", { method: "POST", body });
@@ -415,7 +421,9 @@ for (const [name, run] of tests) {
     console.log(`ok ${name} (${Date.now() - began} ms)`);
   } catch (error) {
     failed += 1;
-    console.log(`FAILED ${name}: ${error.stack}`);
+    const { items } = await site.api("/api/v1/runs?limit=1000").catch(() => ({ items: [] }));
+    const runs = items.map(({ id, last, context }) => `${id} ${context?.origin} ${last.kind}`).join("\n");
+    console.log(`FAILED ${name}: ${error.stack}\n${runs}`);
   }
 }
 await people.close();

@@ -255,17 +255,15 @@ test("a recommendation is approved by the second person and carried out", async 
   for (const { slot, address } of Object.values(all)) {
     if (slot !== "lb") await fetch(`http://${address}/trigger_errors?percent=40`, { method: "POST" });
   }
-  await until("it is noticed and healed", async () => {
+  // Requests go on until it has helped: without any nobody could tell, and what is still tried would change the world under the
+  // plan that comes of the recommendation.
+  const over = (kind) => /\.(resolved|closed|succeeded|failed|rolled_back|cancelled|rejected|expired)\/1$/.test(kind);
+  await until("it is noticed, healed, and nothing is under way", async () => {
     await Promise.all(Array.from({ length: 10 }, load));
-    const { items } = await site.api("/api/v1/incidents");
-    return items.some(({ condition, ok }) => condition?.includes("error_rate") && ok);
-  }, 60_000);
-  // What is under way would change the world under the plan that comes of it.
-  const over = (kind) => /\.(resolved|closed|escalated|succeeded|failed|rolled_back|cancelled|rejected|expired)\/1$/.test(kind);
-  await until("all is quiet", async () => {
     const [incidents, runs] = await Promise.all(["incidents", "runs"].map((view) => site.api(`/api/v1/${view}?limit=1000`)));
-    return [...incidents.items, ...runs.items].every(({ last }) => over(last.kind));
-  }, 60_000);
+    const seen = incidents.items.some(({ condition }) => condition?.includes("error_rate"));
+    return seen && [...incidents.items, ...runs.items].every(({ last }) => over(last.kind));
+  }, 90_000);
   const collect = async () => {
     const body = JSON.stringify({ seconds: 120 });
     const told = await site.api("/api/v1/feedback", { method: "POST", body });

@@ -93,7 +93,7 @@ async fn what_a_person_says_is_told_with_what_they_said_it_about_until_it_is_era
         assert_eq!((story.subject.as_str(), story.then.len()), ("run a", 2));
         story.then[1].text.clone()
     };
-    assert_eq!(told().await, "system:operator give reason a: success — “the disk [2J was full”");
+    assert_eq!(told().await, "system:operator give reason a: success — “the disk\\u{1b}[2J was full”");
     let said = &journal.stream("said/a").await.unwrap()[0];
     assert_eq!(said.trace_id, about.entries[0].trace_id, "evidence for the run holds it");
     erase(&journal, &Erase::Commitment(commitment), "asked for", &by).await.unwrap();

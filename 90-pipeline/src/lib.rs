@@ -82,7 +82,7 @@ pub use outside::{Asked as OutsideAsked, OutsideError};
 pub use pipeline::{Pipeline, PipelineError, Ports, Sense, Setup};
 pub use prepared::Prepared;
 pub use reflect::{ReflectError, recommendation_made};
-pub use replan::ReplanError;
+pub use replan::{ReplanError, manifest_in};
 pub use report::rebuild_views;
 pub use rotate::{RotateError, key_chain};
 pub use safety::ExceptionError;

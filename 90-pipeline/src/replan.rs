@@ -11,7 +11,7 @@ use crate::prepared::Prepared;
 use crate::submit::SubmitError;
 use std::sync::Arc;
 use writ_automation::{Gate as RunGate, RunEvent, RunState, Signal};
-use writ_core::{Actor, Decision, Digest, IntentId, LedgerError, RunId};
+use writ_core::{Actor, Decision, Digest, Entry, IntentId, LedgerError, RunId};
 use writ_intent::read_manifest;
 
 /// Why a run keeps its plan.
@@ -83,7 +83,9 @@ impl Pipeline {
             return Err(ReplanError::Moving { run: id.clone(), state: run.state().name() });
         }
         let (intent, version) = (&run.submitted().intent, run.submitted().intent_version);
-        let text = manifest(self.journal(), intent, version).await?;
+        let submitted = self.journal().stream(&writ_intent::stream(intent)).await?;
+        let text = manifest_in(self.journal(), &submitted, version).await?;
+        let text = text.ok_or_else(|| ReplanError::Manifest { intent: intent.clone(), version })?;
         let manifest = read_manifest(intent.as_str(), &text).map_err(SubmitError::Invalid)?;
         let prepared = self.prepare_manifest(manifest, by, Some(version)).await?;
         let denied = prepared.decision == Decision::Deny;
@@ -106,17 +108,17 @@ impl Pipeline {
     }
 }
 
-/// The text of a version of an intent, as it was submitted.
-async fn manifest(journal: &Journal, intent: &IntentId, version: u64) -> Result<Vec<u8>, ReplanError> {
-    let entries = journal.stream(&writ_intent::stream(intent)).await?;
+/// The text of a version of an intent as it was submitted, from the entries of its stream; none where it is no version of it.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn manifest_in(journal: &Journal, entries: &[Entry], version: u64) -> Result<Option<Vec<u8>>, LedgerError> {
     let submitted = entries.iter().find(|entry| {
         entry.kind == "intent.submitted/1"
             && entry.body.get("version").and_then(|found| found.as_u64()) == Some(version)
     });
-    let digest = submitted.and_then(|entry| entry.body.get("manifest")?.as_str()?.parse::<Digest>().ok());
-    let text = match digest {
-        Some(digest) => journal.ledger().attachment(&digest).await?,
-        None => None,
-    };
-    text.ok_or_else(|| ReplanError::Manifest { intent: intent.clone(), version })
+    match submitted.and_then(|entry| entry.body.get("manifest")?.as_str()?.parse::<Digest>().ok()) {
+        Some(digest) => journal.ledger().attachment(&digest).await,
+        None => Ok(None),
+    }
 }

@@ -24,6 +24,7 @@ mod tests;
 
 pub(crate) use access::{Caller, Needs, still};
 pub(crate) use audit::{check as check_journal, filter as audit_filter};
+pub(crate) use lists::votes;
 pub(crate) use openapi::text as openapi;
 pub(crate) use resources::tell_healing;
 pub(crate) use route::Route;

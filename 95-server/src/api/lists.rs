@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
-use writ_pipeline::{recommendation_made, text_beside};
+use writ_core::{Actor, LedgerError, Timestamp};
+use writ_pipeline::{Journal, recommendation_made, text_beside};
 
 /// Views that can be listed, each with the paths of the list and of one, and what they are.
 const VIEWS: [(&str, &str, &str, &str); 7] = [
@@ -104,7 +105,10 @@ async fn one(view: &'static str, State(shared): App, Path(id): Path<String>) -> 
     let doc = doc.ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))?;
     let mut item = item(&shared, view, &id, doc).await?;
     if view == "approvals" {
-        item["answers"] = json!(answers(&shared, &id).await?);
+        let votes = votes(shared.pipeline.journal(), &id).await?.into_iter();
+        let told =
+            votes.map(|vote| json!({"by": vote.by.id, "agrees": vote.agrees, "reason": vote.reason, "at": vote.at}));
+        item["answers"] = told.collect();
     }
     Ok((tag, Json(Item(item))))
 }
@@ -140,10 +144,18 @@ pub(crate) async fn unchanged(shared: &Shared, view: &str, id: &str, headers: &H
     Err(Failure::new(StatusCode::PRECONDITION_FAILED, "stale", detail).hint("look again, and decide again"))
 }
 
-/// What people answered, with their words where they were not erased.
-async fn answers(shared: &Shared, approval: &str) -> Result<Vec<Value>, Failure> {
-    let journal = shared.pipeline.journal();
-    let mut answers = Vec::new();
+/// What somebody answered.
+pub(crate) struct Vote {
+    pub(crate) by: Actor,
+    pub(crate) agrees: Option<bool>,
+    /// Their words, or that they were erased.
+    pub(crate) reason: Option<String>,
+    pub(crate) at: Timestamp,
+}
+
+/// What people answered, oldest first.
+pub(crate) async fn votes(journal: &Journal, approval: &str) -> Result<Vec<Vote>, LedgerError> {
+    let mut votes = Vec::new();
     for entry in journal.stream(&format!("approval/{approval}")).await? {
         if entry.kind != "approval.voted/1" {
             continue;
@@ -152,10 +164,10 @@ async fn answers(shared: &Shared, approval: &str) -> Result<Vec<Value>, Failure>
             Some(commitment) => Some(text_beside(journal.ledger(), &commitment).await?),
             None => None,
         };
-        let agrees = entry.body.get("agrees");
-        answers.push(json!({"by": entry.actor.id, "agrees": agrees, "reason": reason, "at": entry.timestamp}));
+        let agrees = entry.body.get("agrees").and_then(Value::as_bool);
+        votes.push(Vote { by: entry.actor, agrees, reason, at: entry.timestamp });
     }
-    Ok(answers)
+    Ok(votes)
 }
 
 async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value) -> Result<Value, Failure> {

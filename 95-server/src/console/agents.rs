@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, Page, shown};
 use super::session::Visitor;
-use super::words::{Html, badge, link, list as items, number, text, when, when_of};
+use super::words::{Html, badge, link, list as items, number, text, texts as words_of, when, when_of};
 use crate::api::App;
 use crate::error::Failure;
 use askama::Template;
@@ -75,7 +75,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     };
     let (docs, _) = journal.docs("agents", "", None, SHOWN).await?;
     let row = |(id, doc): &(String, Value)| {
-        let texts = |pointer: &str| items(doc, pointer).iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let texts = |pointer: &str| words_of(doc, pointer).map(str::to_owned).collect();
         let contracts = items(doc, "/agent/provides").iter().map(|one| ("provides", one));
         let contracts = contracts.chain(items(doc, "/agent/requires").iter().map(|one| ("requires", one)));
         let state = text(doc, "/to");

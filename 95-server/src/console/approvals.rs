@@ -1,13 +1,13 @@
 //! Approvals: what is asked, by whom, which rule demands it, what exactly would be done, and until when.
 
-use super::audit::{Said, said as said_about};
+use super::audit::{Said, attached, named, requester, said as said_about};
 use super::diff::{Side, sides};
 use super::frame::{Frame, Page, shown, told};
-use super::list::{PAGE, newest, open as open_ids};
+use super::list::{PAGE, newest, open as open_docs};
 use super::runs::{Outside, Row as RunRow, deed_of};
 use super::session::Visitor;
-use super::words::{Html, badge, link, list as items, number, segment, short, text, visible, when_of};
-use crate::api::{App, Shared, parsed, reason};
+use super::words::{Html, badge, link, list as items, number, segment, short, text, texts, when, when_of, word};
+use crate::api::{App, Shared, parsed, reason, votes};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use writ_core::{ApprovalId, Digest, LedgerError, RunId};
+use writ_core::{Actor, ActorKind, ApprovalId, LedgerError, RunId};
 use writ_pipeline::{Journal, Origin, name_of, text_beside};
 
 /// A request in a list.
@@ -34,7 +34,7 @@ impl Asked {
         let standing = doc.get("budget").is_some();
         let subject = match (standing, doc.get("step").and_then(Value::as_str)) {
             (true, _) => {
-                let actions: Vec<&str> = items(doc, "/actions").iter().filter_map(Value::as_str).collect();
+                let actions: Vec<&str> = texts(doc, "/actions").collect();
                 format!("standing: {}", actions.join(", ").replace('_', " "))
             }
             (false, Some(step)) => format!("step {step}"),
@@ -44,7 +44,12 @@ impl Asked {
             (false, None) if doc.get("change").is_some() => text(doc, "/subject").replace('_', " "),
             (false, None) => format!("change {}", short(text(doc, "/run"))),
         };
-        let by = if standing { person(journal, text(doc, "/author")).await? } else { requester(journal, doc).await? };
+        let by = if standing {
+            let author = Actor { id: text(doc, "/author").to_owned(), kind: ActorKind::Human };
+            named(journal, &author).await?
+        } else {
+            requester(journal, doc).await?
+        };
         Ok(Self {
             id: link(id),
             subject,
@@ -54,19 +59,6 @@ impl Asked {
             expires: when_of(doc, if standing { "/expires_at" } else { "/terms/expires_at" }),
             since: when_of(doc, "/since"),
         })
-    }
-}
-
-async fn requester(journal: &Journal, doc: &Value) -> Result<String, LedgerError> {
-    let id = text(doc, "/requester/id");
-    if text(doc, "/requester/kind") == "human" { person(journal, id).await } else { Ok(id.to_owned()) }
-}
-
-/// A person's name; the id where it is no person's.
-async fn person(journal: &Journal, id: &str) -> Result<String, LedgerError> {
-    match id.parse() {
-        Ok(person) => name_of(journal, &person).await,
-        Err(_) => Ok(id.to_owned()),
     }
 }
 
@@ -105,12 +97,8 @@ fn state_of(doc: &Value) -> &'static str {
 
 /// Requests that wait for answers, newest first. One that was answered and not yet taken up by its run waits for nobody.
 pub(crate) async fn waiting(journal: &Journal, limit: usize) -> Result<Vec<(String, Value)>, LedgerError> {
-    let mut found = Vec::new();
-    for id in open_ids(journal, "approval/", limit).await? {
-        if let Some(doc) = journal.doc("approvals", &id).await?.filter(|doc| state_of(doc) == "open") {
-            found.push((id, doc));
-        }
-    }
+    let mut found = open_docs(journal, "approvals", limit).await?;
+    found.retain(|(_, doc)| state_of(doc) == "open");
     Ok(found)
 }
 
@@ -221,24 +209,17 @@ pub(crate) async fn one(
     let approval: ApprovalId = parsed(&id)?;
     let journal = shared.pipeline.journal();
     let doc = journal.doc("approvals", &id).await?.ok_or_else(|| Failure::not_found("approval", &id))?;
-    let entries = journal.stream(&format!("approval/{id}")).await?;
     let mut answers = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.kind == "approval.voted/1") {
-        let said = text(&entry.body, "/reason").parse::<Digest>().ok();
-        let reason = match said {
-            Some(commitment) => text_beside(journal.ledger(), &commitment).await?,
-            None => String::new(),
-        };
-        let agrees = entry.body.get("agrees") == Some(&Value::Bool(true));
+    let votes = votes(journal, &id).await?;
+    for vote in &votes {
         answers.push(Answered {
-            by: person(journal, &entry.actor.id).await?,
-            agrees: badge(if agrees { "approved" } else { "rejected" }),
-            reason: visible(&reason),
-            at: super::words::when(entry.timestamp),
+            by: named(journal, &vote.by).await?,
+            agrees: badge(if vote.agrees == Some(true) { "approved" } else { "rejected" }),
+            reason: vote.reason.clone().unwrap_or_default(),
+            at: when(vote.at),
         });
     }
-    let answered =
-        entries.iter().any(|entry| entry.kind == "approval.voted/1" && entry.actor.id == visitor.principal.id.as_str());
+    let answered = votes.iter().any(|vote| vote.by.id == visitor.principal.id.as_str());
     let state = state_of(&doc);
     let about = match text(&doc, "/run").parse::<RunId>() {
         Ok(run) => about_run(&shared, &run, &doc).await?,
@@ -248,9 +229,7 @@ pub(crate) async fn one(
     about.deeds.iter().for_each(|deed| *sums.entry(&deed.action).or_default() += 1);
     let sums = sums.into_iter().map(|(action, count)| (action.to_owned(), count)).collect();
     let standing = doc.get("budget").is_some();
-    let texts = |pointer: &str| {
-        items(&doc, pointer).iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ").replace('_', " ")
-    };
+    let joined = |pointer: &str| texts(&doc, pointer).collect::<Vec<_>>().join(", ").replace('_', " ");
     let budget = format!("{} in {} s", number(&doc, "/budget/count"), number(&doc, "/budget/period_seconds"));
     let frame = Frame::new(&shared, &visitor, "/approvals", "Approval").await?.live(&format!("approval/{id}"));
     shown(&ApprovalPage {
@@ -267,8 +246,8 @@ pub(crate) async fn one(
         outside: about.outside,
         impact: about.impact,
         glass: broken(&shared, &visitor, &approval).await?,
-        targets: texts("/targets"),
-        actions: texts("/actions"),
+        targets: joined("/targets"),
+        actions: joined("/actions"),
         budget,
         answers,
         open: state == "open",
@@ -309,9 +288,9 @@ async fn broken(shared: &Shared, visitor: &Visitor, id: &ApprovalId) -> Result<O
         by: name_of(journal, &glass.broken.by).await?,
         actions: glass.broken.actions.join(", "),
         targets: glass.broken.scope.join(", "),
-        reason: visible(&text_beside(journal.ledger(), &glass.broken.reason).await?),
-        until: super::words::when(glass.broken.until),
-        due: super::words::when(glass.review_due()),
+        reason: text_beside(journal.ledger(), &glass.broken.reason).await?,
+        until: when(glass.broken.until),
+        due: when(glass.review_due()),
         uses: glass.uses,
         may_end: stands && (own || visitor.holds("approver")),
         may_review: !stands && reviewed.is_empty() && !own && visitor.holds("approver"),
@@ -349,12 +328,8 @@ struct About {
 
 /// What is asked about when it is how the installation is governed: policies, roles, agents, standing approvals.
 async fn about_governance(journal: &Journal, doc: &Value) -> Result<About, LedgerError> {
-    let attached = async |name: &str| {
-        let Ok(digest) = text(doc, &format!("/attachments/{name}")).parse::<Digest>() else { return Ok(Value::Null) };
-        let bytes = journal.ledger().attachment(&digest).await?.unwrap_or_default();
-        Ok::<Value, LedgerError>(serde_json::from_slice(&bytes).unwrap_or_default())
-    };
-    let (change, impact) = (attached("change").await?, attached("impact").await?);
+    let change = attached(journal, text(doc, "/attachments/change")).await?;
+    let impact = attached(journal, text(doc, "/attachments/impact")).await?;
     let part = |name: &str| {
         let value = change.get(name).unwrap_or(&Value::Null);
         if value.is_null() { String::new() } else { serde_json::to_string_pretty(value).unwrap_or_default() }
@@ -375,10 +350,7 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
             verb: step.verb.clone(),
             resource: step.resource.clone(),
             action: deed_of(step),
-            class: serde_json::to_value(step.class)
-                .ok()
-                .and_then(|class| Some(class.as_str()?.to_owned()))
-                .unwrap_or_default(),
+            class: word(step.class),
             undo: step.undo.is_some(),
         });
     let deeds = deeds.collect();
@@ -386,20 +358,14 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
         Some(found) => Some(RunRow::of(shared, run.as_str(), &found).await?),
         None => None,
     };
-    let asked: Option<Digest> = text(doc, "/terms/decision").parse().ok();
-    let mut demands = Vec::new();
-    if let Some(decision) = asked {
-        let bytes = journal.ledger().attachment(&decision).await?.unwrap_or_default();
-        let decided: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        for finding in items(&decided, "/verdict/findings") {
-            demands.push(Demand {
-                rule: text(finding, "/rule").to_owned(),
-                message: text(finding, "/message").to_owned(),
-                values: items(finding, "/values").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-                at: text(finding, "/rule_at/file").rsplit('/').next().unwrap_or_default().to_owned(),
-            });
-        }
-    }
+    let decided = attached(journal, text(doc, "/terms/decision")).await?;
+    let demands = items(&decided, "/verdict/findings").iter().map(|finding| Demand {
+        rule: text(finding, "/rule").to_owned(),
+        message: text(finding, "/message").to_owned(),
+        values: texts(finding, "/values").map(str::to_owned).collect(),
+        at: text(finding, "/rule_at/file").rsplit('/').next().unwrap_or_default().to_owned(),
+    });
+    let demands = demands.collect();
     let submitted = folded.submitted();
     let asks = matches!(context.origin, Origin::Intent | Origin::Feedback) && only.is_none();
     let compared = if asks {
@@ -414,9 +380,9 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
 /// An answer, as the form sends it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
-    answer: String,
+    pub(crate) answer: String,
     #[serde(default)]
-    reason: String,
+    pub(crate) reason: String,
 }
 
 pub(crate) async fn answer(

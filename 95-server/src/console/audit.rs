@@ -4,7 +4,7 @@
 use super::frame::{Frame, Page, PageError, shown};
 use super::list::{PAGE, older};
 use super::session::Visitor;
-use super::words::{Html, badge, escape, link, page_of, segment, short, shortened, visible, when};
+use super::words::{Html, badge, escape, link, page_of, segment, short, shortened, visible, when, word};
 use crate::api::{App, audit_filter, check_journal};
 use crate::error::Failure;
 use askama::Template;
@@ -54,18 +54,36 @@ pub(crate) async fn rows(journal: &Journal, entries: &[Entry]) -> Result<Vec<Ent
 }
 
 /// Who did something: a person by name, anything else by what it is.
+pub(crate) async fn named(journal: &Journal, actor: &Actor) -> Result<String, LedgerError> {
+    match (actor.kind, actor.id.parse()) {
+        (ActorKind::Human, Ok(person)) => name_of(journal, &person).await,
+        _ => Ok(visible(&actor.id)),
+    }
+}
+
+/// Who asked for what a document is about.
+pub(crate) async fn requester(journal: &Journal, doc: &Value) -> Result<String, LedgerError> {
+    match doc.get("requester").and_then(|by| Actor::deserialize(by).ok()) {
+        Some(by) => named(journal, &by).await,
+        None => Ok(String::new()),
+    }
+}
+
+/// The same, marked as the sort of actor it is.
 pub(crate) async fn actor(journal: &Journal, actor: &Actor) -> Result<Html, LedgerError> {
-    let name = match (actor.kind, actor.id.parse()) {
-        (ActorKind::Human, Ok(person)) => name_of(journal, &person).await?,
-        _ => actor.id.clone(),
-    };
-    let kind =
-        serde_json::to_value(actor.kind).ok().and_then(|kind| Some(kind.as_str()?.to_owned())).unwrap_or_default();
     Ok(Html(format!(
-        "<span class=\"actor {kind}\" title=\"{}\">{}</span>",
+        "<span class=\"actor {}\" title=\"{}\">{}</span>",
+        word(actor.kind),
         escape(&actor.to_string()),
-        escape(&visible(&name))
+        escape(&named(journal, actor).await?)
     )))
+}
+
+/// A JSON document that was attached to an entry, by its digest as text; null where there is none.
+pub(crate) async fn attached(journal: &Journal, digest: &str) -> Result<Value, LedgerError> {
+    let Ok(digest) = digest.parse() else { return Ok(Value::Null) };
+    let bytes = journal.ledger().attachment(&digest).await?.unwrap_or_default();
+    Ok(serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
 /// What somebody said about something.
@@ -79,7 +97,7 @@ pub(crate) struct Said {
 pub(crate) async fn said(journal: &Journal, about: &str) -> Result<Vec<Said>, LedgerError> {
     let mut all = Vec::new();
     for words in words_about(journal, about).await? {
-        all.push(Said { by: actor(journal, &words.by).await?, at: when(words.at), text: visible(&words.text) });
+        all.push(Said { by: actor(journal, &words.by).await?, at: when(words.at), text: words.text });
     }
     Ok(all)
 }

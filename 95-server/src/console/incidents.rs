@@ -2,7 +2,7 @@
 
 use super::audit::{EntryRow, Said as Words, rows, said as said_about};
 use super::frame::{Frame, Page, shown, told};
-use super::list::{PAGE, filed, newest, open};
+use super::list::{PAGE, docs_of, filed, newest, open};
 use super::session::Visitor;
 use super::words::{Html, badge, link, segment, span, text, time_of, when_of};
 use crate::api::{App, Shared, parsed};
@@ -97,25 +97,15 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
 /// The newest incidents of a component.
 pub(crate) async fn about(shared: &Shared, component: &str, limit: usize) -> Result<Vec<Row>, LedgerError> {
     let journal = shared.pipeline.journal();
-    let mut rows = Vec::new();
-    for id in filed(journal, &format!("incident/{component}/"), None).await?.rows.iter().take(limit) {
-        if let Some(doc) = journal.doc("incidents", id).await? {
-            rows.push(Row::of(id, &doc));
-        }
-    }
-    Ok(rows)
+    let ids = filed(journal, &format!("incident/{component}/"), None).await?.rows;
+    let docs = docs_of(journal, "incidents", ids.iter().take(limit).map(String::as_str)).await?;
+    Ok(docs.iter().map(|(id, doc)| Row::of(id, doc)).collect())
 }
 
 /// Incidents that are not over, newest first.
 async fn live(shared: &Shared, limit: usize) -> Result<Vec<Row>, LedgerError> {
-    let journal = shared.pipeline.journal();
-    let mut rows = Vec::new();
-    for id in open(journal, "incident/", limit).await? {
-        if let Some(doc) = journal.doc("incidents", &id).await? {
-            rows.push(Row::of(&id, &doc));
-        }
-    }
-    Ok(rows)
+    let docs = open(shared.pipeline.journal(), "incidents", limit).await?;
+    Ok(docs.iter().map(|(id, doc)| Row::of(id, doc)).collect())
 }
 
 #[derive(Template)]

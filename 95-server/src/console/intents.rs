@@ -1,21 +1,23 @@
 //! Intents: what must hold, in which version, what policy says of it line by line, and what it would come to.
 
+use super::audit::attached;
 use super::diff::{Side, sides};
 use super::draw::{Node, dag};
-use super::frame::{Frame, Page, PageError, shown};
+use super::frame::{Frame, Page, shown};
 use super::list::by_name;
 use super::look::{Judged, Line, look, predictions};
 use super::session::Visitor;
-use super::words::{Html, badge, link, list as items, money, number, percent_of_ppb, segment, text, when, when_of};
-use crate::api::{App, Shared, parsed};
+use super::words::{
+    Html, badge, link, list as items, money, number, percent_of_ppb, segment, text, texts, when, when_of,
+};
+use crate::api::{App, parsed};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use writ_core::{Digest, Entry, IntentId, LedgerError};
-use writ_pipeline::Journal;
+use writ_core::{Entry, IntentId, LedgerError};
+use writ_pipeline::{Journal, manifest_in};
 
 /// An intent in a list.
 pub(crate) struct Row {
@@ -38,7 +40,12 @@ pub(crate) struct Row {
 impl Row {
     /// The row of an intent, with the figures of the version that is in force.
     pub(crate) async fn of(journal: &Journal, id: &str, doc: &Value) -> Result<Self, LedgerError> {
-        Ok(Self::told(id, &in_force(journal, id, doc.clone()).await?))
+        let applied = number(doc, "/applied_version");
+        if applied == 0 || applied == number(doc, "/version") {
+            return Ok(Self::told(id, doc));
+        }
+        let entries = journal.stream(&format!("intent/{id}")).await?;
+        Ok(Self::told(id, &in_force(&entries, doc.clone())))
     }
 
     fn told(id: &str, doc: &Value) -> Self {
@@ -63,19 +70,18 @@ impl Row {
 }
 
 /// An intent's document with what was planned for the version that is in force, where a newer one is not.
-async fn in_force(journal: &Journal, id: &str, mut doc: Value) -> Result<Value, LedgerError> {
+fn in_force(entries: &[Entry], mut doc: Value) -> Value {
     let applied = number(&doc, "/applied_version");
     if applied == 0 || applied == number(&doc, "/version") {
-        return Ok(doc);
+        return doc;
     }
-    let entries = journal.stream(&format!("intent/{id}")).await?;
     let translated = |entry: &&Entry| entry.kind == "intent.translated/1" && number(&entry.body, "/version") == applied;
     if let Some(entry) = entries.iter().rev().find(translated) {
         for name in ["availability_ppb", "cost_micros", "count", "instance_type", "zones", "attachments"] {
             doc[name] = entry.body.get(name).cloned().unwrap_or_default();
         }
     }
-    Ok(doc)
+    doc
 }
 
 /// What became of a version, as the intent's entries tell it.
@@ -100,9 +106,10 @@ fn became(entries: &[Entry], version: u64, in_force: u64) -> String {
 /// The version in force beside another one; empty where none is in force, or they are the same.
 pub(crate) async fn against_force(journal: &Journal, id: &str, version: u64) -> Result<Vec<Side>, LedgerError> {
     let doc = journal.doc("intents", id).await?.unwrap_or_default();
-    let texts = manifests(journal, &journal.stream(&format!("intent/{id}")).await?).await?;
-    match (texts.get(&number(&doc, "/applied_version")), texts.get(&version)) {
-        (Some(old), Some(new)) if old != new => Ok(sides(old, new)),
+    let entries = journal.stream(&format!("intent/{id}")).await?;
+    let old = manifest(journal, &entries, number(&doc, "/applied_version")).await?;
+    match (old, manifest(journal, &entries, version).await?) {
+        (Some(old), Some(new)) if old != new => Ok(sides(&old, &new)),
         _ => Ok(Vec::new()),
     }
 }
@@ -164,16 +171,20 @@ struct IntentPage {
     may: bool,
 }
 
-/// The manifest of each version, oldest first.
-pub(crate) async fn manifests(journal: &Journal, entries: &[Entry]) -> Result<BTreeMap<u64, String>, LedgerError> {
-    let mut all = BTreeMap::new();
-    for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1") {
-        let digest = text(&entry.body, "/manifest").parse::<Digest>();
-        let Ok(digest) = digest else { continue };
-        let bytes = journal.ledger().attachment(&digest).await?.unwrap_or_default();
-        all.insert(number(&entry.body, "/version"), String::from_utf8_lossy(&bytes).into_owned());
+/// The text of a version; none where it is no version.
+async fn manifest(journal: &Journal, entries: &[Entry], version: u64) -> Result<Option<String>, LedgerError> {
+    let bytes = manifest_in(journal, entries, version).await?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The text of the version in force; of the newest while none is.
+pub(crate) async fn current(journal: &Journal, entries: &[Entry], in_force: u64) -> Result<String, LedgerError> {
+    if let Some(text) = manifest(journal, entries, in_force).await? {
+        return Ok(text);
     }
-    Ok(all)
+    let submitted = entries.iter().filter(|entry| entry.kind == "intent.submitted/1");
+    let newest = submitted.map(|entry| number(&entry.body, "/version")).max().unwrap_or_default();
+    Ok(manifest(journal, entries, newest).await?.unwrap_or_default())
 }
 
 pub(crate) async fn one(
@@ -186,9 +197,8 @@ pub(crate) async fn one(
     let journal = shared.pipeline.journal();
     let doc = journal.doc("intents", &id).await?.ok_or_else(|| Failure::not_found("intent", &id))?;
     let entries = journal.stream(&format!("intent/{id}")).await?;
-    let texts = manifests(journal, &entries).await?;
     let applied = number(&doc, "/applied_version");
-    let doc = in_force(journal, &id, doc).await?;
+    let doc = in_force(&entries, doc);
     let mut versions = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev() {
         let number = number(&entry.body, "/version");
@@ -202,17 +212,16 @@ pub(crate) async fn one(
     }
     let compared = match (wanted.old, wanted.new) {
         (Some(old), Some(new)) => {
-            let text = |version| texts.get(&version).map_or("", String::as_str);
-            Some((old, new, sides(text(old), text(new))))
+            let before = manifest(journal, &entries, old).await?.unwrap_or_default();
+            let after = manifest(journal, &entries, new).await?.unwrap_or_default();
+            Some((old, new, sides(&before, &after)))
         }
         _ => None,
     };
-    let newest = texts.last_key_value().map(|(_, text)| text);
-    let shown_text = texts.get(&applied).or(newest).map_or("", String::as_str);
-    let name = format!("{id}.yaml");
-    let looked = look(&shared, &name, shown_text, &visitor).await;
-    let (nodes, told) = planned(&shared, &doc).await?;
-    let assumptions = items(&looked.document, "/plan/assumptions").iter().filter_map(Value::as_str).map(str::to_owned);
+    let text_shown = current(journal, &entries, applied).await?;
+    let looked = look(&shared, &format!("{id}.yaml"), &text_shown, &visitor).await;
+    let (nodes, told) = planned(journal, &doc).await?;
+    let assumptions = texts(&looked.document, "/plan/assumptions").map(str::to_owned);
     let runs = match shared.pipeline.drive().run_of(&intent).await {
         Some(run) => vec![link(run.as_str())],
         None => {
@@ -238,15 +247,9 @@ pub(crate) async fn one(
 }
 
 /// The plan of the version that is in force, or of the newest while none is: its steps, and what it is predicted to do.
-async fn planned(shared: &Shared, doc: &Value) -> Result<(Vec<Node>, Vec<(&'static str, String)>), PageError> {
-    let ledger = shared.pipeline.journal().ledger();
-    let attached = async |pointer: &str| {
-        let Ok(digest) = text(doc, pointer).parse::<Digest>() else { return Ok(Value::Null) };
-        let bytes = ledger.attachment(&digest).await?.unwrap_or_default();
-        Ok::<Value, LedgerError>(serde_json::from_slice(&bytes).unwrap_or_default())
-    };
-    let plan = attached("/attachments/plan").await?;
-    let shown = attached("/attachments/document").await?;
+async fn planned(journal: &Journal, doc: &Value) -> Result<(Vec<Node>, Vec<(&'static str, String)>), LedgerError> {
+    let plan = attached(journal, text(doc, "/attachments/plan")).await?;
+    let shown = attached(journal, text(doc, "/attachments/document")).await?;
     Ok((plan_nodes(&plan), predictions(&shown)))
 }
 
@@ -260,7 +263,7 @@ fn plan_nodes(plan: &Value) -> Vec<Node> {
             title: text(step, "/action_name").replace('_', " "),
             about: text(step, "/resource").to_owned(),
             state: "planned".to_owned(),
-            needs: items(step, "/needs").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            needs: texts(step, "/needs").map(str::to_owned).collect(),
         })
         .collect()
 }

@@ -61,10 +61,24 @@ pub(crate) async fn filed(journal: &Journal, under: &str, before: Option<&str>) 
     Ok(Paged::of(ids.collect(), |id| id))
 }
 
-/// The ids of what is not over: of runs (`run/`), incidents, approvals; newest first.
-pub(crate) async fn open(journal: &Journal, sort: &str, limit: usize) -> Result<Vec<String>, LedgerError> {
-    let found = journal.ledger().views_back("live", sort, None, limit).await?;
-    Ok(found.into_iter().filter_map(|(key, _)| key.strip_prefix(sort).map(str::to_owned)).collect())
+/// The newest documents of what is not over: of `runs`, `incidents`, `approvals`.
+pub(crate) async fn open(journal: &Journal, view: &str, limit: usize) -> Result<Vec<(String, Value)>, LedgerError> {
+    let sort = format!("{}/", view.trim_end_matches('s'));
+    let found = journal.ledger().views_back("live", &sort, None, limit).await?;
+    docs_of(journal, view, found.iter().filter_map(|(key, _)| key.strip_prefix(&sort))).await
+}
+
+/// The documents of a view that some ids have; an id without one is left out.
+pub(crate) async fn docs_of(
+    journal: &Journal,
+    view: &str,
+    ids: impl Iterator<Item = &str>,
+) -> Result<Vec<(String, Value)>, LedgerError> {
+    let mut docs = Vec::new();
+    for id in ids {
+        docs.extend(journal.doc(view, id).await?.map(|doc| (id.to_owned(), doc)));
+    }
+    Ok(docs)
 }
 
 /// The way to what is older; nothing where there is nothing.

@@ -1,7 +1,7 @@
 //! What would come of a manifest's text: what is said about its lines, what each rule says, and what it is predicted to do.
 
 use super::session::Visitor;
-use super::words::{Html, badge, list as items, number, text};
+use super::words::{Html, badge, list as items, number, text, texts};
 use crate::api::Shared;
 use crate::error::Failure;
 use serde_json::Value;
@@ -100,8 +100,7 @@ pub(crate) async fn look(shared: &Shared, name: &str, manifest: &str, visitor: &
         .map(|(text, number)| Line { text: text.to_owned(), marks: marks.remove(&number).unwrap_or_default() })
         .collect();
     let conflict = |one: &Value| {
-        let names: Vec<String> =
-            one.as_array().into_iter().flatten().filter_map(Value::as_str).map(|name| name.replace('_', " ")).collect();
+        let names: Vec<String> = texts(one, "").map(|name| name.replace('_', " ")).collect();
         names.join(", ")
     };
     let conflicts = items(&document, "/report/infeasible/conflicts").iter().map(conflict).collect();
@@ -126,7 +125,7 @@ fn results_of(document: &Value, marks: &mut BTreeMap<usize, Vec<Mark>>) -> Vec<J
                 stage: stage.to_owned(),
                 status: badge(&status),
                 message: text(result, "/message").to_owned(),
-                values: items(result, "/values").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+                values: texts(result, "/values").map(str::to_owned).collect(),
                 rule_at: last_parts(text(result, "/rule_at")),
             });
         }

@@ -1,11 +1,12 @@
 //! Recommendations: what was learnt, what it rests on, what it would change, and what it really brought.
 
+use super::approvals::Answer;
 use super::audit::{Said, said as said_about};
 use super::diff::{Side, sides};
 use super::frame::{Frame, Page, PageError, shown, told};
 use super::list::newest;
 use super::session::Visitor;
-use super::words::{Html, badge, link, list as items, number, segment, text, when_of};
+use super::words::{Html, badge, link, list as items, number, segment, text, texts, when_of};
 use crate::api::{App, reason};
 use crate::error::Failure;
 use askama::Template;
@@ -185,7 +186,7 @@ pub(crate) async fn one(
         row: Row::of(&id, &made, &doc),
         caveat: text(&inner, "/caveat").to_owned(),
         benefits: items(&inner, "/benefits").iter().map(benefit).collect(),
-        evidence: evidence.iter().filter_map(Value::as_str).take(EVIDENCE_SHOWN).map(link).collect(),
+        evidence: texts(&inner, "/evidence").take(EVIDENCE_SHOWN).map(link).collect(),
         evidence_count: evidence.len(),
         from: when_of(&inner, "/from"),
         to: when_of(&inner, "/to"),
@@ -200,14 +201,6 @@ pub(crate) async fn one(
         told: told(&wanted.done, &["approved", "rejected"]),
         id,
     })
-}
-
-/// An answer, as the form sends it.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Answer {
-    answer: String,
-    #[serde(default)]
-    reason: String,
 }
 
 pub(crate) async fn answer(

@@ -1,13 +1,11 @@
 //! Changes: what is done, in which order, how far it is, and why it waits.
 
-use super::audit::{Said as Words, said as said_about};
+use super::audit::{Said as Words, named, requester, said as said_about};
 use super::draw::{Bar, Lane, Node, dag, timeline};
 use super::frame::{Frame, Page, PageError, shown};
-use super::list::{PAGE, filed, newest, open};
+use super::list::{PAGE, docs_of, filed, newest, open};
 use super::session::Visitor;
-use super::words::{
-    Html, badge, link, list as items, number, segment, short, span, text, time_of, visible, when, when_of,
-};
+use super::words::{Html, badge, link, number, segment, short, span, text, texts, time_of, visible, when, when_of};
 use crate::api::{App, Shared, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
@@ -19,7 +17,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_core::{Entry, LedgerError, RunId, Step};
 use writ_pipeline::input::typed;
-use writ_pipeline::{Journal, Run, RunContext, RunSignal, RunState, name_of, say};
+use writ_pipeline::{Run, RunContext, RunSignal, RunState, say};
 
 /// One change in a list.
 pub(crate) struct Row {
@@ -55,20 +53,11 @@ impl Row {
             version: number(doc, "/intent_version"),
             origin: text(doc, "/context/origin").to_owned(),
             state: badge(&state),
-            by: asked_by(journal, doc).await?,
+            by: requester(journal, doc).await?,
             began: when_of(doc, "/since"),
             took,
             steps: number(doc, "/steps"),
         })
-    }
-}
-
-/// Who asked for a run, by name where it is a person.
-async fn asked_by(journal: &Journal, doc: &Value) -> Result<String, LedgerError> {
-    let id = text(doc, "/requester/id");
-    match (text(doc, "/requester/kind"), id.parse()) {
-        ("human", Ok(person)) => name_of(journal, &person).await,
-        _ => Ok(id.to_owned()),
     }
 }
 
@@ -87,10 +76,8 @@ fn state_of_kind(kind: &str) -> String {
 pub(crate) async fn live(shared: &Shared, limit: usize) -> Result<Vec<Row>, LedgerError> {
     let journal = shared.pipeline.journal();
     let mut rows = Vec::new();
-    for id in open(journal, "run/", limit).await? {
-        if let Some(doc) = journal.doc("runs", &id).await? {
-            rows.push(Row::of(shared, &id, &doc).await?);
-        }
+    for (id, doc) in open(journal, "runs", limit).await? {
+        rows.push(Row::of(shared, &id, &doc).await?);
     }
     Ok(rows)
 }
@@ -131,9 +118,8 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
         page.older("/runs", "")
     } else {
         let page = filed(journal, &format!("run/{}/", wanted.intent), before).await?;
-        for id in &page.rows {
-            let doc = journal.doc("runs", id).await?.unwrap_or_default();
-            rows.push(Row::of(&shared, id, &doc).await?);
+        for (id, doc) in docs_of(journal, "runs", page.rows.iter().map(String::as_str)).await? {
+            rows.push(Row::of(&shared, &id, &doc).await?);
         }
         page.older("/runs", &format!("intent={}", segment(&wanted.intent)))
     };
@@ -199,9 +185,8 @@ impl Outside {
     pub(crate) fn of(run: &Run, context: &RunContext) -> Option<Self> {
         let facts = context.outside.as_ref()?;
         let (step, cell) = run.steps().next()?;
-        let words = items(&step.params, "/command").iter().filter_map(Value::as_str).map(typed);
-        let planned =
-            [("creates", "creates"), ("updates", "updates"), ("replaces", "replaces"), ("deletes", "deletes")];
+        let words = texts(&step.params, "/command").map(typed);
+        let planned = ["creates", "updates", "replaces", "deletes"];
         let count = |name: &str| facts.pointer(&format!("/planned/{name}")).and_then(Value::as_u64);
         let detail = cell.receipt.as_ref().map(|receipt| &receipt.detail);
         let written = ["stdout", "stderr"].into_iter().filter_map(|name| {
@@ -212,7 +197,7 @@ impl Outside {
         Some(Self {
             command: words.collect::<Vec<_>>().join(" "),
             directory: visible(text(&step.params, "/directory")),
-            planned: planned.into_iter().filter_map(|(word, name)| Some((word, count(name)?))).collect(),
+            planned: planned.into_iter().filter_map(|word| Some((word, count(word)?))).collect(),
             written: written.filter(|(_, bytes, _)| *bytes > 0).collect(),
         })
     }
@@ -365,10 +350,7 @@ pub(crate) async fn one(
         lanes.push(Lane { name: format!("{}. {}", at + 1, step.resource), bars: told.bars });
     }
     let submitted = run.submitted();
-    let by = match (submitted.requester.kind, submitted.requester.id.parse()) {
-        (writ_core::ActorKind::Human, Ok(person)) => name_of(journal, &person).await?,
-        _ => submitted.requester.id.clone(),
-    };
+    let by = named(journal, &submitted.requester).await?;
     let approval = if let RunState::AwaitingApproval(asked) = run.state() {
         link(asked.terms.approval.as_str())
     } else {

@@ -1,10 +1,10 @@
 //! Submitting an intent: a text, what would come of it while somebody types, and the change that it becomes.
 
 use super::frame::{Frame, Page, shown};
-use super::intents::{Wanted, manifests};
+use super::intents::{Wanted, current};
 use super::look::{Looked, look, predictions};
 use super::session::Visitor;
-use super::words::{Html, badge, list as items, segment, text};
+use super::words::{Html, badge, list as items, number, segment, text};
 use crate::api::{App, Shared, parsed};
 use crate::error::Failure;
 use askama::Template;
@@ -62,9 +62,7 @@ pub(crate) async fn form(State(shared): App, visitor: Visitor, Query(wanted): Qu
         let id: IntentId = parsed(&wanted.of)?;
         let entries = journal.stream(&format!("intent/{id}")).await?;
         let doc = journal.doc("intents", id.as_str()).await?.unwrap_or_default();
-        let mut texts = manifests(journal, &entries).await?;
-        let in_force = doc.get("applied_version").and_then(serde_json::Value::as_u64).unwrap_or_default();
-        manifest = texts.remove(&in_force).or_else(|| texts.into_values().next_back()).unwrap_or_default();
+        manifest = current(journal, &entries, number(&doc, "/applied_version")).await?;
     }
     new_page(&shared, &visitor, manifest, None).await
 }

@@ -148,6 +148,16 @@ pub(crate) fn list<'a>(doc: &'a Value, pointer: &str) -> &'a [Value] {
     doc.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
+/// The texts of a list of a document; none where there is no list.
+pub(crate) fn texts<'a>(doc: &'a Value, pointer: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    list(doc, pointer).iter().filter_map(Value::as_str)
+}
+
+/// The word by which documents name something that is one of a few: `human`, `write_external`.
+pub(crate) fn word(kind: impl serde::Serialize) -> String {
+    serde_json::to_value(kind).ok().and_then(|kind| Some(kind.as_str()?.to_owned())).unwrap_or_default()
+}
+
 /// The end of a long id, which is what tells two of them apart.
 pub(crate) fn short(id: &str) -> String {
     let id = id.strip_prefix("sha256:").unwrap_or(id);

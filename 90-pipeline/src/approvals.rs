@@ -4,6 +4,7 @@ use crate::changes::ChangeError;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::drive::{Drive, DriveError};
 use crate::erase::beside;
+use crate::grant::Scope;
 use crate::journal::Journal;
 use crate::record::live;
 use serde_json::{Value, json};
@@ -33,6 +34,16 @@ pub enum AnswerError {
     /// It does not count.
     #[error("the answer does not count")]
     Refused(#[from] BallotRefused),
+    /// The person holds none of the roles where it would be done.
+    #[error("`{by}` does not hold the role `{role}` for {of}")]
+    Elsewhere {
+        /// Who tried.
+        by: PrincipalId,
+        /// The roles that are asked.
+        role: String,
+        /// Whose it is, and where.
+        of: Scope,
+    },
     /// It could not be recorded.
     #[error("the answer could not be recorded")]
     Commit(#[from] CommitError),
@@ -115,8 +126,19 @@ pub(crate) async fn answer(
     let shown = approval.question().shown;
     let reason = words.as_ref().map(|words| words.commitment);
     let ballot = Ballot { agrees, by: by.id.clone(), reason, roles: Vec::new(), shown };
-    let roles: Vec<&str> = by.roles.iter().map(String::as_str).collect();
-    let changes = approval.vote(&ballot, &roles, journal.now())?;
+    // Only what the person holds where it would be done counts.
+    let (_, context) = drive.run(&run).await?;
+    let (of, held) = (context.scope(), by.within(&context.scope()).roles);
+    let roles: Vec<&str> = held.iter().map(String::as_str).collect();
+    let elsewhere = by.anywhere().iter().any(|held| approval.question().terms.quorums().any(|(role, _)| role == held));
+    let changes = approval.vote(&ballot, &roles, journal.now()).map_err(|refused| {
+        if let BallotRefused::Role { by, role } = &refused
+            && elsewhere
+        {
+            return AnswerError::Elsewhere { by: by.clone(), role: role.clone(), of: of.clone() };
+        }
+        AnswerError::Refused(refused)
+    })?;
     let mut drafts: Vec<Draft> =
         changes.iter().map(|change| draft_of(journal, id, change, &Actor::human(&by.id))).collect();
     if let (Some(words), Some(Value::Object(body))) = (&words, drafts.first_mut().map(|draft| &mut draft.body)) {

@@ -1,5 +1,6 @@
 //! What a run is for: recorded with its submission, so that a restart and the gate know it.
 
+use crate::grant::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use writ_core::{ApprovalId, ComponentId, Digest, IncidentId, Provider, World};
@@ -62,9 +63,19 @@ pub struct RunContext {
     /// The standing approval it rests on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<ApprovalId>,
+    /// The intent's team.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
 }
 
 impl RunContext {
+    /// Whose the run is, and where.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let environment = Some(self.environment.clone()).filter(|name| !name.is_empty());
+        Scope { team: self.team.clone(), environment }
+    }
+
     /// Digest of the component as it is now; of an empty world where there is none, or it cannot be observed.
     pub(crate) async fn world(&self, provider: &dyn Provider) -> Digest {
         let world = match &self.component {

@@ -51,6 +51,7 @@ pub(crate) struct Parts {
     /// The zones in the order in which they are filled.
     pub(crate) zones: Vec<String>,
     pub(crate) environment: String,
+    pub(crate) team: Option<String>,
     /// The standing approval that automatic remedies cite.
     pub(crate) standing: InForce,
     /// What all components together tried.

@@ -2,6 +2,7 @@
 
 use crate::heal;
 use crate::pipeline::Pipeline;
+use crate::scope::scope_of;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -45,6 +46,7 @@ impl Pipeline {
             plan: Arc::new(plan.clone()),
             zones: translation.layout.rotation.clone(),
             environment: intent.target.environment.clone(),
+            team: scope_of(intent).team,
             standing: self.inner.agreement.clone(),
             attempts: self.inner.attempts.clone(),
             approvers: self.setup().approvers.clone(),

@@ -8,7 +8,9 @@ use crate::desk::Taken;
 use crate::drive::DriveError;
 use crate::erase::{said_about, words};
 use crate::gate::{Decided, Nobody};
+use crate::grant::{Barred, Scope};
 use crate::pipeline::Pipeline;
+use crate::scope::scope_in;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,9 @@ use writ_core::{
 };
 use writ_intent::{Outside, OutsideRefused, OutsideWish, world_digest};
 use writ_self_healing::RemedyAction;
+
+/// The role of programs that think for themselves, which may ask for changes.
+const AGENT: &str = "agent";
 
 /// How long people have to answer when policy asks for them.
 const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
@@ -57,6 +62,9 @@ pub enum OutsideError {
     /// It cannot be judged.
     #[error("that cannot be judged")]
     Refused(#[from] OutsideRefused),
+    /// Whoever asks may not, for that team or in that environment.
+    #[error(transparent)]
+    Barred(#[from] Barred),
     /// The intent that it is said to serve is not there.
     #[error("there is no intent `{intent}`")]
     NoIntent {
@@ -151,14 +159,19 @@ impl Pipeline {
             return Err(OutsideRefused::Reserved { name: name.clone() }.into());
         }
         let outside = Outside::new(wish)?;
-        let (version, digest, environment) = self.served(outside.intent()).await?;
+        let (version, digest, scope) = self.served(outside.intent()).await?;
+        if by.must(AGENT, &scope).is_err() {
+            by.must("operator", &scope)?;
+        }
+        let by = &by.within(&scope);
         let world = world_digest(&World::default());
         let plan = outside.plan(version, digest, world);
         let context = RunContext {
-            environment,
+            environment: scope.environment.unwrap_or_default(),
             origin: Origin::Exec,
             outside: Some(outside.facts()),
             roles: by.roles.clone(),
+            team: scope.team,
             ..RunContext::default()
         };
         let requester = Actor::human(&by.id);
@@ -220,15 +233,15 @@ impl Pipeline {
         })
     }
 
-    /// Version, digest and environment of the intent that a change serves.
-    async fn served(&self, intent: Option<&IntentId>) -> Result<(u64, Digest, String), OutsideError> {
-        let Some(id) = intent else { return Ok((0, Digest([0; 32]), String::new())) };
+    /// Version and digest of the intent that a change serves, and whose it is; without one, it is of the whole installation.
+    async fn served(&self, intent: Option<&IntentId>) -> Result<(u64, Digest, Scope), OutsideError> {
+        let Some(id) = intent else { return Ok((0, Digest([0; 32]), Scope::whole())) };
         let doc = self.journal().doc("intents", id.as_str()).await?;
         let doc = doc.ok_or_else(|| OutsideError::NoIntent { intent: id.clone() })?;
         let text = |field: &str| doc.get(field).and_then(Value::as_str);
         let digest = text("digest").and_then(|digest| digest.parse().ok()).unwrap_or(Digest([0; 32]));
         let version = doc.get("version").and_then(Value::as_u64).unwrap_or(0);
-        Ok((version, digest, text("environment").unwrap_or_default().to_owned()))
+        Ok((version, digest, scope_in(&doc)))
     }
 
     /// Where an outside change stands, once it is elsewhere than `seen` or so much time has passed. With `here`, whoever asks

@@ -95,6 +95,7 @@ impl Task {
             remedy_key: Some(remedy.key.to_string()),
             roles: Vec::new(),
             standing: None,
+            team: self.parts.team.clone(),
         };
         let requester = Actor::system("self-healing");
         let decided = match self.parts.gate.judge_step(&first, &plan.intent, &requester, &context, now) {

@@ -7,8 +7,10 @@ use crate::context::{Origin, RunContext};
 use crate::drive::DriveError;
 use crate::facts;
 use crate::gate::{Decided, POLICY_STREAM};
+use crate::grant::Barred;
 use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
+use crate::scope::scope_of;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -82,6 +84,9 @@ pub enum SubmitError {
         /// Where that one stands.
         state: &'static str,
     },
+    /// Whoever asks may not, for that team or in that environment.
+    #[error(transparent)]
+    Barred(#[from] Barred),
     /// What was planned is no longer what would be done.
     #[error("the plan {planned} is stale; it would now be {found}")]
     Stale {
@@ -116,7 +121,7 @@ impl SubmitError {
             }
             SubmitError::Invalid(_) | SubmitError::Infeasible { .. } | SubmitError::Denied { .. } => false,
             SubmitError::Busy { .. } | SubmitError::Taken { .. } | SubmitError::Stale { .. } => false,
-            SubmitError::Provider(_) | SubmitError::Ledger(_) => false,
+            SubmitError::Barred(_) | SubmitError::Provider(_) | SubmitError::Ledger(_) => false,
         }
     }
 }
@@ -160,6 +165,7 @@ impl Pipeline {
         version: Option<u64>,
     ) -> Result<Prepared, SubmitError> {
         let platform = self.platform();
+        let by = &by.within(&scope_of(&manifest.intent));
         let problems = manifest.check(&platform);
         if !problems.is_empty() {
             return Err(SubmitError::Invalid(problems));
@@ -293,12 +299,19 @@ impl Pipeline {
         origin: Origin,
     ) -> Result<Accepted, SubmitError> {
         let manifest = read_manifest(file, text).map_err(SubmitError::Invalid)?;
-        let id = &manifest.intent.id;
+        let (id, scope) = (&manifest.intent.id, scope_of(&manifest.intent));
+        let role = if origin == Origin::Feedback { "approver" } else { "operator" };
+        by.must(role, &scope)?;
+        let asks = &by.within(&scope);
         let mut tries = 0;
         loop {
             // Read before the world is looked at: what was planned while an earlier version was being carried out is planned anew.
             let ground = self.ground(id).await?;
-            match self.try_submit(&Offer { manifest: &manifest, text, by }, planned, origin, &ground).await {
+            // Who takes something over from another team must be allowed to change it as it is, too.
+            if let Some(standing) = self.scope_of_intent(id).await? {
+                by.must(role, &standing)?;
+            }
+            match self.try_submit(&Offer { manifest: &manifest, text, by: asks }, planned, origin, &ground).await {
                 Err(error) if error.overtook(&stream(id)) && tries < OVERTAKEN_MAX => tries += 1,
                 submitted => return submitted,
             }
@@ -378,6 +391,7 @@ impl Pipeline {
             environment: intent.target.environment.clone(),
             origin,
             roles: by.roles.clone(),
+            team: scope_of(intent).team,
             ..RunContext::default()
         };
         (submission, context)
@@ -424,6 +438,7 @@ impl Pipeline {
         };
         let mut draft = IntentEvent::Submitted(submitted).draft(&actor);
         draft.body["attachments"] = json!({"manifest": kept});
+        draft.body["team"] = json!(scope_of(intent).team);
         batch.drafts.push(draft);
         batch.expects.push(Expect { stream: stream(&intent.id), version: ground.version });
         batch.expects.push(Expect { stream: POLICY_STREAM.into(), version: self.gate().state().policy_version });

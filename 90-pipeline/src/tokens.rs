@@ -4,6 +4,7 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::erase::{beside, said_about, text_beside, words};
+use crate::grant::{Grant, NoGrant, includes, narrow};
 use crate::journal::{Journal, decode};
 use serde::Serialize;
 use serde_json::json;
@@ -75,13 +76,21 @@ pub enum TokenError {
         /// The role.
         role: String,
     },
-    /// A role or name is none.
+    /// A name or list is none.
     #[error("`{text}` is no {what}")]
     Word {
         /// What was given.
         text: String,
         /// What it should be.
         what: &'static str,
+    },
+    /// A role is none.
+    #[error("`{text}` is no {cause}")]
+    Grant {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        cause: NoGrant,
     },
     /// Nobody could issue or revoke tokens any more.
     #[error("`{id}` is the last token with the role `{ADMIN}`")]
@@ -121,7 +130,7 @@ pub(crate) async fn narrowed(journal: &Journal, mut who: Principal) -> Result<Pr
     let doc = journal.doc("roles", who.id.as_str()).await?;
     let held: Option<Vec<String>> = doc.and_then(|doc| serde_json::from_value(doc.get("roles")?.clone()).ok());
     if let Some(held) = held {
-        who.roles.retain(|role| held.contains(role));
+        who.roles = narrow(&who.roles, &held);
     }
     Ok(who)
 }
@@ -271,13 +280,10 @@ pub(crate) async fn is_free(journal: &Journal, name: &str) -> Result<(), TokenEr
 /// # Errors
 /// The first that cannot.
 pub(crate) fn is_roles(roles: &[String]) -> Result<(), TokenError> {
-    let plain =
-        |role: &&String| role.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    match roles.iter().find(|role| role.is_empty() || role.len() > 64 || !plain(role)) {
-        Some(role) => Err(wrong(role, "role: write it in small letters, digits and dashes")),
-        None if roles.len() > 32 => Err(wrong("more than 32 roles", "list of roles")),
-        None => Ok(()),
+    for role in roles {
+        role.parse::<Grant>().map_err(|cause| TokenError::Grant { text: role.chars().take(140).collect(), cause })?;
     }
+    if roles.len() > 32 { Err(wrong("more than 32 roles", "list of roles")) } else { Ok(()) }
 }
 
 /// The id of the next person.
@@ -316,7 +322,7 @@ pub async fn issue_token(
     by: &Actor,
 ) -> Result<(Token, String), TokenError> {
     let roles = roles.unwrap_or(&person.roles);
-    if let Some(role) = roles.iter().find(|role| !person.roles.contains(role)) {
+    if let Some(role) = roles.iter().find(|role| !includes(&person.roles, role)) {
         return Err(TokenError::Role { principal: person.principal.clone(), role: role.clone() });
     }
     let mut chance = [0; 24];

@@ -9,6 +9,7 @@ mod health;
 mod intents;
 mod lists;
 mod log;
+mod of;
 mod once;
 mod openapi;
 mod people;
@@ -25,6 +26,7 @@ mod tests;
 pub(crate) use access::{Caller, Needs, still};
 pub(crate) use audit::{check as check_journal, filter as audit_filter};
 pub(crate) use lists::votes;
+pub(crate) use of::Of;
 pub(crate) use openapi::text as openapi;
 pub(crate) use resources::tell_healing;
 pub(crate) use route::Route;
@@ -115,7 +117,8 @@ pub(crate) fn table() -> Vec<Route> {
 pub fn router(shared: Arc<Shared>) -> Router {
     let mut routes = if shared.config.console { crate::console::routes() } else { Router::new() };
     for route in table() {
-        let admit = middleware::from_fn_with_state((shared.clone(), route.needs, route.again), access::admit);
+        let rule = access::Rule { needs: route.needs, of: route.of, again: route.again };
+        let admit = middleware::from_fn_with_state((shared.clone(), rule), access::admit);
         routes = routes.route(route.path, route.handler.route_layer(admit));
     }
     routes

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use writ_core::LedgerError;
 use writ_pipeline::{
-    AnswerError, BallotRefused, CommitError, DriveError, OutsideError, ReflectError, ReplanError, SubmitError,
+    AnswerError, BallotRefused, Barred, CommitError, DriveError, OutsideError, ReflectError, ReplanError, SubmitError,
     error_chain,
 };
 
@@ -172,6 +172,7 @@ impl From<AnswerError> for Failure {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", refused.to_string())
                     .hint("use a token of somebody who does, with `--as`")
             }
+            AnswerError::Elsewhere { by: who, role, of } => Self::from(Barred { who, role, of }),
             AnswerError::Refused(refused) => Self::new(StatusCode::FORBIDDEN, "refused", refused.to_string()),
             AnswerError::Change(error) => Self::from(error),
             AnswerError::Commit(error) => Self::from(error),
@@ -187,6 +188,7 @@ impl From<OutsideError> for Failure {
         match error {
             OutsideError::Refused(cause) => Self::new(StatusCode::BAD_REQUEST, "invalid", cause.to_string()),
             OutsideError::Outcome { .. } => Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()),
+            OutsideError::Barred(barred) => Self::from(barred),
             OutsideError::NoIntent { intent } => Self::not_found("intent", intent.as_str()),
             OutsideError::Unknown { run } => Self::not_found("run", run.as_str()),
             OutsideError::Denied { action, validation, entry } => {
@@ -284,6 +286,7 @@ impl Failure {
             SubmitError::Stale { .. } => {
                 Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("plan again, and apply the new plan")
             }
+            SubmitError::Barred(barred) => Self::from(barred),
             SubmitError::Provider(cause) => Self::new(StatusCode::BAD_GATEWAY, "provider", error_chain(&cause)),
             SubmitError::Ledger(error) => Self::from(error),
             SubmitError::Commit(error) => Self::from(error),

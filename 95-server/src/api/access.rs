@@ -1,11 +1,12 @@
 //! Who may use which route, asked before a handler is.
 
 use super::Shared;
+use super::of::Of;
 use super::once::{Again, once};
 use crate::error::{Code, Failure};
 use crate::limits::is_change;
 use crate::serve::Peer;
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -68,6 +69,14 @@ impl Needs {
     }
 }
 
+/// What is asked before a route: which role, for what, and what becomes of a request that is sent again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rule {
+    pub(crate) needs: Needs,
+    pub(crate) of: Of,
+    pub(crate) again: Again,
+}
+
 /// Who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller(pub(crate) Principal);
@@ -77,12 +86,12 @@ impl Caller {
         Actor::human(&self.0.id)
     }
 
-    /// Whoever asks must be this.
+    /// Whoever asks must be this, somewhere; where, says what is asked for.
     pub(crate) fn must(&self, needs: Needs) -> Result<(), Failure> {
-        needs.met(&self.0.roles).map_err(|role| {
+        needs.met(&self.0.anywhere()).map_err(|role| {
             let detail = if role == "person" {
                 format!("`{}` is an agent, and only a person may do that", self.0.id)
-            } else if role != AGENT && self.0.roles.iter().any(|held| held == AGENT) {
+            } else if role != AGENT && self.0.anywhere().iter().any(|held| held == AGENT) {
                 format!("`{}` is an agent, which may look, ask and act, and no more", self.0.id)
             } else {
                 format!("`{}` does not hold the role `{role}`", self.0.id)
@@ -107,11 +116,8 @@ fn unknown() -> Failure {
 }
 
 /// Lets a request through to a route, or not. Who is refused for want of a token or a role is recorded, as often as is useful.
-pub(crate) async fn admit(
-    State((shared, needs, again)): State<(Arc<Shared>, Needs, Again)>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn admit(State((shared, rule)): State<(Arc<Shared>, Rule)>, request: Request, next: Next) -> Response {
+    let Rule { needs, of, again } = rule;
     if needs == Needs::Nobody {
         return next.run(request).await;
     }
@@ -122,7 +128,13 @@ pub(crate) async fn admit(
         Ok(caller) => caller,
         Err(failure) => return failure.into_response(),
     };
-    let answer = match caller.must(needs) {
+    let path = RawPathParams::from_request_parts(&mut parts, &()).await.ok();
+    let id = path.as_ref().and_then(|path| path.iter().next()).map_or("", |(_, id)| id);
+    let may = match caller.must(needs) {
+        Ok(()) => of.allows(&shared, &caller.0, needs, id).await,
+        Err(failure) => Err(failure),
+    };
+    let answer = match may {
         Ok(()) => {
             parts.extensions.insert(caller.clone());
             once(&shared, &caller, (&route, again), Request::from_parts(parts, body), next).await

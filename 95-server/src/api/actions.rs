@@ -2,7 +2,7 @@
 
 use super::once::Begun;
 use super::route::{Route, documents};
-use super::{Answer, App, Asked, Body, Caller, Needs, Path, parsed, words};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, parsed, words};
 use crate::error::Failure;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ use writ_pipeline::{CommandEnd, Output, OutsideAsked, OutsideChange, OutsideWish
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::post("/api/v1/actions", Needs::Doer, ask)
+        Route::post("/api/v1/actions", Needs::Doer, Of::Said, ask)
             .says(
                 "actions",
                 "Ask for a change that you planned yourself",
@@ -39,7 +39,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .query::<Look>()
             .answers::<Action>()
             .fails(&[409]),
-        Route::post("/api/v1/actions/{id}/{command}", Needs::Doer, command)
+        Route::post("/api/v1/actions/{id}/{command}", Needs::Doer, Of::Run, command)
             .says(
                 "actions",
                 "Take the order, hold it, or say what came of it",

@@ -1,7 +1,7 @@
 //! The journal: queries, verification, stories, evidence, and the log in the form that foreign verifiers read.
 
 use super::route::{Route, documents};
-use super::{Answer, App, Asked, Caller, Needs, Path, Shared};
+use super::{Answer, App, Asked, Caller, Needs, Of, Path, Shared};
 use crate::error::Failure;
 use axum::Json;
 use axum::body::Bytes;
@@ -52,7 +52,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "A file that `writ verify` checks with no server at hand: the entries, their proofs under one checkpoint, attachments.",
             )
             .answers::<Evidence>(),
-        Route::post("/api/v1/audit/rotate-key", Needs::Admin, rotate_key)
+        Route::post("/api/v1/audit/rotate-key", Needs::Admin, Of::Realm, rotate_key)
             .says("audit", "Change the journal's key", "The entry that says so is signed by both keys.")
             .answers::<Rotated>()
             .fails(&[409]),

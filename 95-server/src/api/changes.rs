@@ -2,7 +2,7 @@
 //! else as an approval like any other.
 
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Path, Shared, parsed, words};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, words};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -15,7 +15,7 @@ use writ_pipeline::{ChangeError, GovernanceWish, Proposed, error_chain, person};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::post("/api/v1/policies", Needs::Operator, policies)
+        Route::post("/api/v1/policies", Needs::Operator, Of::Realm, policies)
             .says(
                 "policies",
                 "Propose other policies",
@@ -25,12 +25,12 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<PoliciesWanted>()
             .answers::<ChangeTold>()
             .fails(&[409]),
-        Route::post("/api/v1/principals", Needs::Admin, enrol)
+        Route::post("/api/v1/principals", Needs::Admin, Of::Realm, enrol)
             .says("people", "Make somebody known", "On a server, once somebody else agrees.")
             .takes::<Newcomer>()
             .answers::<ChangeTold>()
             .fails(&[409]),
-        Route::post("/api/v1/principals/{id}/roles", Needs::Admin, roles)
+        Route::post("/api/v1/principals/{id}/roles", Needs::Admin, Of::Realm, roles)
             .says("people", "Give and take roles", "A role that is taken away is in no token and no session from then on.")
             .takes::<RolesWanted>()
             .answers::<ChangeTold>()

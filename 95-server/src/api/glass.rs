@@ -2,7 +2,7 @@
 
 use super::route::{Route, documents};
 use super::waivers::Nothing;
-use super::{Answer, App, Body, Caller, Needs, Path, Shared, parsed, reason};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -19,7 +19,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/break-glass", Needs::Reader, list)
             .says("approvals", "List every breaking of the glass", "Newest first, with what became of each.")
             .answers::<BrokenGlasses>(),
-        Route::post("/api/v1/break-glass", Needs::Operator, break_glass)
+        Route::post("/api/v1/break-glass", Needs::Operator, Of::Realm, break_glass)
             .says(
                 "approvals",
                 "Break the glass",
@@ -29,12 +29,12 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<GlassWanted>()
             .answers::<BrokenGlass>()
             .fails(&[409]),
-        Route::post("/api/v1/break-glass/{id}/end", Needs::Operator, end)
+        Route::post("/api/v1/break-glass/{id}/end", Needs::Operator, Of::Realm, end)
             .says("approvals", "End it before its time", "People are asked again.")
             .takes::<Nothing>()
             .answers::<BrokenGlass>()
             .fails(&[409]),
-        Route::post("/api/v1/break-glass/{id}/review", Needs::Approver, review)
+        Route::post("/api/v1/break-glass/{id}/review", Needs::Approver, Of::Realm, review)
             .says("approvals", "Review what somebody else did", "Once it is over, and once.")
             .takes::<GlassReview>()
             .answers::<BrokenGlass>()

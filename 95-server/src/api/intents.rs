@@ -3,7 +3,7 @@
 use super::audit::Entry;
 use super::once::Begun;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Path, parsed};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed};
 use crate::error::Failure;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -15,7 +15,7 @@ use writ_pipeline::Origin;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::post("/api/v1/validate", Needs::Reader, validate)
+        Route::post("/api/v1/validate", Needs::Reader, Of::Nothing, validate)
             .harmless()
             .says(
                 "intents",
@@ -25,7 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<Manifest>()
             .answers::<Prepared>()
             .fails(&[409, 502]),
-        Route::post("/api/v1/plan", Needs::Reader, validate)
+        Route::post("/api/v1/plan", Needs::Reader, Of::Nothing, validate)
             .harmless()
             .says(
                 "intents",
@@ -35,7 +35,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<Manifest>()
             .answers::<Prepared>()
             .fails(&[409, 502]),
-        Route::post("/api/v1/policies/explain", Needs::Reader, explain)
+        Route::post("/api/v1/policies/explain", Needs::Reader, Of::Nothing, explain)
             .harmless()
             .says(
                 "policies",
@@ -45,7 +45,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<Manifest>()
             .answers::<Explained>()
             .fails(&[409, 502]),
-        Route::post("/api/v1/intents", Needs::Operator, submit)
+        Route::post("/api/v1/intents", Needs::Operator, Of::Said, submit)
             .says(
                 "intents",
                 "Submit an intent",

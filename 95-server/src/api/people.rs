@@ -3,7 +3,7 @@
 use super::changes::propose;
 use super::lists::unchanged;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Path, parsed, reason, words};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason, words};
 use crate::error::{Failure, short};
 use axum::Json;
 use axum::extract::State;
@@ -25,7 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/tokens", Needs::Admin, tokens)
             .says("people", "List tokens", "Whose each is and what it may be used for; never the token itself.")
             .answers::<Tokens>(),
-        Route::post("/api/v1/tokens", Needs::Admin, issue)
+        Route::post("/api/v1/tokens", Needs::Admin, Of::Realm, issue)
             .secret()
             .says(
                 "people",
@@ -35,11 +35,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<TokenWanted>()
             .answers::<Issued>()
             .fails(&[404, 409]),
-        Route::delete("/api/v1/tokens/{id}", Needs::Admin, revoke)
+        Route::delete("/api/v1/tokens/{id}", Needs::Admin, Of::Realm, revoke)
             .says("people", "Revoke a token", "It and every session that was opened with it end at once.")
             .answers::<Token>()
             .fails(&[409]),
-        Route::post("/api/v1/audit/erase", Needs::Admin, forget)
+        Route::post("/api/v1/audit/erase", Needs::Admin, Of::Realm, forget)
             .says(
                 "people",
                 "Destroy a text beside the journal",
@@ -48,7 +48,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<Forget>()
             .answers::<Forgotten>()
             .fails(&[404, 409]),
-        Route::post("/api/v1/agents/{id}/{command}", Needs::Admin, agent)
+        Route::post("/api/v1/agents/{id}/{command}", Needs::Admin, Of::Realm, agent)
             .says(
                 "agents",
                 "Change an agent",
@@ -266,7 +266,9 @@ impl From<TokenError> for Failure {
             TokenError::Role { .. } | TokenError::Last { .. } => {
                 Self::new(StatusCode::CONFLICT, "refused", error.to_string())
             }
-            TokenError::Word { .. } => Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()),
+            TokenError::Word { .. } | TokenError::Grant { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string())
+            }
             TokenError::Commit(error) => Self::from(error),
             TokenError::Ledger(error) => Self::from(error),
         }

@@ -2,7 +2,7 @@
 
 use super::lists::unchanged;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Path, Shared, parsed, words};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, words};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -14,7 +14,7 @@ use writ_pipeline::{HealSignal, say};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::post("/api/v1/approvals/{id}/{answer}", Needs::Person, answer)
+        Route::post("/api/v1/approvals/{id}/{answer}", Needs::Person, Of::Said, answer)
             .says(
                 "approvals",
                 "Answer what is asked",
@@ -25,14 +25,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<Words>()
             .answers::<Answered>()
             .fails(&[409]),
-        Route::post("/api/v1/incidents/{id}/{command}", Needs::Operator, incident)
+        Route::post("/api/v1/incidents/{id}/{command}", Needs::Operator, Of::Incident, incident)
             .says("incidents", "Tell an incident something", "`ack` says that somebody looks after it, `close` ends it.")
             .word("command", &["ack", "close"])
             .matches()
             .takes::<Words>()
             .answers::<IncidentTold>()
             .fails(&[409]),
-        Route::post("/api/v1/recommendations/{id}/{command}", Needs::Approver, recommendation)
+        Route::post("/api/v1/recommendations/{id}/{command}", Needs::Approver, Of::Recommendation, recommendation)
             .says(
                 "recommendations",
                 "Approve or reject a recommendation",
@@ -43,7 +43,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<Words>()
             .answers::<RecommendationTold>()
             .fails(&[409, 502]),
-        Route::post("/api/v1/feedback", Needs::Reader, feedback)
+        Route::post("/api/v1/feedback", Needs::Reader, Of::Realm, feedback)
             .says("recommendations", "Collect feedback", "Looks at the period that ends now, and makes recommendations of it.")
             .takes::<Period>()
             .answers::<Feedback>()

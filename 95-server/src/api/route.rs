@@ -3,6 +3,7 @@
 
 use super::Shared;
 use super::access::Needs;
+use super::of::Of;
 use super::once::{Again, KEY};
 use crate::error::Problem;
 use axum::handler::Handler;
@@ -28,6 +29,8 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
     pub(crate) needs: Needs,
+    /// Whose what it changes is: there its caller must hold the role.
+    pub(crate) of: Of,
     /// What becomes of a request that is sent again under its key.
     pub(crate) again: Again,
     pub(crate) handler: MethodRouter<Arc<Shared>>,
@@ -47,22 +50,32 @@ pub(crate) struct Route {
 impl Route {
     /// Something to look at.
     pub(crate) fn get<T: 'static>(path: &'static str, needs: Needs, handler: impl Handler<T, Arc<Shared>>) -> Self {
-        Self::new(Method::GET, path, needs, routing::get(handler))
+        Self::new(Method::GET, path, (needs, Of::Nothing), routing::get(handler))
     }
 
     /// Something to ask for or to do.
-    pub(crate) fn post<T: 'static>(path: &'static str, needs: Needs, handler: impl Handler<T, Arc<Shared>>) -> Self {
-        let mut route = Self::new(Method::POST, path, needs, routing::post(handler));
+    pub(crate) fn post<T: 'static>(
+        path: &'static str,
+        needs: Needs,
+        of: Of,
+        handler: impl Handler<T, Arc<Shared>>,
+    ) -> Self {
+        let mut route = Self::new(Method::POST, path, (needs, of), routing::post(handler));
         route.again = Again::Told;
         route
     }
 
     /// Something to take away.
-    pub(crate) fn delete<T: 'static>(path: &'static str, needs: Needs, handler: impl Handler<T, Arc<Shared>>) -> Self {
-        Self::new(Method::DELETE, path, needs, routing::delete(handler))
+    pub(crate) fn delete<T: 'static>(
+        path: &'static str,
+        needs: Needs,
+        of: Of,
+        handler: impl Handler<T, Arc<Shared>>,
+    ) -> Self {
+        Self::new(Method::DELETE, path, (needs, of), routing::delete(handler))
     }
 
-    fn new(method: Method, path: &'static str, needs: Needs, handler: MethodRouter<Arc<Shared>>) -> Self {
+    fn new(method: Method, path: &'static str, (needs, of): (Needs, Of), handler: MethodRouter<Arc<Shared>>) -> Self {
         let mut fails = BTreeSet::from([500, 503]);
         if needs != Needs::Nobody {
             fails.extend([401, 403, 429]);
@@ -74,6 +87,7 @@ impl Route {
             method,
             path,
             needs,
+            of,
             again: Again::Harmless,
             handler,
             tag: "",
@@ -200,7 +214,9 @@ impl Route {
         let mut operation = OperationBuilder::new()
             .tag(self.tag)
             .summary(Some(self.summary))
-            .description(Some(format!("{}\n\n{}", self.description, self.needs.sentence()).trim()))
+            .description(Some(
+                format!("{}\n\n{}", self.description, [self.needs.sentence(), self.of.sentence()].join(" ")).trim(),
+            ))
             .operation_id(Some(format!("{method}_{}", id.join("_").replace("api_v1_", ""))));
         for name in self.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
             operation = operation.parameter(self.path_parameter(name.trim_start_matches('*')));

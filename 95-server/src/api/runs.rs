@@ -2,7 +2,7 @@
 
 use super::lists::unchanged;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Path, Shared, parsed, reason};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -18,7 +18,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/runs/{id}/execution", Needs::Reader, execution)
             .says("runs", "Show how a run goes", "Its phases and steps, with what each waits for and how often it was tried.")
             .answers::<Execution>(),
-        Route::post("/api/v1/runs/{id}/{command}", Needs::Operator, command)
+        Route::post("/api/v1/runs/{id}/{command}", Needs::Operator, Of::Run, command)
             .says(
                 "runs",
                 "Tell a run something",

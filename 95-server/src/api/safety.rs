@@ -1,7 +1,7 @@
 //! Kill switches, and the freeze of changes.
 
 use super::route::Route;
-use super::{Answer, App, Body, Caller, Needs};
+use super::{Answer, App, Body, Caller, Needs, Of};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/kill-switch", Needs::Reader, kill_switches)
             .says("agents", "List the kill switches that are pulled", "What each stops, by whom and since when.")
             .answers::<Switches>(),
-        Route::post("/api/v1/kill-switch", Needs::Operator, kill_switch)
+        Route::post("/api/v1/kill-switch", Needs::Operator, Of::Realm, kill_switch)
             .says(
                 "agents",
                 "Pull or release a kill switch",
@@ -26,7 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/maintenance", Needs::Reader, maintenance)
             .says("policies", "Tell whether changes are frozen", "Policy reads it as a fact.")
             .answers::<Freeze>(),
-        Route::post("/api/v1/maintenance", Needs::Operator, set_maintenance)
+        Route::post("/api/v1/maintenance", Needs::Operator, Of::Realm, set_maintenance)
             .says(
                 "policies",
                 "Freeze changes, or end it",

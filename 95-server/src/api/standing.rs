@@ -3,7 +3,7 @@
 use super::changes::{ChangeTold, propose};
 use super::route::{Route, documents};
 use super::waivers::Nothing;
-use super::{Answer, App, Body, Caller, Needs, Path, parsed};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -21,12 +21,12 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/standing", Needs::Reader, list)
             .says("approvals", "List standing approvals", "Those that were granted and not taken back.")
             .answers::<StandingApprovals>(),
-        Route::post("/api/v1/standing", Needs::Operator, ask)
+        Route::post("/api/v1/standing", Needs::Operator, Of::Realm, ask)
             .says("approvals", "Propose a standing approval", "On a server it stands once somebody else agrees.")
             .takes::<StandingWanted>()
             .answers::<ChangeTold>()
             .fails(&[409]),
-        Route::post("/api/v1/standing/{id}/revoke", Needs::Operator, revoke)
+        Route::post("/api/v1/standing/{id}/revoke", Needs::Operator, Of::Realm, revoke)
             .says(
                 "approvals",
                 "Take a standing approval back",

@@ -1,3 +1,5 @@
+mod scopes;
+
 use super::*;
 use crate::setup::read_files;
 use crate::state::StateError;
@@ -87,9 +89,10 @@ async fn cell(place: &Place, route: &Route, token: &str) -> &'static str {
 #[tokio::test]
 async fn each_role_may_use_the_routes_that_the_page_says_and_no_others() {
     let place = Place::new().await;
-    let mut said = format!("| method | route | {} |\n|---|---|{}\n", ROLES.join(" | "), "---|".repeat(ROLES.len()));
+    let mut said =
+        format!("| method | route | of | {} |\n|---|---|---|{}\n", ROLES.join(" | "), "---|".repeat(ROLES.len()));
     for route in table() {
-        write!(said, "| {} | `{}` |", route.method, route.path).unwrap();
+        write!(said, "| {} | `{}` | {} |", route.method, route.path, route.of.word()).unwrap();
         for (role, token) in ROLES.iter().zip(&place.tokens) {
             let came = cell(&place, &route, token).await;
             assert!(*role != "none" || came == if route.needs == Needs::Nobody { "yes" } else { "401" });

@@ -1,7 +1,7 @@
 //! Waivers: what is excepted from the rules.
 
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Path, parsed, reason};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "All there ever were, with how far each has come and whether it holds now.",
             )
             .answers::<Waivers>(),
-        Route::post("/api/v1/waivers", Needs::Operator, ask)
+        Route::post("/api/v1/waivers", Needs::Operator, Of::Realm, ask)
             .says(
                 "policies",
                 "Ask for a waiver",
@@ -31,17 +31,17 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<WaiverWanted>()
             .answers::<WaiverTold>()
             .fails(&[404, 409]),
-        Route::post("/api/v1/waivers/{id}/grant", Needs::Approver, grant)
+        Route::post("/api/v1/waivers/{id}/grant", Needs::Approver, Of::Realm, grant)
             .says("policies", "Grant a waiver", "By somebody else than who asked for it.")
             .takes::<Nothing>()
             .answers::<WaiverTold>()
             .fails(&[409]),
-        Route::post("/api/v1/waivers/{id}/refuse", Needs::Approver, refuse)
+        Route::post("/api/v1/waivers/{id}/refuse", Needs::Approver, Of::Realm, refuse)
             .says("policies", "Refuse a waiver", "The rule goes on holding.")
             .takes::<Nothing>()
             .answers::<WaiverTold>()
             .fails(&[409]),
-        Route::post("/api/v1/waivers/{id}/revoke", Needs::Operator, revoke)
+        Route::post("/api/v1/waivers/{id}/revoke", Needs::Operator, Of::Realm, revoke)
             .says("policies", "End a waiver", "Whoever may ask for an exception may end one: the rule holds again.")
             .takes::<Nothing>()
             .answers::<WaiverTold>()

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_core::{Actor, ActorKind, ApprovalId, LedgerError, RunId};
-use writ_pipeline::{Journal, Origin, name_of, text_beside};
+use writ_pipeline::{Journal, Origin, Scope, name_of, text_beside};
 
 /// A request in a list.
 pub(crate) struct Asked {
@@ -251,7 +251,7 @@ pub(crate) async fn one(
         budget,
         answers,
         open: state == "open",
-        barred: barred(&visitor, &doc),
+        barred: barred(&visitor, &doc, &shared.pipeline.scope_of_approval(&approval).await?.unwrap_or_default()),
         told: if answered { told(&wanted.done, &["approved", "rejected"]) } else { String::new() },
         id,
     })
@@ -299,7 +299,7 @@ async fn broken(shared: &Shared, visitor: &Visitor, id: &ApprovalId) -> Result<O
 }
 
 /// Why somebody may not answer a request.
-fn barred(visitor: &Visitor, doc: &Value) -> String {
+fn barred(visitor: &Visitor, doc: &Value, of: &Scope) -> String {
     let id = visitor.principal.id.as_str();
     if text(doc, "/requester/id") == id {
         return "You asked for this yourself; somebody else has to answer.".to_owned();
@@ -307,10 +307,7 @@ fn barred(visitor: &Visitor, doc: &Value) -> String {
     let also = doc.pointer("/terms/also").and_then(Value::as_object);
     let roles = also.into_iter().flat_map(|also| also.keys().map(String::as_str)).chain([text(doc, "/terms/role")]);
     let roles: Vec<&str> = roles.collect();
-    if roles.iter().any(|role| visitor.holds(role)) {
-        return String::new();
-    }
-    format!("You would have to hold the role {}.", roles.join(" or "))
+    visitor.barred(&roles, of)
 }
 
 /// What is asked about.

@@ -134,7 +134,7 @@ impl Frame {
             title: format!("{waits}{title} · writ"),
             places: places.into(),
             person: visitor.name.clone(),
-            roles: visitor.principal.roles.join(", "),
+            roles: super::settings::held(&visitor.principal.roles),
             theme: visitor.theme,
             stamp: STAMP.as_str(),
             size,

@@ -5,7 +5,7 @@ use super::frame::{Frame, Page, shown, told};
 use super::list::{PAGE, docs_of, filed, newest, open};
 use super::session::Visitor;
 use super::words::{Html, badge, link, segment, span, text, time_of, when_of};
-use crate::api::{App, Shared, parsed};
+use crate::api::{App, Needs, Of, Shared, parsed};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
@@ -118,7 +118,7 @@ struct IncidentPage {
     said: Vec<Words>,
     story: Vec<EntryRow>,
     over: bool,
-    may: bool,
+    barred: String,
     told: String,
 }
 
@@ -149,6 +149,7 @@ pub(crate) async fn one(
         ("Because", text(&doc, "/because").to_owned()),
     ];
     let state = state_of(text(&doc, "/last/kind"));
+    let of = shared.pipeline.scope_of_incident(&id).await?.unwrap_or_default();
     let frame = Frame::new(&shared, &visitor, "/incidents", "Incident").await?.live(&format!("incident/{id}"));
     shown(&IncidentPage {
         frame,
@@ -157,7 +158,7 @@ pub(crate) async fn one(
         said: said_about(journal, &id).await?,
         story: rows(journal, &entries).await?,
         over: matches!(state, "resolved" | "closed"),
-        may: visitor.holds("operator"),
+        barred: visitor.barred(&["operator"], &of),
         told: told(&wanted.done, &["acknowledged", "closed"]),
         id,
     })
@@ -175,8 +176,8 @@ pub(crate) async fn command(
     Path(id): Path<String>,
     Form(said): Form<Said>,
 ) -> Page {
-    visitor.must("operator")?;
     let incident: IncidentId = parsed(&id)?;
+    visitor.must_of(&shared, Needs::Operator, Of::Incident, &id).await?;
     let by = visitor.principal.id.clone();
     let (signal, done) = match said.command.as_str() {
         "ack" => (HealSignal::Acknowledge { incident, by }, "acknowledged"),

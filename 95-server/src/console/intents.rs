@@ -142,7 +142,7 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
     for (id, doc) in &page.rows {
         rows.push(Row::of(shared.pipeline.journal(), id, doc).await?);
     }
-    shown(&IntentsPage { frame, rows, more: page.more("/intents"), may: visitor.holds("operator") })
+    shown(&IntentsPage { frame, rows, more: page.more("/intents"), may: visitor.holds_somewhere("operator") })
 }
 
 /// A version in the list of an intent's versions.
@@ -168,7 +168,7 @@ struct IntentPage {
     assumptions: Vec<String>,
     results: Vec<Judged>,
     runs: Vec<Html>,
-    may: bool,
+    barred: String,
 }
 
 /// The text of a version; none where it is no version.
@@ -229,6 +229,7 @@ pub(crate) async fn one(
             vec![link(text(&last, "/run"))].into_iter().filter(|link| link.0 != "–").collect()
         }
     };
+    let of = shared.pipeline.scope_of_intent(&intent).await?.unwrap_or_default();
     let frame = Frame::new(&shared, &visitor, "/intents", &id).await?.live(&format!("intent/{id}"));
     shown(&IntentPage {
         frame,
@@ -242,7 +243,7 @@ pub(crate) async fn one(
         nodes,
         told,
         runs,
-        may: visitor.holds("operator"),
+        barred: visitor.barred(&["operator"], &of),
     })
 }
 

@@ -7,7 +7,7 @@ use super::frame::{Frame, Page, PageError, shown, told};
 use super::list::newest;
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, text, texts, when_of};
-use crate::api::{App, reason};
+use crate::api::{App, Needs, Of, reason};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
@@ -141,7 +141,7 @@ struct RecommendationPage {
     shown: String,
     expires: Html,
     open: bool,
-    may: bool,
+    barred: String,
     told: String,
 }
 
@@ -180,6 +180,7 @@ pub(crate) async fn one(
         Err(error) => return Err(Failure::of_reflect(error, &shared.pipeline).into()),
     };
     let state = state_of(text(&doc, "/last/kind"));
+    let of = shared.pipeline.scope_of_recommendation(&id).await?.unwrap_or_default();
     let frame = Frame::new(&shared, &visitor, "/recommendations", &id).await?.live(&format!("recommendation/{id}"));
     shown(&RecommendationPage {
         frame,
@@ -197,7 +198,7 @@ pub(crate) async fn one(
         shown: text(&doc, "/digest").to_owned(),
         expires: when_of(&doc, "/expires_at"),
         open: matches!(state, "open" | "claimed" | "draft"),
-        may: visitor.holds("approver"),
+        barred: visitor.barred(&["approver"], &of),
         told: told(&wanted.done, &["approved", "rejected"]),
         id,
     })
@@ -209,7 +210,7 @@ pub(crate) async fn answer(
     Path(id): Path<String>,
     Form(said): Form<Answer>,
 ) -> Page {
-    visitor.must("approver")?;
+    visitor.must_of(&shared, Needs::Approver, Of::Recommendation, &id).await?;
     let because = reason(&said.reason)?;
     let done = match said.answer.as_str() {
         "approve" => shared.pipeline.approve_recommendation(&id, &visitor.principal).await,

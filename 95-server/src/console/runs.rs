@@ -6,7 +6,7 @@ use super::frame::{Frame, Page, PageError, shown};
 use super::list::{PAGE, docs_of, filed, newest, open};
 use super::session::Visitor;
 use super::words::{Html, badge, link, number, segment, short, span, text, texts, time_of, visible, when, when_of};
-use crate::api::{App, Shared, parsed, reason};
+use crate::api::{App, Needs, Of, Shared, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
@@ -167,7 +167,7 @@ struct RunPage {
     said: Vec<Words>,
     outside: Option<Outside>,
     commands: Vec<Command>,
-    may: bool,
+    barred: String,
     told: String,
 }
 
@@ -379,7 +379,7 @@ pub(crate) async fn one(
         said: said_about(journal, &id).await?,
         outside: Outside::of(&run, &context),
         commands: commands(run.state()),
-        may: visitor.holds("operator"),
+        barred: visitor.barred(&["operator"], &context.scope()),
         told: super::frame::told(
             &wanted.done,
             &["pause", "resume", "cancel", "rollback", "retry", "replan", "happened", "did_not_happen"],
@@ -404,8 +404,8 @@ pub(crate) async fn command(
     Path(id): Path<String>,
     Form(said): Form<Said>,
 ) -> Page {
-    visitor.must("operator")?;
     let run: RunId = parsed(&id)?;
+    visitor.must_of(&shared, Needs::Operator, Of::Run, &id).await?;
     let by = writ_core::Actor::human(&visitor.principal.id);
     let signal = match said.command.as_str() {
         "pause" => RunSignal::Pause,

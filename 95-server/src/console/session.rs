@@ -3,7 +3,7 @@
 
 use super::frame::{PageError, Theme};
 use super::words::segment;
-use crate::api::{App, Caller, Needs, Shared};
+use crate::api::{App, Caller, Needs, Of, Shared};
 use crate::error::Failure;
 use crate::serve::Peer;
 use askama::Template;
@@ -16,7 +16,8 @@ use serde::Deserialize;
 use std::sync::Arc;
 use writ_core::LedgerError;
 use writ_pipeline::{
-    Journal, Principal, SESSION_SPAN, SessionError, close_session, name_of, open_session, refuse_login, session_of,
+    Journal, Principal, SESSION_SPAN, Scope, SessionError, close_session, name_of, open_session, refuse_login,
+    session_of,
 };
 
 /// The session's cookie.
@@ -35,7 +36,30 @@ impl Visitor {
         self.principal.roles.iter().any(|held| held == role)
     }
 
-    /// Whoever posts must hold the role.
+    /// Why somebody may not do something for want of a role where it would be done; empty when they may.
+    pub(crate) fn barred(&self, roles: &[&str], of: &Scope) -> String {
+        if roles.iter().any(|role| self.principal.must(role, of).is_ok()) {
+            return String::new();
+        }
+        let roles = roles.join(" or ");
+        if *of == Scope::whole() {
+            return format!("You would have to hold the role {roles}.");
+        }
+        format!("You would have to hold the role {roles} for {of}.").replace('`', "")
+    }
+
+    /// Whether they hold the role for something.
+    pub(crate) fn holds_somewhere(&self, role: &str) -> bool {
+        self.principal.anywhere().iter().any(|held| held == role)
+    }
+
+    /// Whoever posts must be this for what they change, as on the route that does the same.
+    pub(crate) async fn must_of(&self, shared: &Shared, needs: Needs, of: Of, id: &str) -> Result<(), PageError> {
+        Caller(self.principal.clone()).must(needs)?;
+        Ok(of.allows(shared, &self.principal, needs, id).await?)
+    }
+
+    /// Whoever posts must hold the role, for the whole installation.
     pub(crate) fn must(&self, role: &str) -> Result<(), PageError> {
         if self.holds(role) {
             return Ok(());

@@ -9,7 +9,7 @@ use axum::extract::{Form, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use writ_pipeline::{people, tokens};
+use writ_pipeline::{Grant, Scope, people, tokens};
 
 struct Person {
     id: String,
@@ -37,6 +37,15 @@ struct SettingsPage {
     maintenance: bool,
 }
 
+/// Roles, and where each holds, in words.
+pub(crate) fn held(roles: &[String]) -> String {
+    let told = |role: &String| match role.parse::<Grant>() {
+        Ok(grant) if grant.within != Scope::whole() => format!("{} for {}", grant.role, grant.within).replace('`', ""),
+        Ok(_) | Err(_) => role.clone(),
+    };
+    roles.iter().map(told).collect::<Vec<_>>().join(", ")
+}
+
 pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     let journal = shared.pipeline.journal();
     let frame = Frame::new(&shared, &visitor, "/settings", "Settings").await?;
@@ -49,7 +58,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
             issued.push(TokenRow {
                 id: token.id,
                 whose: whose.map_or_else(|| token.principal.to_string(), |person| person.name.clone()),
-                roles: token.roles.join(", "),
+                roles: held(&token.roles),
                 issued: when(token.issued_at),
             });
         }
@@ -57,7 +66,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     let people = known.into_iter().map(|person| Person {
         id: person.principal.to_string(),
         name: person.name,
-        roles: person.roles.join(", "),
+        roles: held(&person.roles),
         since: when(person.since),
     });
     let people = people.collect();

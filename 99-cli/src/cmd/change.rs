@@ -26,7 +26,7 @@ pub(crate) enum Person {
 pub(crate) struct Add {
     /// What they are called; the name stands beside the journal and can be erased
     name: String,
-    /// What they may do
+    /// What they may do, everywhere or for a part: `operator`, `operator@team:payments/env:prod`
     #[arg(long = "role", required = true, value_delimiter = ',', value_name = "ROLE")]
     roles: Vec<String>,
     /// Why
@@ -39,7 +39,7 @@ pub(crate) struct Add {
 pub(crate) struct Roles {
     /// The person, by id or name
     person: String,
-    /// Which
+    /// Which, everywhere or for a part: `approver`, `approver@team:payments`, `approver@env:prod`
     #[arg(long = "role", required = true, value_delimiter = ',', value_name = "ROLE")]
     roles: Vec<String>,
     /// Why

@@ -1,0 +1,96 @@
+//! Whose a thing is, and where: an intent says it, and whatever serves an intent has it of that. What serves none is of the whole
+//! installation.
+
+use crate::approvals::stream;
+use crate::grant::Scope;
+use crate::pipeline::Pipeline;
+use serde_json::{Value, json};
+use writ_core::{ApprovalId, IntentId, LedgerError, RunId};
+use writ_intent::Intent;
+
+/// The label of an intent that names its team.
+const TEAM: &str = "team";
+
+/// Whose an intent is.
+pub(crate) fn scope_of(intent: &Intent) -> Scope {
+    let environment = Some(intent.target.environment.clone());
+    Scope { team: intent.labels.get(TEAM).cloned(), environment }
+}
+
+/// Whose an intent is, as its document says.
+pub(crate) fn scope_in(doc: &Value) -> Scope {
+    let text = |field: &str| doc.get(field).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    Scope { team: text(TEAM), environment: text("environment") }
+}
+
+impl Pipeline {
+    /// Whose an intent is, as its newest version says; none when there is no such intent.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn scope_of_intent(&self, intent: &IntentId) -> Result<Option<Scope>, LedgerError> {
+        Ok(self.journal().doc("intents", intent.as_str()).await?.as_ref().map(scope_in))
+    }
+
+    /// Whose a run is; none when there is no such run.
+    pub async fn scope_of_run(&self, run: &RunId) -> Option<Scope> {
+        self.drive().run(run).await.ok().map(|(_, context)| context.scope())
+    }
+
+    /// Whose what an approval asks about is: a run's, or, when it is how the installation is governed, the whole installation's.
+    /// None when there is no such approval.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn scope_of_approval(&self, approval: &ApprovalId) -> Result<Option<Scope>, LedgerError> {
+        let first = self.journal().ledger().stream(&stream(approval), 0, 1).await?;
+        let Some(first) = first.first().map(crate::journal::decode).transpose()? else { return Ok(None) };
+        let run = first.body.get("run").and_then(|run| run.as_str()?.parse().ok());
+        Ok(match run {
+            Some(run) => self.scope_of_run(&run).await,
+            None => Some(Scope::whole()),
+        })
+    }
+
+    /// Whose a component is: that of the intent which brought it up.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn scope_of_component(&self, component: &str) -> Result<Scope, LedgerError> {
+        for (_, doc) in self.journal().ledger().views("intents", "", None, 10_000).await? {
+            let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
+            let gone = matches!(doc.get("to").and_then(Value::as_str), Some("archived" | "decommissioning"));
+            if !gone && doc.get("component") == Some(&json!(component)) {
+                return Ok(scope_in(&doc));
+            }
+        }
+        Ok(Scope::whole())
+    }
+
+    /// Whose an incident is: that of its component. None when there is no such incident.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn scope_of_incident(&self, incident: &str) -> Result<Option<Scope>, LedgerError> {
+        let Some(doc) = self.journal().doc("incidents", incident).await? else { return Ok(None) };
+        match doc.get("component").and_then(Value::as_str) {
+            Some(component) => self.scope_of_component(component).await.map(Some),
+            None => Ok(Some(Scope::whole())),
+        }
+    }
+
+    /// Whose a recommendation is: that of the intent it would change. None when there is no such recommendation.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn scope_of_recommendation(&self, id: &str) -> Result<Option<Scope>, LedgerError> {
+        let Some(_) = self.journal().doc("recommendations", id).await? else { return Ok(None) };
+        let made = crate::reflect::recommendation_made(self.journal(), id).await?;
+        let target = made.pointer("/recommendation/patch/target").and_then(Value::as_str);
+        let intent = target.and_then(|target| target.strip_prefix("intent/")?.parse::<IntentId>().ok());
+        match intent {
+            Some(intent) => Ok(Some(self.scope_of_intent(&intent).await?.unwrap_or_default())),
+            None => Ok(Some(Scope::whole())),
+        }
+    }
+}

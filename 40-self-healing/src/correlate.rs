@@ -1,6 +1,7 @@
 //! Which signs are one trouble. An instance's signs are one incident, whatever they are: a leak that makes it slow, an exit
-//! and its failing health check. A component's sign joins the trouble of an instance that may explain it. Instances that
-//! fail together stay incidents of their own, so that each can be healed, and cite each other.
+//! and its failing health check. A component's sign joins the trouble of an instance that may explain it; but none explains
+//! that nothing is seen of the component. Instances that fail together stay incidents of their own, so that each can be
+//! healed, and cite each other.
 
 use crate::detect::Symptom;
 use crate::incident::{Heal, Incident, IncidentState};
@@ -43,6 +44,8 @@ pub(crate) fn home<'heal>(heal: &'heal Heal, sign: &Fingerprint) -> Option<&'hea
         return Some(same);
     }
     match &sign.subject {
+        // What stands before the instances is explained by none of them.
+        Subject::Component if sign.symptom == Symptom::Unseen => None,
         Subject::Instance(name) => heal.incidents().find(|incident| incident.is_about(name)),
         Subject::Component => {
             let explains = |incident: &&Incident| match incident.state {

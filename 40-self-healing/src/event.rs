@@ -104,6 +104,8 @@ pub enum HoldReason {
     NoAgent,
     /// It failed again and again at the provider, for whomever, and is left alone for a while.
     Breaker,
+    /// Nothing is seen of the component, and what stands before it comes first.
+    Unseen,
 }
 
 impl HoldReason {
@@ -120,6 +122,7 @@ impl HoldReason {
             HoldReason::KillSwitch => "a kill switch is pulled",
             HoldReason::NoAgent => "no agent may do it now",
             HoldReason::Breaker => "it failed again and again at the provider",
+            HoldReason::Unseen => "nothing is seen of the component, and what stands before it comes first",
         }
     }
 }

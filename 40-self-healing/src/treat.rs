@@ -3,6 +3,7 @@
 use crate::config::Mode;
 use crate::correlate::{Fingerprint, Subject};
 use crate::decide::{Step, Work};
+use crate::detect::Symptom;
 use crate::event::{EscalationReason, HealEvent, HoldReason, Proposed, Shadowed};
 use crate::incident::{Incident, IncidentState, Try};
 use crate::remedy::{Blast, Remedy, RemedyAction, RemedyKey, Target, dispensable};
@@ -30,6 +31,9 @@ impl Work<'_> {
         if incident.not_before > self.now {
             self.wake(incident.not_before);
             return Ok(());
+        }
+        if action != RemedyAction::RestoreBalancer && self.is_blind() {
+            return self.hold(incident, HoldReason::Unseen, None);
         }
         if alert.checked_at.is_none_or(|at| self.now.since(at) > self.config.bounds.freshness) {
             return self.hold(incident, HoldReason::Stale, None);
@@ -66,14 +70,31 @@ impl Work<'_> {
         self.emit(HealEvent::Proposed(Proposed { at: self.now, because, before, mode, remedy }))
     }
 
-    /// The gravest sign that fires now and has an answer: an instance's before the component's.
+    /// Whether nothing is seen of the component and writ itself is about to see to that: whatever is behind a balancer that does
+    /// not answer can neither be brought into service nor be judged.
+    fn is_blind(&self) -> bool {
+        let sign = Fingerprint { subject: Subject::Component, symptom: Symptom::Unseen };
+        let left = |incident: &Incident| {
+            matches!(incident.state, IncidentState::Escalated { .. } | IncidentState::Shadowed)
+                && incident.signs.contains(&sign)
+        };
+        self.watch.alert(&sign).is_some_and(|alert| alert.holds) && !self.heal.incidents().any(left)
+    }
+
+    /// The gravest sign that fires now and has an answer: what stands before the instances, then an instance's, then the
+    /// component's.
     fn worst(&self, incident: &Incident) -> Option<(Fingerprint, RemedyAction)> {
         let fires = |sign: &&Fingerprint| {
             let gone = sign.subject.instance().is_some_and(|name| self.watch.is_gone(name));
             !gone && self.watch.alert(sign).is_some_and(|alert| alert.fires())
         };
         let mut signs: Vec<&Fingerprint> = incident.signs.iter().filter(fires).collect();
-        signs.sort_by_key(|sign| (sign.subject == Subject::Component, &sign.symptom));
+        let rank = |sign: &Fingerprint| match (&sign.symptom, &sign.subject) {
+            (Symptom::Unseen, _) => 0,
+            (_, Subject::Instance(_)) => 1,
+            (_, Subject::Component) => 2,
+        };
+        signs.sort_by_key(|sign| (rank(sign), &sign.symptom));
         signs.into_iter().find_map(|sign| Some((sign.clone(), self.config.answer(&sign.symptom)?)))
     }
 
@@ -206,7 +227,7 @@ impl Work<'_> {
         let load = self.watch.load();
         let fresh = load.seen_at.is_some_and(|at| self.now.since(at) <= self.config.bounds.freshness);
         let scales = self.heal.live().any(|tried| tried.remedy.action.scales());
-        if !self.config.enabled || !fresh || scales {
+        if !self.config.enabled || !fresh || scales || self.is_blind() {
             return Ok(());
         }
         let total = self.watch.count();

@@ -6,9 +6,10 @@ use crate::agents::AgentWish;
 use crate::approvals::{AnswerError, Principal, bare, stream};
 use crate::commit::{Batch, CommitError, Expect};
 use crate::deed::{Agreed, Deed, Done};
-use crate::erase::beside;
+use crate::erase::{beside, text_beside};
 use crate::gate::POLICY_STREAM;
 use crate::journal::Journal;
+use crate::links::{Subject, holder};
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::record::live;
 use crate::replay::replay;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use writ_agents::RosterRefused;
+use writ_audit::erasables_of;
 use writ_automation::{
     Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, ApprovalTerms, Ballot, Budget, Question,
     StandingRefused,
@@ -69,6 +71,13 @@ pub enum GovernanceWish {
         principal: PrincipalId,
         /// What they may do.
         roles: Vec<String>,
+    },
+    /// What an issuer calls somebody: whoever it says so of logs in as them.
+    Link {
+        /// Who.
+        principal: PrincipalId,
+        /// What the issuer calls them.
+        subject: Subject,
     },
     /// A standing approval.
     Standing {
@@ -167,10 +176,18 @@ impl Pipeline {
         let impact = match &wish {
             GovernanceWish::Policies { files, tests } => Some(self.impact(files, tests).await?),
             GovernanceWish::Agent { .. } | GovernanceWish::Enrol { .. } => None,
-            GovernanceWish::Roles { .. } | GovernanceWish::Standing { .. } => None,
+            GovernanceWish::Roles { .. } | GovernanceWish::Link { .. } | GovernanceWish::Standing { .. } => None,
         };
         if let GovernanceWish::Enrol { name, .. } = &wish {
             is_free(self.journal(), name).await?;
+        }
+        if let GovernanceWish::Link { principal, subject } = &wish {
+            subject.check()?;
+            match holder(journal, &subject.digest()).await? {
+                Some(holder) if holder == *principal => return Err(ChangeError::Nothing),
+                Some(holder) => return Err(TokenError::Linked { principal: holder }.into()),
+                None => {}
+            }
         }
         let deed = self.deed(wish, &mut batch, &mut beside_it)?;
         let (before, after) = (self.before(&deed).await?, self.after(&deed, &batch).await?);
@@ -219,6 +236,13 @@ impl Pipeline {
             GovernanceWish::Roles { principal, roles } => {
                 is_roles(&roles)?;
                 Deed::Roles { principal, roles }
+            }
+            GovernanceWish::Link { principal, subject } => {
+                let text = beside(self.journal(), &subject.to_string());
+                let commitment = text.commitment;
+                beside_it.insert("subject".into(), json!(commitment));
+                batch.erasables.push(text);
+                Deed::Link { link: subject.digest(), principal, subject: commitment }
             }
             GovernanceWish::Standing { actions, targets, budget, span } => {
                 Deed::Standing { actions, budget, seconds: span.as_secs(), targets }
@@ -398,9 +422,16 @@ impl Pipeline {
             None => None,
         };
         let impact: Value = impact.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        // People agree to what they can read: what stands beside the journal is shown in its place.
+        let mut after = change.after;
+        for commitment in entries.first().map(erasables_of).unwrap_or_default() {
+            let text = text_beside(self.journal().ledger(), &commitment).await?;
+            let named = after.as_object_mut().into_iter().flat_map(|fields| fields.values_mut());
+            named.filter(|value| **value == json!(commitment)).for_each(|value| *value = json!(text));
+        }
         Ok(Some(json!({
             "approval": id, "state": approval.state(), "sort": change.deed.word(), "subject": change.deed.subject(),
-            "author": change.author, "before": change.before, "after": change.after, "deed": change.deed,
+            "author": change.author, "before": change.before, "after": after, "deed": change.deed,
             "expires_at": approval.question().terms.expires_at, "shown": approval.question().shown, "impact": impact,
         })))
     }

@@ -4,6 +4,7 @@ use crate::agents::AgentWish;
 use crate::changes::{ChangeError, Consent};
 use crate::commit::{Batch, Expect};
 use crate::gate::POLICY_STREAM;
+use crate::links::{holder, linked};
 use crate::pipeline::Pipeline;
 use crate::tokens::{self, enrolled, next_id, roles_set};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub(crate) enum Deed {
     Enrol { name: Digest, roles: Vec<String> },
     /// Other roles of somebody.
     Roles { principal: PrincipalId, roles: Vec<String> },
+    /// What an issuer calls somebody.
+    Link { link: Digest, principal: PrincipalId, subject: Digest },
     /// A standing approval.
     Standing { actions: Vec<String>, budget: Budget, seconds: u64, targets: Vec<String> },
 }
@@ -54,6 +57,7 @@ impl Deed {
             Deed::Agent { .. } => "agent",
             Deed::Enrol { .. } => "enrol",
             Deed::Roles { .. } => "roles",
+            Deed::Link { .. } => "link",
             Deed::Standing { .. } => "standing",
         }
     }
@@ -64,7 +68,7 @@ impl Deed {
             Deed::Policies { .. } => "policies".to_owned(),
             Deed::Agent { agent, .. } => agent.to_string(),
             Deed::Enrol { .. } => "a new person".to_owned(),
-            Deed::Roles { principal, .. } => principal.to_string(),
+            Deed::Roles { principal, .. } | Deed::Link { principal, .. } => principal.to_string(),
             Deed::Standing { .. } => "a standing approval".to_owned(),
         }
     }
@@ -80,6 +84,7 @@ impl Pipeline {
                 let person = tokens::person(self.journal(), principal.as_str()).await?;
                 json!({"roles": person.roles})
             }
+            Deed::Link { link, .. } => json!({"linked_to": holder(self.journal(), link).await?}),
             Deed::Enrol { .. } | Deed::Standing { .. } => Value::Null,
         })
     }
@@ -96,6 +101,7 @@ impl Pipeline {
             }
             Deed::Enrol { name, roles } => json!({"name": name, "roles": roles}),
             Deed::Roles { roles, .. } => json!({"roles": roles}),
+            Deed::Link { principal, subject, .. } => json!({"linked_to": principal, "subject": subject}),
             Deed::Standing { actions, budget, seconds, targets } => {
                 json!({"actions": actions, "targets": targets, "budget": budget, "seconds": seconds})
             }
@@ -127,6 +133,11 @@ impl Pipeline {
             Deed::Roles { principal, roles } => {
                 let version = journal.ledger().stream_version(&format!("principal/{principal}")).await?;
                 push(batch, roles_set(author, principal, roles), version, agreed);
+                Ok(Done::Person)
+            }
+            Deed::Link { link, principal, subject } => {
+                let version = journal.ledger().stream_version(&tokens::stream(principal)).await?;
+                push(batch, linked(author, principal, link, subject), version, agreed);
                 Ok(Done::Person)
             }
             Deed::Standing { .. } => {

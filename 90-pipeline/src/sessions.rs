@@ -4,6 +4,7 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError};
 use crate::journal::Journal;
+use crate::links::holder;
 use crate::tokens::narrowed;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -11,6 +12,8 @@ use writ_core::{Actor, Digest, Draft, LedgerError, Outcome, Timestamp};
 use writ_seal::sha256;
 
 pub(crate) const OPENED: &str = "principal.session_opened/1";
+/// Opened by what an issuer said, not by a token.
+pub(crate) const OPENED_BY_LINK: &str = "principal.session_opened/2";
 pub(crate) const CLOSED: &str = "principal.session_closed/1";
 const REFUSED: &str = "principal.login_refused/1";
 
@@ -23,6 +26,9 @@ pub enum SessionError {
     /// The token is nobody's, or was revoked.
     #[error("the token is not valid")]
     Token,
+    /// The subject is linked to nobody.
+    #[error("the subject is linked to nobody")]
+    Subject,
     /// It could not be recorded.
     #[error("the session could not be recorded")]
     Commit(#[from] CommitError),
@@ -46,11 +52,11 @@ pub struct Session {
 ///
 /// # Errors
 /// When it could not be recorded.
-pub async fn refuse_login(journal: &Journal) -> Result<(), CommitError> {
+pub async fn refuse_login(journal: &Journal, because: &str) -> Result<(), CommitError> {
     let draft = Draft {
         action: "log_in".into(),
         actor: Actor::system("console"),
-        body: json!({"because": "the token is not valid"}),
+        body: json!({"because": because}),
         kind: REFUSED,
         outcome: Outcome::Denied,
         resource: "console".into(),
@@ -65,15 +71,24 @@ pub async fn refuse_login(journal: &Journal) -> Result<(), CommitError> {
 /// When the token is nobody's, or it could not be recorded.
 pub async fn open_session(journal: &Journal, token: &str) -> Result<Session, SessionError> {
     let principal = crate::tokens::principal_of(journal, token).await?.ok_or(SessionError::Token)?;
+    open(journal, principal, (OPENED, json!({"token_hash": sha256(token.as_bytes())}))).await
+}
+
+/// Opens a session that ends with what opened it: `by` is the kind of the entry, and what names that.
+pub(crate) async fn open(
+    journal: &Journal,
+    principal: Principal,
+    (kind, by): (&'static str, Value),
+) -> Result<Session, SessionError> {
     let mut chance = [0; 32];
     journal.base().entropy.fill(&mut chance);
     let secret = Digest(chance).hex();
     let expires_at = journal.now().plus(SESSION_SPAN);
-    let body = json!({
-        "roles": principal.roles, "session_hash": sha256(secret.as_bytes()), "token_hash": sha256(token.as_bytes()),
-        "expires_at": expires_at,
-    });
-    let draft = draft(OPENED, "log_in", &principal, body);
+    let mut body = by;
+    body["roles"] = json!(principal.roles);
+    body["session_hash"] = json!(sha256(secret.as_bytes()));
+    body["expires_at"] = json!(expires_at);
+    let draft = draft(kind, "log_in", &principal, body);
     journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await?;
     Ok(Session { secret, principal, expires_at })
 }
@@ -89,11 +104,15 @@ pub async fn session_of(journal: &Journal, secret: &str) -> Result<Option<Princi
     if good_until.is_none_or(|until| until <= journal.now()) {
         return Ok(None);
     }
-    let Some(token) = field("token_hash").map(|hash| hash.trim_start_matches("sha256:")) else { return Ok(None) };
-    if journal.doc("tokens", token).await?.is_none() {
+    let id = field("principal").and_then(|id| id.parse().ok());
+    let stands = match (field("token_hash"), field("link").and_then(|link| link.parse().ok())) {
+        (Some(hash), _) => journal.doc("tokens", hash.trim_start_matches("sha256:")).await?.is_some(),
+        (None, Some(link)) => id.is_some() && holder(journal, &link).await? == id,
+        (None, None) => false,
+    };
+    if !stands {
         return Ok(None);
     }
-    let id = field("principal").and_then(|id| id.parse().ok());
     let roles = doc.get("roles").and_then(|roles| serde_json::from_value(roles.clone()).ok());
     match id.zip(roles) {
         Some((id, roles)) => narrowed(journal, Principal { id, roles }).await.map(Some),

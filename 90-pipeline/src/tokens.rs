@@ -76,6 +76,20 @@ pub enum TokenError {
         /// The role.
         role: String,
     },
+    /// They have no such link.
+    #[error("`{principal}` has no link `{id}`")]
+    NoLink {
+        /// What was given.
+        id: String,
+        /// The person.
+        principal: PrincipalId,
+    },
+    /// The subject is somebody else's.
+    #[error("that subject is linked to `{principal}` already")]
+    Linked {
+        /// Whose it is.
+        principal: PrincipalId,
+    },
     /// A name or list is none.
     #[error("`{text}` is no {what}")]
     Word {
@@ -244,7 +258,7 @@ pub async fn tokens(journal: &Journal) -> Result<Vec<Token>, LedgerError> {
     Ok(tokens)
 }
 
-fn stream(principal: &PrincipalId) -> String {
+pub(crate) fn stream(principal: &PrincipalId) -> String {
     format!("principal/{principal}")
 }
 
@@ -380,7 +394,13 @@ fn issued<R: Serialize>(by: &Actor, id: &PrincipalId, roles: &[R], hash: &Digest
     draft(ISSUED, "issue_token", by, id, json!({"roles": roles, "token_hash": hash}))
 }
 
-fn draft(kind: &'static str, action: &str, by: &Actor, principal: &PrincipalId, mut body: serde_json::Value) -> Draft {
+pub(crate) fn draft(
+    kind: &'static str,
+    action: &str,
+    by: &Actor,
+    principal: &PrincipalId,
+    mut body: serde_json::Value,
+) -> Draft {
     body["principal"] = json!(principal);
     Draft {
         action: action.into(),

@@ -1,7 +1,7 @@
 //! From an entry to the documents that readers and a restart begin with. Everything here can be rebuilt from the entries.
 
 use crate::tokens::ROLES_SET;
-use crate::{resume, sessions};
+use crate::{links, resume, sessions};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use writ_core::{Entry, Ledger, LedgerError, ViewChange};
@@ -53,6 +53,7 @@ const VIEWS: &[View] = {
         },
         View { name: "tokens", kept: Operational, key: token_key, next: Said(token_next) },
         View { name: "roles", kept: Operational, key: roles_key, next: Said(|entry| Some(entry.body.clone())) },
+        View { name: "links", kept: Operational, key: link_key, next: Said(link_next) },
         View { name: "sessions", kept: Operational, key: session_key, next: Said(session_next) },
         View { name: "standing", kept: Operational, key: standing_key, next: Said(standing_next) },
         View { name: "runs", kept: Report, key: run_key, next: Changed(merge_next) },
@@ -219,13 +220,24 @@ fn token_key(entry: &Entry) -> Option<String> {
     Some(hash.trim_start_matches("sha256:").to_owned())
 }
 
+/// What an issuer calls somebody, and whom that is here.
+fn link_key(entry: &Entry) -> Option<String> {
+    let known = [links::LINKED, links::UNLINKED].contains(&entry.kind.as_str());
+    let link = known.then(|| entry.body.get("link")?.as_str()).flatten()?;
+    Some(link.trim_start_matches("sha256:").to_owned())
+}
+
+fn link_next(entry: &Entry) -> Option<Value> {
+    (entry.kind == links::LINKED).then(|| entry.body.clone())
+}
+
 /// Sessions that were opened and not closed.
 fn session_next(entry: &Entry) -> Option<Value> {
-    (entry.kind == sessions::OPENED).then(|| entry.body.clone())
+    (entry.kind != sessions::CLOSED).then(|| entry.body.clone())
 }
 
 fn session_key(entry: &Entry) -> Option<String> {
-    let known = [sessions::OPENED, sessions::CLOSED].contains(&entry.kind.as_str());
+    let known = [sessions::OPENED, sessions::OPENED_BY_LINK, sessions::CLOSED].contains(&entry.kind.as_str());
     let hash = known.then(|| entry.body.get("session_hash")?.as_str()).flatten()?;
     Some(hash.trim_start_matches("sha256:").to_owned())
 }

@@ -7,6 +7,7 @@ mod changes;
 mod glass;
 mod health;
 mod intents;
+mod links;
 mod lists;
 mod log;
 mod of;
@@ -60,6 +61,9 @@ pub struct Shared {
     pub(crate) under_way: once::UnderWay,
     /// What breaks an instance on purpose; none where nobody may.
     pub(crate) breaks: Option<Break>,
+    /// The issuer that people may log in by.
+    #[cfg(feature = "oidc")]
+    pub(crate) oidc: Option<crate::oidc::Oidc>,
 }
 
 impl Shared {
@@ -77,6 +81,8 @@ impl Shared {
             feed,
             under_way: once::UnderWay::default(),
             breaks: None,
+            #[cfg(feature = "oidc")]
+            oidc: None,
         }
     }
 }
@@ -106,6 +112,7 @@ pub(crate) fn table() -> Vec<Route> {
         audit::routes,
         log::routes,
         people::routes,
+        links::routes,
         health::routes,
     ] {
         table.extend(resource());

@@ -23,12 +23,16 @@ pub struct Config {
     pub state: PathBuf,
     /// The directory with `platform.yaml`, `agents.yaml`, `policies/` and `contracts/`.
     pub files: PathBuf,
+    /// The address by which people reach it, where it is not the one that it listens on.
+    pub public_url: Option<String>,
     /// Certificate chain and key, in PEM.
     pub tls: Tls,
     /// Whether to listen beyond loopback without TLS.
     pub insecure_bind: bool,
     /// What one client may take.
     pub limits: Limits,
+    /// Who says who somebody is.
+    pub oidc: Oidc,
     /// What is logged.
     pub log: Log,
     /// Whether the console is served.
@@ -44,6 +48,21 @@ pub struct Tls {
     pub cert: Option<PathBuf>,
     /// Its key.
     pub key: Option<PathBuf>,
+}
+
+/// An OpenID issuer that people log in by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Oidc {
+    /// Its address, as it calls itself; without one, people log in by token alone.
+    pub issuer: Option<String>,
+    /// What it calls writ.
+    pub client_id: Option<String>,
+    /// The file with writ's secret, where the issuer wants one.
+    pub client_secret_file: Option<PathBuf>,
+    /// The claim that tells people apart.
+    pub subject_claim: Option<String>,
+    /// The certificates that the issuer is held to.
+    pub ca: Option<PathBuf>,
 }
 
 /// What one client, and all of them together, may take.
@@ -103,6 +122,7 @@ impl Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7420)),
             state: ".writ".into(),
             files: ".".into(),
+            public_url: None,
             tls: Tls::default(),
             insecure_bind: false,
             limits: Limits {
@@ -115,6 +135,7 @@ impl Config {
                 writes_per_minute: 600,
                 logins_per_minute: 30,
             },
+            oidc: Oidc { subject_claim: Some("sub".into()), ..Oidc::default() },
             log: Log { format: LogFormat::Text, level: LogLevel::Warn },
             console: true,
             metrics: true,
@@ -142,7 +163,7 @@ impl Key {
 }
 
 /// Every key, in the order in which people read them.
-const KEYS: [Key; 18] = [
+const KEYS: [Key; 24] = [
     Key { name: "listen", about: "where to listen; port 0 chooses a free one", slot: |c| Slot::Address(&mut c.listen) },
     Key {
         name: "state",
@@ -153,6 +174,11 @@ const KEYS: [Key; 18] = [
         name: "files",
         about: "the directory with `platform.yaml`, `agents.yaml`, `policies/` and `contracts/`",
         slot: |c| Slot::Path(&mut c.files),
+    },
+    Key {
+        name: "public_url",
+        about: "the address by which people reach this server: links for them begin with it",
+        slot: |c| Slot::MaybeUrl(&mut c.public_url),
     },
     Key { name: "tls.cert", about: "the certificate chain, in PEM", slot: |c| Slot::MaybePath(&mut c.tls.cert) },
     Key { name: "tls.key", about: "the certificate's key, in PEM", slot: |c| Slot::MaybePath(&mut c.tls.key) },
@@ -201,10 +227,41 @@ const KEYS: [Key; 18] = [
         about: "refused tokens and logins that one address may have in a minute",
         slot: |c| Slot::Count(&mut c.limits.logins_per_minute, 1, 1_000_000),
     },
+    Key {
+        name: "oidc.issuer",
+        about: "the OpenID issuer that people may log in by, as it calls itself",
+        slot: |c| Slot::MaybeText(&mut c.oidc.issuer, "a URL, such as `https://id.example`"),
+    },
+    Key {
+        name: "oidc.client_id",
+        about: "what the issuer calls this server",
+        slot: |c| Slot::MaybeText(&mut c.oidc.client_id, "a text"),
+    },
+    Key {
+        name: "oidc.client_secret_file",
+        about: "the file with this server's secret, where the issuer wants one",
+        slot: |c| Slot::MaybePath(&mut c.oidc.client_secret_file),
+    },
+    Key {
+        name: "oidc.subject_claim",
+        about: "the claim by which people are told apart; `email` counts where the issuer has verified it",
+        slot: |c| Slot::MaybeText(&mut c.oidc.subject_claim, "the name of a claim"),
+    },
+    Key {
+        name: "oidc.ca",
+        about: "certificates, in PEM, that the issuer is held to instead of those that this machine trusts",
+        slot: |c| Slot::MaybePath(&mut c.oidc.ca),
+    },
     Key { name: "log.format", about: "the form of log lines", slot: |c| Slot::Format(&mut c.log.format) },
     Key { name: "log.level", about: "the least severity that is logged", slot: |c| Slot::Level(&mut c.log.level) },
     Key { name: "console", about: "serve the console", slot: |c| Slot::Switch(&mut c.console) },
     Key { name: "metrics", about: "serve `/metrics`", slot: |c| Slot::Switch(&mut c.metrics) },
+];
+
+/// Keys that are of no use without each other.
+const TOGETHER: [(&[&str], &str); 2] = [
+    (&["tls.cert", "tls.key"], "give both for TLS, or neither"),
+    (&["oidc.issuer", "oidc.client_id"], "give both for an issuer, or neither"),
 ];
 
 /// Where a value came from.
@@ -290,7 +347,7 @@ impl Resolved {
             }
         }
         let resolved = Self { config, origins };
-        problems.extend(resolved.half_tls());
+        problems.extend(resolved.halves());
         if problems.is_empty() { Ok(resolved) } else { Err(problems) }
     }
 
@@ -307,22 +364,24 @@ impl Resolved {
         KEYS.iter().map(setting).collect()
     }
 
-    /// A certificate without a key, or a key without a certificate.
-    fn half_tls(&self) -> Option<Problem> {
-        let (given, missing) = match (&self.config.tls.cert, &self.config.tls.key) {
-            (Some(_), None) => ("tls.cert", "tls.key"),
-            (None, Some(_)) => ("tls.key", "tls.cert"),
-            (Some(_), Some(_)) | (None, None) => return None,
-        };
-        let at = match self.origins.get(given) {
-            Some(Origin::File(place)) => place.clone(),
-            Some(Origin::Environment(_)) => outside("environment"),
-            Some(Origin::Flag(_)) | Some(Origin::Default) | None => outside("command line"),
-        };
-        Some(
-            Problem::new(at, format!("`{given}` is given and `{missing}` is not"))
-                .hint("give both for TLS, or neither"),
-        )
+    /// Keys that are given without those that they need.
+    fn halves(&self) -> Vec<Problem> {
+        let mut config = self.config.clone();
+        let mut given = |name: &str| known(name).is_some_and(|key| (key.slot)(&mut config).show().is_some());
+        let mut problems = Vec::new();
+        for (keys, hint) in TOGETHER {
+            let Some(there) = keys.iter().find(|key| given(key)) else { continue };
+            if let Some(missing) = keys.iter().find(|key| !given(key)) {
+                let at = match self.origins.get(there) {
+                    Some(Origin::File(place)) => place.clone(),
+                    Some(Origin::Environment(_)) => outside("environment"),
+                    Some(Origin::Flag(_)) | Some(Origin::Default) | None => outside("command line"),
+                };
+                let problem = Problem::new(at, format!("`{there}` is given and `{missing}` is not"));
+                problems.push(problem.hint(hint));
+            }
+        }
+        problems
     }
 }
 

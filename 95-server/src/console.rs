@@ -17,6 +17,8 @@ mod intents;
 mod laws;
 mod list;
 mod look;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod policy;
 mod recommendations;
 mod reference;
@@ -45,7 +47,7 @@ const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
 
 /// The pages.
 pub(crate) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
+    issuer_routes()
         .route("/", get(home::page))
         .route("/login", get(session::page).post(session::open))
         .route("/logout", post(session::close))
@@ -79,6 +81,17 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .layer(middleware::from_fn(guard))
         .layer(CompressionLayer::new())
         .merge(Router::new().route("/assets/{name}", get(assets::file)).layer(CompressionLayer::new()))
+}
+
+/// Logging in by an issuer.
+#[cfg(feature = "oidc")]
+fn issuer_routes() -> Router<Arc<Shared>> {
+    Router::new().route("/login/oidc", get(oidc::begin)).route(crate::oidc::CALLBACK, get(oidc::end))
+}
+
+#[cfg(not(feature = "oidc"))]
+fn issuer_routes() -> Router<Arc<Shared>> {
+    Router::new()
 }
 
 /// Pages are for the reader alone, and what changes something comes from a page of ours: browsers say where a form was, and

@@ -17,6 +17,8 @@ mod guard;
 mod limits;
 mod log;
 mod metrics;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod principals;
 mod serve;
 mod server;
@@ -31,9 +33,11 @@ mod wire;
 
 pub use api::{Shared, router};
 pub use backup::{BackupError, Manifest, Restored, accept_rollback, back_up, restore};
-pub use config::{Config, Limits, Log, LogFormat, LogLevel, Origin, Resolved, Setting, Sources, Tls};
+pub use config::{Config, Limits, Log, LogFormat, LogLevel, Oidc, Origin, Resolved, Setting, Sources, Tls};
 pub use doctor::{Finding, Health, examine, migrate};
 pub use log::begin_log;
+#[cfg(feature = "oidc")]
+pub use oidc::OidcError;
 pub use principals::Beginning;
 pub use server::{Server, ServerError};
 pub use setup::{Files, read_files};

@@ -30,6 +30,8 @@ pub(crate) struct Throttle {
     denials: Rate<PrincipalId>,
     unknowns: Rate<IpAddr>,
     verifies: Rate<PrincipalId>,
+    #[cfg(feature = "oidc")]
+    leaves: Rate<IpAddr>,
     /// How many were not, since the last that was.
     unrecorded: AtomicU64,
 }
@@ -48,6 +50,8 @@ impl Throttle {
             denials: Rate::new(DENIALS_RECORDED),
             unknowns: Rate::new(1),
             verifies: Rate::new(VERIFIES),
+            #[cfg(feature = "oidc")]
+            leaves: Rate::new(limits.logins_per_minute),
             unrecorded: AtomicU64::new(0),
         }
     }
@@ -73,6 +77,16 @@ impl Throttle {
         wait.map_err(|seconds| {
             throttled(&format!("this address was refused more than {most} times in a minute"), seconds)
         })
+    }
+}
+
+#[cfg(feature = "oidc")]
+impl Throttle {
+    /// Somebody leaves for the issuer: what they are to come back with is remembered for a while.
+    pub(crate) fn leaves(&self, from: Option<IpAddr>) -> Result<(), Failure> {
+        let Some(from) = from else { return Ok(()) };
+        let (most, wait) = (self.leaves.most, self.leaves.take(&network(from)));
+        wait.map_err(|seconds| throttled(&format!("this address began more than {most} logins in a minute"), seconds))
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::api::{Shared, router};
 use crate::config::Config;
 use crate::guard::{Underway, guarded};
+#[cfg(feature = "oidc")]
+use crate::oidc::Oidc;
 use crate::principals::{Beginning, admit};
 use crate::serve::{Serving, room_for};
 use crate::setup::Files;
@@ -49,6 +51,14 @@ pub enum ServerError {
         #[source]
         cause: std::io::Error,
     },
+    /// The issuer.
+    #[cfg(feature = "oidc")]
+    #[error("nobody could log in by the issuer")]
+    Oidc(#[from] crate::oidc::OidcError),
+    /// There is an issuer, and nothing that could ask it.
+    #[cfg(not(feature = "oidc"))]
+    #[error("`oidc.issuer` is given, and this writ was built without the feature `oidc`")]
+    NoOidc,
     /// State.
     #[error("the state directory cannot be used")]
     State(#[from] StateError),
@@ -97,6 +107,10 @@ impl Server {
         if !listen.ip().is_loopback() && tls.is_none() && !config.insecure_bind {
             return Err(ServerError::Exposed { listen });
         }
+        #[cfg(not(feature = "oidc"))]
+        if config.oidc.issuer.is_some() {
+            return Err(ServerError::NoOidc);
+        }
         let state = StateDir::open(&config.state)?;
         let failed = |cause| ServerError::Listen { listen, cause };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
@@ -107,6 +121,10 @@ impl Server {
         let next_key = installation.next_key(&state);
         let limits = config.limits.clone();
         let mut shared = Shared::new(installation.pipeline.clone(), installation.processes(), next_key, config);
+        #[cfg(feature = "oidc")]
+        {
+            shared.oidc = Oidc::of(config, config.public_url.as_deref().unwrap_or(&url))?;
+        }
         shared.breaks = beginning.breakable.then(|| installation.breaks());
         let underway = Underway::none();
         let metrics = shared.metrics.clone();

@@ -263,7 +263,11 @@ impl From<TokenError> for Failure {
                 .hint("list them with `writ token list`, or make somebody known with `--enrol`"),
             TokenError::Unknown { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", error.to_string())
                 .hint("list them with `writ token list`"),
-            TokenError::Role { .. } | TokenError::Last { .. } => {
+            TokenError::NoLink { ref principal, .. } => {
+                let way = format!("list them with `writ person links {principal}`");
+                Self::new(StatusCode::NOT_FOUND, "not-found", error.to_string()).hint(way)
+            }
+            TokenError::Role { .. } | TokenError::Last { .. } | TokenError::Linked { .. } => {
                 Self::new(StatusCode::CONFLICT, "refused", error.to_string())
             }
             TokenError::Word { .. } | TokenError::Grant { .. } => {

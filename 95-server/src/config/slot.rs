@@ -14,6 +14,10 @@ pub(super) enum Slot<'a> {
     Switch(&'a mut bool),
     Format(&'a mut LogFormat),
     Level(&'a mut LogLevel),
+    /// An address that links begin with.
+    MaybeUrl(&'a mut Option<String>),
+    /// A text, and what it is.
+    MaybeText(&'a mut Option<String>, &'static str),
 }
 
 /// What a value is in TOML.
@@ -42,6 +46,8 @@ impl Slot<'_> {
             Slot::Switch(at) => put(*at, text.parse().ok()),
             Slot::Format(at) => put(*at, meant(&FORMATS, text)),
             Slot::Level(at) => put(*at, meant(&LEVELS, text)),
+            Slot::MaybeUrl(at) => put(*at, url(text).map(Some)),
+            Slot::MaybeText(at, _) => put(*at, line(text).map(Some)),
         };
         taken.ok_or_else(|| self.form())
     }
@@ -56,6 +62,7 @@ impl Slot<'_> {
             Slot::Switch(at) => at.to_string(),
             Slot::Format(at) => word(&FORMATS, **at)?.to_owned(),
             Slot::Level(at) => word(&LEVELS, **at)?.to_owned(),
+            Slot::MaybeUrl(at) | Slot::MaybeText(at, _) => (**at).clone()?,
         })
     }
 
@@ -68,6 +75,8 @@ impl Slot<'_> {
             Slot::Switch(_) => "`true` or `false`".into(),
             Slot::Format(_) => words(&FORMATS),
             Slot::Level(_) => words(&LEVELS),
+            Slot::MaybeUrl(_) => "a URL without credentials, such as `https://writ.example`".into(),
+            Slot::MaybeText(_, form) => (*form).into(),
         }
     }
 
@@ -75,6 +84,7 @@ impl Slot<'_> {
     pub(super) fn sort(&self) -> Sort {
         match self {
             Slot::Address(_) | Slot::Path(_) | Slot::MaybePath(_) | Slot::Format(_) | Slot::Level(_) => Sort::Text,
+            Slot::MaybeUrl(_) | Slot::MaybeText(..) => Sort::Text,
             Slot::Count(..) => Sort::Number,
             Slot::Switch(_) => Sort::Truth,
         }
@@ -90,7 +100,9 @@ impl Slot<'_> {
             | Slot::Count(..)
             | Slot::Switch(_)
             | Slot::Format(_)
-            | Slot::Level(_) => {}
+            | Slot::Level(_)
+            | Slot::MaybeUrl(_)
+            | Slot::MaybeText(..) => {}
         }
     }
 }
@@ -102,6 +114,20 @@ fn put<T>(at: &mut T, value: Option<T>) -> Option<()> {
 
 fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| text.into())
+}
+
+fn line(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty() && text.len() <= 2_048 && !text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+/// What a path can be put behind.
+fn url(text: &str) -> Option<String> {
+    let url: hyper::Uri = line(text)?.trim_end_matches('/').parse().ok()?;
+    let known = matches!(url.scheme_str(), Some("http" | "https"));
+    let bare = !url.authority()?.as_str().contains('@') && url.query().is_none();
+    let plain = text.chars().all(|c| c.is_ascii_graphic() && !"<>|\"`{}\\^#".contains(c));
+    (known && bare && plain).then(|| text.trim().trim_end_matches('/').to_owned())
 }
 
 fn meant<T: Copy>(all: &[(&str, T)], text: &str) -> Option<T> {

@@ -223,7 +223,7 @@ pub(crate) async fn one(
     let state = state_of(&doc);
     let about = match text(&doc, "/run").parse::<RunId>() {
         Ok(run) => about_run(&shared, &run, &doc).await?,
-        Err(_) => about_governance(journal, &doc).await?,
+        Err(_) => about_governance(&shared, &approval, &doc).await?,
     };
     let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
     about.deeds.iter().for_each(|deed| *sums.entry(&deed.action).or_default() += 1);
@@ -324,8 +324,9 @@ struct About {
 }
 
 /// What is asked about when it is how the installation is governed: policies, roles, agents, standing approvals.
-async fn about_governance(journal: &Journal, doc: &Value) -> Result<About, LedgerError> {
-    let change = attached(journal, text(doc, "/attachments/change")).await?;
+async fn about_governance(shared: &Shared, id: &ApprovalId, doc: &Value) -> Result<About, super::frame::PageError> {
+    let journal = shared.pipeline.journal();
+    let change = shared.pipeline.proposed(id).await.map_err(Failure::from)?.unwrap_or_default();
     let impact = attached(journal, text(doc, "/attachments/impact")).await?;
     let part = |name: &str| {
         let value = change.get(name).unwrap_or(&Value::Null);

@@ -129,24 +129,48 @@ struct LoginPage {
     theme: Theme,
     stamp: &'static str,
     next: String,
-    problem: Option<&'static str>,
+    problem: Option<String>,
+    /// The issuer that one may log in by, as people know it; empty without one.
+    issuer: String,
 }
 
 /// Where somebody wanted to go before they had to log in.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Next {
+    pub(super) next: String,
+}
+
+pub(crate) async fn page(
+    State(shared): App,
+    headers: HeaderMap,
+    Query(next): Query<Next>,
+) -> Result<Response, PageError> {
+    login_page(&shared, &headers, next.next, None)
+}
+
+/// The page on which one logs in; with a problem, what is the matter, and the status that says so.
+pub(crate) fn login_page(
+    shared: &Shared,
+    headers: &HeaderMap,
     next: String,
-}
-
-pub(crate) async fn page(headers: HeaderMap, Query(next): Query<Next>) -> Result<Response, PageError> {
-    login_page(&headers, next.next, None)
-}
-
-fn login_page(headers: &HeaderMap, next: String, problem: Option<&'static str>) -> Result<Response, PageError> {
-    let page = LoginPage { theme: Theme::of(headers), stamp: super::assets::STAMP.as_str(), next, problem };
-    let status = if problem.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    problem: Option<(StatusCode, String)>,
+) -> Result<Response, PageError> {
+    let (status, problem) = problem.map_or((StatusCode::OK, None), |(status, words)| (status, Some(words)));
+    let (theme, stamp) = (Theme::of(headers), super::assets::STAMP.as_str());
+    let page = LoginPage { theme, stamp, next, problem, issuer: issuer(shared) };
     Ok((status, Html(page.render()?)).into_response())
+}
+
+#[cfg(feature = "oidc")]
+fn issuer(shared: &Shared) -> String {
+    let issuer = shared.oidc.as_ref().map_or("", |oidc| oidc.issuer.as_str());
+    issuer.split_once("://").map_or(issuer, |(_, name)| name).trim_end_matches('/').to_owned()
+}
+
+#[cfg(not(feature = "oidc"))]
+fn issuer(_: &Shared) -> String {
+    String::new()
 }
 
 /// A token, as the form sends it.
@@ -171,16 +195,18 @@ pub(crate) async fn open(
         Err(SessionError::Token) => {
             // Who tries often is told to wait, and the journal does not fill with it.
             shared.throttle.stranger(from.map(|Extension(Peer(from))| from))?;
-            refuse_login(shared.pipeline.journal()).await.map_err(Failure::from)?;
-            login_page(&headers, shown.next, Some("this token is not valid, or was revoked"))
+            refuse_login(shared.pipeline.journal(), "the token is not valid").await.map_err(Failure::from)?;
+            let problem = (StatusCode::UNAUTHORIZED, "this token is not valid, or was revoked".to_owned());
+            login_page(&shared, &headers, shown.next, Some(problem))
         }
+        Err(SessionError::Subject) => Err(Failure::new(StatusCode::FORBIDDEN, "forbidden", "linked to nobody").into()),
         Err(SessionError::Commit(error)) => Err(Failure::from(error).into()),
         Err(SessionError::Ledger(error)) => Err(Failure::from(error).into()),
     }
 }
 
 /// A path of this server, and nothing that leads elsewhere.
-fn own_path(next: &str) -> &str {
+pub(crate) fn own_path(next: &str) -> &str {
     let plain = next.starts_with('/')
         && !next.starts_with("//")
         && next.is_ascii()
@@ -192,7 +218,7 @@ pub(crate) async fn close(State(shared): App, headers: HeaderMap) -> Result<Resp
     if let Some(secret) = cookie(&headers, COOKIE) {
         let closed = close_session(shared.pipeline.journal(), secret).await;
         closed.map_err(|error| match error {
-            SessionError::Token => {
+            SessionError::Token | SessionError::Subject => {
                 PageError::from(Failure::new(StatusCode::UNAUTHORIZED, "unauthorised", "no session"))
             }
             SessionError::Commit(error) => Failure::from(error).into(),
@@ -203,7 +229,7 @@ pub(crate) async fn close(State(shared): App, headers: HeaderMap) -> Result<Resp
         .into_response())
 }
 
-fn set_cookie(secret: &str, seconds: u64, tls: bool) -> HeaderValue {
+pub(crate) fn set_cookie(secret: &str, seconds: u64, tls: bool) -> HeaderValue {
     let secure = if tls { "; Secure" } else { "" };
     let text = format!("{COOKIE}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
     // A session is hexadecimal digits.

@@ -19,6 +19,36 @@ pub(crate) enum Person {
     Grant(Roles),
     /// Take roles from somebody: from then on no token of theirs has them
     Revoke(Roles),
+    /// List what OpenID issuers call somebody
+    Links {
+        /// The person, by id or name
+        person: String,
+    },
+    /// Link somebody to what an OpenID issuer calls them: whoever it says so of logs in as them
+    Link(Link),
+    /// Take a link away: sessions that it opened are over at once
+    Unlink {
+        /// The person, by id or name
+        person: String,
+        /// The link, by the beginning of its id
+        link: String,
+    },
+}
+
+/// Somebody as an issuer knows them
+#[derive(Debug, Args)]
+pub(crate) struct Link {
+    /// The person, by id or name
+    person: String,
+    /// What the issuer calls them; whoever is refused at the login page is told it
+    #[arg(long)]
+    subject: String,
+    /// The issuer, if not the one that the server is configured with
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// Why
+    #[arg(short, long, default_value = "")]
+    message: String,
 }
 
 /// Make somebody known
@@ -76,6 +106,27 @@ impl Person {
                 let answer = client.post(&of(&roles.person), &body).await?;
                 let done = format!("{} does not hold {}", roles.person, roles.roles.join(", "));
                 Ok(tell(common, &answer, &done, "writ person list"))
+            }
+            Person::Links { person } => {
+                let page = client.get(&format!("/api/v1/principals/{}/links", escaped(&person))).await?;
+                let links = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                let row = |one: &Value| vec![text(one, "/id"), text(one, "/of"), text(one, "/since")];
+                let rows: Vec<Vec<String>> = links.iter().map(row).collect();
+                out.list(&links, "no links", |_| columns(&["ID", "OF", "SINCE"], &rows, out.is_terminal()));
+                Ok(exit::OK)
+            }
+            Person::Link(link) => {
+                let body = json!({"subject": link.subject, "issuer": link.issuer, "reason": link.message});
+                let answer = client.post(&format!("/api/v1/principals/{}/links", escaped(&link.person)), &body).await?;
+                let done = format!("{} logs in as {}", link.subject, link.person);
+                Ok(tell(common, &answer, &done, &format!("writ person links {}", link.person)))
+            }
+            Person::Unlink { person, link } => {
+                let path = format!("/api/v1/principals/{}/links/{}", escaped(&person), escaped(&link));
+                let gone = client.delete(&path).await?;
+                out.document(&gone, |_| format!("{} does not log in as {person} any more\n", text(&gone, "/of")));
+                out.next(&format!("writ person links {person}"));
+                Ok(exit::OK)
             }
         }
     }

@@ -51,6 +51,21 @@ fn people_policies_agents_and_standing_approvals_of_a_server_change_when_two_peo
     writ(&place, &by(&["approve", &bob, "-m", "again"], &ada), 3);
     let bob = token(&place, "Bob");
 
+    // Whom an issuer may say somebody is: shown as it reads, taken away at once.
+    writ(&place, &["person", "link", "Bob", "--subject", "00uk3x7q", "--as", "admin"], 64);
+    let link = ["person", "link", "Bob", "--subject", "00uk3x7q", "--issuer", "https://id.example", "-m", "his"];
+    let link = proposed(&place, &link, &admin);
+    let shown = writ(&place, &by(&["approval", "get", &link], &ada), 0);
+    assert!(shown.contains("00uk3x7q at https://id.example"), "{shown}");
+    assert_eq!(writ(&place, &["person", "links", "Bob", "--as", "admin"], 0), "no links\n");
+    writ(&place, &by(&["approve", &link, "-m", "known to me"], &ada), 0);
+    let links = place.writ(&["person", "links", "Bob", "--as", "admin", "-o", "json"]).unwrap().json();
+    assert_eq!(links[0]["of"], "00uk3x7q at https://id.example");
+    let id = links[0]["id"].as_str().unwrap();
+    writ(&place, &by(&["person", "unlink", "Bob", id], &ada), 4);
+    writ(&place, &["person", "unlink", "Bob", id, "--as", "admin"], 0);
+    writ(&place, &["person", "unlink", "Bob", id, "--as", "admin"], 5);
+
     // Other policies: refused whole when broken, shown with what they would have decided, in force with the answer.
     assert_eq!(ends(&place, &["--token", &bob, "--no-wait", "--", "rm", "nothing"], 7).0, "");
     let dir = place.path("new");

@@ -116,10 +116,16 @@ pub fn diff(old: Option<&Plan>, new: &Plan, world: Digest) -> Diff {
     Diff { plan, target, changes, unchanged, stuck }
 }
 
-/// The plan that takes everything of an intent away.
+/// The plan that takes away everything of a full plan that is there.
 #[must_use]
-pub fn decommission(old: &Plan, world: Digest) -> Diff {
-    diff(Some(old), &Plan { actions: Vec::new(), steps: Vec::new(), ..old.clone() }, world)
+pub fn decommission(old: &Plan, observed: &World) -> Diff {
+    let nothing = Plan { actions: Vec::new(), steps: Vec::new(), ..old.clone() };
+    let mut gone = diff(Some(&seen(old, observed)), &nothing, world_digest(observed));
+    for step in &mut gone.plan.steps {
+        let taken_back = old.actions.iter().find(|action| action.id == step.action);
+        step.action_name = taken_back.map_or_else(|| step.action_name.clone(), |action| action.inverse.clone());
+    }
+    gone
 }
 
 /// The new plan with each instance's generation carried on from what is there: the same where it can stay, the next where it
@@ -358,6 +364,11 @@ fn inverted(action: &Action, plan: &Plan) -> Action {
 /// What would bring the world back to a full plan: the same difference, from the world as it was observed.
 #[must_use]
 pub fn drift(target: &Plan, observed: &World) -> Diff {
+    diff(Some(&seen(target, observed)), target, world_digest(observed))
+}
+
+/// The full plan that would have led to the world as it was observed.
+fn seen(target: &Plan, observed: &World) -> Plan {
     let mut steps: Vec<Step> = Vec::new();
     for step in &target.steps {
         let Some(found) = observed.resources.get(&step.resource).and_then(Value::as_object) else { continue };
@@ -381,8 +392,7 @@ pub fn drift(target: &Plan, observed: &World) -> Diff {
         let strangers = observed.resources.keys().filter(|resource| !known.contains(resource.as_str()));
         steps.extend(strangers.filter_map(|resource| stranger(template, resource)));
     }
-    let seen = Plan { steps, ..target.clone() };
-    diff(Some(&seen), target, world_digest(observed))
+    Plan { steps, ..target.clone() }
 }
 
 /// An instance of the same component that the plan does not know, as a step that can be taken back.

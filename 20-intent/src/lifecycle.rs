@@ -69,7 +69,7 @@ impl State {
         match self {
             Draft => matches!(next, Validating | Archived),
             Validating => matches!(next, Invalid | Validated),
-            Invalid => matches!(next, Draft | Validating | Archived),
+            Invalid => matches!(next, Draft | Validating | Decommissioning | Archived),
             Validated => matches!(next, Translating | Draft | Archived),
             Translating => matches!(next, Translated | Invalid | Failed),
             Translated => matches!(next, Simulating | Ready | Draft | Archived),
@@ -85,7 +85,8 @@ impl State {
             Recovering => matches!(next, Active | Monitoring | Degraded | Failed),
             Failed => matches!(next, Draft | Validating | Recovering | Decommissioning | Archived),
             Decommissioning => matches!(next, Archived | Failed),
-            Archived => false,
+            // A new version brings it back.
+            Archived => matches!(next, Validating),
         }
     }
 }
@@ -137,10 +138,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leaves_the_archive_and_every_other_state_has_a_way_out() {
-        assert!(all().all(|next| !State::Archived.may_become(next)));
-        for state in all().filter(|state| *state != State::Archived) {
-            assert!(all().any(|next| state.may_become(next)), "{state}");
+    fn only_a_new_version_leaves_the_archive_and_every_state_has_a_way_out() {
+        let ways = |state: State| all().filter(move |next| state.may_become(*next));
+        assert_eq!(ways(State::Archived).collect::<Vec<_>>(), [State::Validating]);
+        for state in all() {
+            assert!(ways(state).next().is_some(), "{state}");
         }
     }
 

@@ -28,8 +28,11 @@ impl Heal {
     ) -> Result<Decision, Refused> {
         let mut work =
             Work { config, watch, now, chance, heal: self.clone(), decision: Decision::default(), due: None };
+        let stays = signal != Signal::Left;
         work.hear(signal)?;
-        work.settle()?;
+        if stays {
+            work.settle()?;
+        }
         if let Some(at) = work.due {
             work.decision.asks.push(Ask::SetTimer { at });
         }
@@ -138,6 +141,7 @@ impl Work<'_> {
                 self.emit(HealEvent::Ended(Ended { at, because, component, incident, ok, remedy, run }))?;
                 self.after_undo(&tried)
             }
+            Signal::Left => self.leave(),
             Signal::ModeChanged { action, mode } => {
                 self.emit(HealEvent::ModeSet(ModeSet { action, at, component, mode }))
             }
@@ -167,6 +171,25 @@ impl Work<'_> {
         );
         let scales = self.heal.rescaling.as_ref().is_some_and(|one| one.run.is_some() && one.tried.remedy.key == *key);
         unanswered.filter(|_| !run && !scales).ok_or_else(|| Refused::Remedy { remedy: key.clone() })
+    }
+
+    /// Nothing is proposed any more, and what is not being carried out right now is over with the component.
+    fn leave(&mut self) -> Step {
+        let asked = self.heal.rescaling.as_ref().filter(|one| one.run.is_none());
+        if let Some(remedy) = asked.map(|one| one.tried.remedy.key.clone()) {
+            self.decision.asks.push(Ask::Withdraw { remedy });
+        }
+        let over: Vec<IncidentId> = self
+            .heal
+            .incidents()
+            .filter(|incident| !matches!(incident.state, IncidentState::Running { .. }))
+            .map(|incident| incident.id.clone())
+            .collect();
+        for incident in over {
+            self.withdraw(&incident);
+            self.resolve(&incident, Resolution::Gone)?;
+        }
+        Ok(())
     }
 
     fn withdraw(&mut self, incident: &IncidentId) {

@@ -476,7 +476,10 @@ impl Incident {
                 self.state = Escalated { at: event.at };
                 self.severity = Severity::Critical;
             }
-            (Open | Shadowed | Asked { .. } | Waiting { .. } | Escalated { .. }, HealEvent::Resolved(_))
+            (
+                Open | Shadowed | Asked { .. } | Waiting { .. } | Verifying { .. } | Escalated { .. },
+                HealEvent::Resolved(_),
+            )
             | (
                 Open | Shadowed | Asked { .. } | Waiting { .. } | Verifying { .. } | Escalated { .. },
                 HealEvent::Closed(_),

@@ -62,6 +62,8 @@ pub enum Signal {
         /// How far it may go from now on.
         mode: Mode,
     },
+    /// The component is being taken away: nothing of it is healed any more.
+    Left,
     /// A person has seen the incident.
     Acknowledge {
         /// The incident.

@@ -21,6 +21,8 @@ pub enum Origin {
     Feedback,
     /// Somebody outside, who planned it themselves.
     Exec,
+    /// An intent that is taken away.
+    Decommission,
 }
 
 impl Origin {
@@ -33,6 +35,7 @@ impl Origin {
             Origin::Scaling => "scaling",
             Origin::Feedback => "feedback",
             Origin::Exec => "exec",
+            Origin::Decommission => "decommission",
         }
     }
 }

@@ -378,7 +378,19 @@ impl Drive {
         for id in self.live_runs() {
             if let Ok((run, context)) = self.run(&id).await
                 && run.submitted().intent == *intent
-                && matches!(context.origin, Origin::Intent | Origin::Feedback)
+                && matches!(context.origin, Origin::Intent | Origin::Feedback | Origin::Decommission)
+            {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// A live run that changes this component.
+    pub(crate) async fn run_on(&self, component: Option<&ComponentId>) -> Option<RunId> {
+        for id in self.live_runs() {
+            if let Ok((_, context)) = self.run(&id).await
+                && component.is_some_and(|component| context.component.as_ref() == Some(component))
             {
                 return Some(id);
             }

@@ -234,19 +234,27 @@ impl Pipeline {
             let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
             // What was carried out last is watched, whatever became of newer versions since.
             let state = doc.get("to").and_then(|state| serde_json::from_value::<State>(state.clone()).ok());
-            let gone = state.is_some_and(|state| matches!(state, State::Decommissioning | State::Archived));
+            // Of what could not be taken away in full nothing is brought back.
+            let gone =
+                state.is_some_and(|state| matches!(state, State::Decommissioning | State::Archived | State::Failed));
             let Ok(intent) = key.parse::<IntentId>() else { continue };
             if !gone && let Some((intent, plan)) = self.in_force(&intent, &doc).await? {
                 self.manage(&intent, &Some(plan)).await;
             }
             self.settle_lost_end(&intent, &doc).await?;
         }
+        for id in self.drive().live_runs() {
+            if self.drive().run(&id).await.is_ok_and(|(_, context)| context.origin == Origin::Decommission) {
+                self.attend_removal(id);
+            }
+        }
         Ok(())
     }
 
     /// A run may have ended without its intent having been told, if the process ended between the two.
     async fn settle_lost_end(&self, intent: &IntentId, doc: &Value) -> Result<(), PipelineError> {
-        if doc.get("to") != Some(&json!(State::Executing)) && doc.get("to") != Some(&json!(State::Ready)) {
+        let moving = [State::Ready, State::Executing, State::Decommissioning];
+        if !moving.iter().any(|state| doc.get("to") == Some(&json!(state))) {
             return Ok(());
         }
         let last = self.journal().doc("last_runs", intent.as_str()).await?.unwrap_or_default();
@@ -257,13 +265,13 @@ impl Pipeline {
             && run.state().is_over()
         {
             let cause = crate::Cause { trace, event: text("event_id").and_then(|event| event.parse().ok()) };
-            self.intent_run_ended(&Ended { context, run, cause }).await;
+            self.run_ended(&Ended { context, run, cause }).await;
         }
         Ok(())
     }
 
     /// The version of an intent that was carried out last, with its whole plan.
-    async fn in_force(&self, id: &IntentId, doc: &Value) -> Result<Option<(Intent, Plan)>, PipelineError> {
+    pub(crate) async fn in_force(&self, id: &IntentId, doc: &Value) -> Result<Option<(Intent, Plan)>, PipelineError> {
         let digest = |field: &str| doc.get(field).and_then(Value::as_str).and_then(|text| text.parse::<Digest>().ok());
         let (Some(plan), Some(manifest)) = (digest("applied_plan"), digest("applied_manifest")) else {
             return Ok(None);
@@ -283,15 +291,20 @@ impl Pipeline {
     async fn follow(&self, mut ended: broadcast::Receiver<Ended>) {
         loop {
             match ended.recv().await {
-                Ok(over) if matches!(over.context.origin, Origin::Intent | Origin::Feedback) => {
-                    self.intent_run_ended(&over).await;
-                }
-                Ok(_) => {}
+                Ok(over) => self.run_ended(&over).await,
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     tracing::error!(missed, "ends of runs were missed; a restart takes them up");
                 }
                 Err(broadcast::error::RecvError::Closed) => return,
             }
+        }
+    }
+
+    async fn run_ended(&self, over: &Ended) {
+        match over.context.origin {
+            Origin::Intent | Origin::Feedback => self.intent_run_ended(over).await,
+            Origin::Decommission => self.removal_ended(over).await,
+            Origin::Remedy | Origin::Scaling | Origin::Exec => {}
         }
     }
 

@@ -23,6 +23,12 @@ pub enum ReplanError {
         /// The run.
         run: RunId,
     },
+    /// It takes its intent away.
+    #[error("run `{run}` takes its intent away; cancel it and ask again, and what is left is worked out anew")]
+    Leaving {
+        /// The run.
+        run: RunId,
+    },
     /// It has ended.
     #[error("run `{run}` is {state}, which is final")]
     Over {
@@ -73,6 +79,9 @@ impl Pipeline {
     /// When the run is not one of an intent, is moving, or policy, the solver or the run say no.
     pub async fn replan(&self, id: &RunId, by: &Principal) -> Result<Prepared, ReplanError> {
         let (run, context) = self.drive().run(id).await?;
+        if context.origin == Origin::Decommission {
+            return Err(ReplanError::Leaving { run: id.clone() });
+        }
         if !matches!(context.origin, Origin::Intent | Origin::Feedback) {
             return Err(ReplanError::Remedy { run: id.clone() });
         }

@@ -32,11 +32,11 @@ use writ_text::Problem;
 const OVERTAKEN_MAX: u32 = 3;
 
 /// How long people have to answer when policy asks for them before a plan may run.
-const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
 
 /// How long a step may be held, by a window, a rate limit or a kill switch, before its run fails: every window of the day
 /// comes round in that time.
-const HELD_MS_MAX: u64 = 25 * 3_600 * 1_000;
+pub(crate) const HELD_MS_MAX: u64 = 25 * 3_600 * 1_000;
 
 /// Why an intent does not get through the door.
 #[derive(Debug, thiserror::Error)]
@@ -238,26 +238,33 @@ impl Pipeline {
             roles: by.roles.clone(),
             ..RunContext::default()
         };
-        let (now, requester) = (self.journal().now(), Actor::human(&by.id));
-        let mut asked = BTreeSet::new();
-        for step in plan.steps.iter().filter(|step| asked.insert(&step.action_name)) {
-            // What nobody can do now somebody may be able to do when it is due.
-            let Ok(decided) = self.gate().judge_step(step, &plan.intent, &requester, &context, now) else { continue };
-            if decided.judgement.verdict.decision == Decision::Deny {
-                prepared.decision = Decision::Deny;
-                prepared.reports.push(decided.judgement.validation());
-                prepared.judged.push((Stage::Action, decided));
-                return;
-            }
+        if let Some(denied) = self.first_denied(plan, &Actor::human(&by.id), &context) {
+            prepared.decision = Decision::Deny;
+            prepared.reports.push(denied.judgement.validation());
+            prepared.judged.push((Stage::Action, denied));
         }
     }
 
+    /// What is said of the first of a plan's actions that is denied.
+    pub(crate) fn first_denied(&self, plan: &Plan, requester: &Actor, context: &RunContext) -> Option<Decided> {
+        let (now, mut asked) = (self.journal().now(), BTreeSet::new());
+        let firsts = plan.steps.iter().filter(|step| asked.insert(&step.action_name));
+        // What nobody can do now somebody may be able to do when it is due.
+        let mut judged =
+            firsts.filter_map(|step| self.gate().judge_step(step, &plan.intent, requester, context, now).ok());
+        judged.find(|decided| decided.judgement.verdict.decision == Decision::Deny)
+    }
+
     /// No other intent that is carried out or watched has the component.
-    async fn is_free(&self, intent: &IntentId, component: &ComponentId) -> Result<(), SubmitError> {
+    pub(crate) async fn is_free(&self, intent: &IntentId, component: &ComponentId) -> Result<(), SubmitError> {
         for (key, doc) in self.journal().ledger().views("intents", "", None, 10_000).await? {
             let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
             let state = doc.get("to").and_then(|state| serde_json::from_value::<State>(state.clone()).ok());
-            let Some(state) = state.filter(|state| is_live(*state) || *state == State::Executing) else { continue };
+            let Some(state) =
+                state.filter(|state| is_live(*state) || matches!(state, State::Executing | State::Decommissioning))
+            else {
+                continue;
+            };
             if key != intent.as_str() && doc.get("component") == Some(&json!(component)) {
                 let (intent, component) = (intent.clone(), component.clone());
                 return Err(SubmitError::Taken { intent, component, owner: key, state: state.word() });
@@ -410,7 +417,7 @@ impl Pipeline {
         Ok(Ground { state: self.intent_state(intent).await?, version })
     }
 
-    async fn intent_state(&self, intent: &IntentId) -> Result<State, LedgerError> {
+    pub(crate) async fn intent_state(&self, intent: &IntentId) -> Result<State, LedgerError> {
         let doc = self.journal().doc("intents", intent.as_str()).await?;
         let state = doc.and_then(|doc| serde_json::from_value(doc.get("to")?.clone()).ok());
         Ok(state.unwrap_or(State::Draft))
@@ -563,7 +570,7 @@ pub(crate) fn moved(intent: &IntentId, version: u64, from: State, to: State, bec
 }
 
 /// The entry for a decision of policy about an intent.
-fn policy_decided(intent: &IntentId, stage: Stage, decided: &Decided, kept: Digest) -> Draft {
+pub(crate) fn policy_decided(intent: &IntentId, stage: Stage, decided: &Decided, kept: Digest) -> Draft {
     let verdict = &decided.judgement.verdict;
     let outcome = if verdict.decision == Decision::Deny { Outcome::Denied } else { Outcome::Success };
     Draft {

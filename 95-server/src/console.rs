@@ -7,6 +7,7 @@ mod assets;
 mod audit;
 mod components;
 mod contracts;
+mod decommission;
 mod diff;
 mod draw;
 mod frame;
@@ -56,6 +57,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/intents/new", get(submit::form).post(submit::submit))
         .route("/intents/check", post(submit::check))
         .route("/intents/{id}", get(intents::one))
+        .route("/intents/{id}/decommission", get(decommission::page).post(decommission::ask))
         .route("/policy", get(policy::page))
         .route("/policy/playground", get(policy::playground).post(policy::play))
         .route("/waivers", post(policy::ask))

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use writ_core::LedgerError;
 use writ_pipeline::{
-    AnswerError, BallotRefused, Barred, CommitError, DriveError, OutsideError, ReflectError, ReplanError, SubmitError,
-    error_chain,
+    AnswerError, BallotRefused, Barred, CommitError, DecommissionError, DriveError, OutsideError, ReflectError,
+    ReplanError, SubmitError, error_chain,
 };
 
 /// A problem as a client reads it (RFC 9457), with what else belongs to it.
@@ -182,6 +182,38 @@ impl From<AnswerError> for Failure {
     }
 }
 
+impl From<DecommissionError> for Failure {
+    fn from(error: DecommissionError) -> Self {
+        let refused = |error: &DecommissionError| Self::new(StatusCode::CONFLICT, "refused", error_chain(error));
+        match error {
+            DecommissionError::Unknown { intent } => Self::not_found("intent", intent.as_str()),
+            DecommissionError::Archived { ref intent } => refused(&error).hint(format!("writ why {intent}")),
+            DecommissionError::Busy { ref run, .. } => {
+                let busy = Self::new(StatusCode::CONFLICT, "busy", error.to_string()).with(json!({"run": run}));
+                match run {
+                    Some(run) => busy
+                        .hint(format!("follow it with `writ run watch {run}`, or end it with `writ run cancel {run}`")),
+                    None => busy,
+                }
+            }
+            DecommissionError::Stuck { .. } => refused(&error).hint("take them away by hand, and ask again"),
+            DecommissionError::Nobody { .. } => refused(&error).hint("writ agent list"),
+            DecommissionError::Denied { ref intent, ref validation } => {
+                Self::new(StatusCode::FORBIDDEN, "denied", error.to_string())
+                    .with(json!({"validation": [validation]}))
+                    .hint(format!("writ why {intent}"))
+            }
+            DecommissionError::Stale { .. } => {
+                Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("look again, and decide again")
+            }
+            DecommissionError::Provider(cause) => Self::new(StatusCode::BAD_GATEWAY, "provider", error_chain(&cause)),
+            DecommissionError::Ledger(error) => Self::from(error),
+            DecommissionError::Commit(error) => Self::from(error),
+            DecommissionError::Drive(error) => Self::from(error),
+        }
+    }
+}
+
 impl From<OutsideError> for Failure {
     fn from(error: OutsideError) -> Self {
         let refused = |error: &OutsideError| Self::new(StatusCode::CONFLICT, "refused", error_chain(error));
@@ -247,7 +279,9 @@ impl Failure {
             ReplanError::Over { ref run, .. } => {
                 Self::new(StatusCode::CONFLICT, "refused", error.to_string()).hint(format!("writ why {run}"))
             }
-            ReplanError::Remedy { .. } => Self::new(StatusCode::CONFLICT, "refused", error.to_string()),
+            ReplanError::Remedy { .. } | ReplanError::Leaving { .. } => {
+                Self::new(StatusCode::CONFLICT, "refused", error.to_string())
+            }
             ReplanError::Manifest { .. } => Self::internal(&error),
             ReplanError::Submit(error) => Self::of_submit(error, pipeline),
             ReplanError::Drive(error) => Self::from(error),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! submit intent.yaml               the operator submits a file; `by deputy` names somebody else
+//! decommission                     the newest intent is to be taken away
 //! plan intent.yaml / apply …       the plan is shown, and later carried out only if it is still the same
 //! approve / reject [by deputy]     the newest question is answered, by the reviewer
 //! pause resume rollback cancel     the newest run; `cancel keep` leaves what was done
@@ -146,6 +147,7 @@ impl Player<'_> {
             ["submit", file] => self.submit(file, &asks()?, None).await,
             ["apply", file] => self.submit(file, &asks()?, self.planned).await,
             ["plan", file] => self.plan(file, &asks()?).await,
+            ["decommission"] => self.decommission(&asks()?).await,
             ["approve"] => self.answer(&answers()?, true).await,
             ["reject"] => self.answer(&answers()?, false).await,
             ["pause"] => self.tell(RunSignal::Pause, &asks()?).await,
@@ -276,6 +278,19 @@ impl Player<'_> {
                 let steps = prepared.diff.as_ref().map_or(0, |diff| diff.plan.steps.len());
                 format!("= version {} would take {steps} steps", prepared.version)
             }
+            Err(error) => refused(&error),
+        })
+    }
+
+    async fn decommission(&self, by: &Principal) -> Result<String, Senseless> {
+        let intents = self.site.ledger().views("intents", "", None, 100).await.map_err(|error| error.to_string())?;
+        let (intent, _) = intents.last().ok_or("there is no intent")?;
+        let intent = intent.parse().map_err(|_| "it is no intent".to_owned())?;
+        Ok(match self.site.pipeline().decommission(&intent, by, None, "moved elsewhere").await {
+            Ok(leaving) => match leaving.run {
+                Some(run) => format!("= it is taken away, {run}"),
+                None => "= it is archived, nothing to do".to_owned(),
+            },
             Err(error) => refused(&error),
         })
     }

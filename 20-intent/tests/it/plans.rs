@@ -4,7 +4,7 @@ use crate::example;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use writ_core::{Change, Digest, Plan};
+use writ_core::{Change, Digest, Plan, World};
 use writ_intent::{
     Desired, Diff, Intent, Platform, after, decommission, desired, diff, plan, plan_at_count, plan_digest,
     plan_document, read_manifest, rollback, translate,
@@ -108,10 +108,27 @@ fn the_same_plan_again_changes_nothing() {
     assert_eq!((diff.plan.steps.len(), diff.plan.actions.len(), diff.unchanged), (0, 0, 7));
 }
 
+/// The world once a plan was carried out.
+fn observed(plan: &Plan) -> World {
+    let resources = plan.steps.iter().map(|step| (step.resource.clone(), step.params.clone()));
+    World { resources: resources.collect() }
+}
+
+#[test]
+fn only_what_is_there_is_taken_away() {
+    let plan = planned(&intent(), &Platform::default());
+    let mut world = observed(&plan);
+    assert!(world.resources.remove("web-service-001/i-2").is_some());
+    let gone: Vec<String> = told(&decommission(&plan, &world)).into_iter().map(|(resource, _)| resource).collect();
+    assert_eq!(gone, ["healing", "scaling", "health", "i-1", "i-3", "lb"]);
+    assert_eq!(told(&decommission(&plan, &World::default())), []);
+}
+
 #[test]
 fn taking_an_intent_away_goes_in_reverse() {
     let plan = planned(&intent(), &Platform::default());
-    let gone = decommission(&plan, WORLD);
+    let world = observed(&plan);
+    let gone = decommission(&plan, &world);
     let order: Vec<String> = told(&gone).into_iter().map(|(resource, _)| resource).collect();
     assert_eq!(order.first().unwrap(), "healing");
     assert_eq!(order.last().unwrap(), "lb");

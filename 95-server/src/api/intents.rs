@@ -3,7 +3,7 @@
 use super::audit::Entry;
 use super::once::Begun;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason};
 use crate::error::Failure;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -55,6 +55,24 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<Manifest>()
             .answers::<Submitted>()
             .fails(&[409, 502]),
+        Route::get("/api/v1/intents/{id}/decommission", Needs::Reader, removal)
+            .says(
+                "intents",
+                "Show what taking an intent away would do",
+                "The steps, and whether policy lets it happen. Nothing is recorded or done.",
+            )
+            .answers::<Removal>()
+            .fails(&[409, 502]),
+        Route::post("/api/v1/intents/{id}/decommission", Needs::Operator, Of::Intent, decommission)
+            .says(
+                "intents",
+                "Take an intent away",
+                "Begins a run that takes away everything of it that is there, and may wait for approval. One of which nothing is there \
+                 is archived at once. With `planned`, only what was looked at is done; anything else is refused as stale.",
+            )
+            .takes::<Farewell>()
+            .answers::<Leaving>()
+            .fails(&[409, 502]),
         Route::get("/api/v1/intents/{id}/versions", Needs::Reader, versions)
             .says("intents", "List the versions of an intent", "The entries of its stream, oldest first.")
             .answers_each::<Entry>(),
@@ -65,6 +83,32 @@ documents! {
     /// What would be done, and whether it may: the intent, policy's decision and report, the translation, the plan and its digest,
     /// what differs from the world, the way back, and what the contracts say.
     Prepared;
+
+    /// What taking an intent away would do: the intent with its version and state, the steps, their digest, and what policy says.
+    Removal;
+}
+
+/// Why an intent is taken away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Farewell {
+    /// The words; they stand beside the journal and can be erased.
+    reason: String,
+    /// The digest of what was looked at; anything else is then refused as stale.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^sha256:[0-9a-f]{64}$")]
+    planned: Option<Digest>,
+}
+
+/// An intent that is being taken away: what is done, and the run that does it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Leaving {
+    /// The run; none when nothing was there, and the intent is archived already.
+    #[schema(value_type = Option<String>)]
+    run: Option<RunId>,
+    /// As looking at it answers it.
+    #[serde(flatten)]
+    removal: Option<Removal>,
 }
 
 /// An intent that was taken: what was prepared, and the run that carries it out.
@@ -138,6 +182,28 @@ async fn submit(
     let accepted = pipeline.submit(&manifest.name, text, &caller.0, manifest.planned, Origin::Intent).await;
     let accepted = accepted.map_err(|error| Failure::of_submit(error, pipeline))?;
     Ok(Json(Submitted { run: accepted.run, prepared: Prepared(accepted.prepared.document(pipeline)) }))
+}
+
+async fn removal(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer<Removal> {
+    let id: IntentId = parsed(&id)?;
+    let removal = shared.pipeline.prepare_decommission(&id, &caller.0).await?;
+    Ok(Json(Removal(removal.document())))
+}
+
+async fn decommission(
+    State(shared): App,
+    caller: Caller,
+    Path(id): Path<String>,
+    begun: Option<Extension<Begun>>,
+    Body(farewell): Body<Farewell>,
+) -> Answer<Leaving> {
+    let id: IntentId = parsed(&id)?;
+    if let Some(Extension(Begun(run))) = begun {
+        return Ok(Json(Leaving { run: Some(run), removal: None }));
+    }
+    let because = reason(&farewell.reason)?;
+    let leaving = shared.pipeline.decommission(&id, &caller.0, farewell.planned, because).await?;
+    Ok(Json(Leaving { run: leaving.run, removal: Some(Removal(leaving.removal.document())) }))
 }
 
 async fn versions(State(shared): App, Path(id): Path<String>) -> Answer<Vec<Entry>> {

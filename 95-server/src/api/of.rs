@@ -14,6 +14,8 @@ pub(crate) enum Of {
     Nothing,
     /// What is of the whole installation.
     Realm,
+    /// The intent that the path names.
+    Intent,
     /// The run that the path names.
     Run,
     /// The incident that the path names.
@@ -31,6 +33,7 @@ impl Of {
         match self {
             Self::Nothing => "–",
             Self::Realm => "installation",
+            Self::Intent => "intent",
             Self::Run => "run",
             Self::Incident => "incident",
             Self::Recommendation => "recommendation",
@@ -43,6 +46,7 @@ impl Of {
         match self {
             Self::Nothing => "",
             Self::Realm => "A role that holds for a team or an environment is not enough.",
+            Self::Intent => "The role must hold for the intent's team and environment.",
             Self::Run => "The role must hold for the run's team and environment.",
             Self::Incident => "The role must hold for the incident's team and environment.",
             Self::Recommendation => {
@@ -62,6 +66,7 @@ impl Of {
         let (what, scope) = match self {
             Self::Nothing | Self::Said => return Ok(()),
             Self::Realm => ("", Some(Scope::whole())),
+            Self::Intent => ("intent", pipeline.scope_of_intent(&parsed(id)?).await?),
             Self::Run => ("run", pipeline.scope_of_run(&parsed(id)?).await),
             Self::Incident => ("incident", pipeline.scope_of_incident(id).await?),
             Self::Recommendation => ("recommendation", pipeline.scope_of_recommendation(id).await?),

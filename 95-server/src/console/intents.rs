@@ -169,6 +169,8 @@ struct IntentPage {
     results: Vec<Judged>,
     runs: Vec<Html>,
     barred: String,
+    /// Whether it was taken away, or just is.
+    gone: bool,
 }
 
 /// The text of a version; none where it is no version.
@@ -234,6 +236,7 @@ pub(crate) async fn one(
     shown(&IntentPage {
         frame,
         row: Row::told(&id, &doc),
+        gone: matches!(text(&doc, "/to"), "archived" | "decommissioning"),
         assumptions: assumptions.collect(),
         lines: looked.lines,
         results: looked.results,

@@ -109,7 +109,7 @@ pub(crate) async fn look(shared: &Shared, name: &str, manifest: &str, visitor: &
 }
 
 /// What each rule said, stage by stage; what it said about a line is put beside that.
-fn results_of(document: &Value, marks: &mut BTreeMap<usize, Vec<Mark>>) -> Vec<Judged> {
+pub(crate) fn results_of(document: &Value, marks: &mut BTreeMap<usize, Vec<Mark>>) -> Vec<Judged> {
     let mut all = Vec::new();
     for report in items(document, "/validation") {
         let stage = text(report, "/validation/stage");
@@ -129,6 +129,15 @@ fn results_of(document: &Value, marks: &mut BTreeMap<usize, Vec<Mark>>) -> Vec<J
                 rule_at: last_parts(text(result, "/rule_at")),
             });
         }
+        // What no rule of theirs stands behind: that none allows it, or that something could not be judged.
+        all.extend(items(report, "/validation/other_findings").iter().map(|finding| Judged {
+            rule: text(finding, "/finding").to_owned(),
+            stage: stage.to_owned(),
+            status: badge("failed"),
+            message: text(finding, "/message").to_owned(),
+            values: texts(finding, "/values").map(str::to_owned).collect(),
+            rule_at: String::new(),
+        }));
     }
     all
 }

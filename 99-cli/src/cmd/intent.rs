@@ -203,7 +203,7 @@ impl Apply {
 }
 
 /// A run that was begun and is not waited for; when people are asked first, whom, and what they type.
-async fn begun(common: &Common, run: &str) -> Result<Exit, Failure> {
+pub(super) async fn begun(common: &Common, run: &str) -> Result<Exit, Failure> {
     let out = common.out();
     let path = format!("/api/v1/runs/{}/execution", crate::client::escaped(run));
     let now = common.client()?.get(&path).await?;
@@ -282,6 +282,9 @@ fn list(value: Option<&Value>) -> String {
 
 /// Rules that did not simply pass, with their places and values.
 pub(crate) fn tell_findings(out: Out, report: &Value) {
+    for finding in report.pointer("/validation/other_findings").and_then(Value::as_array).into_iter().flatten() {
+        out.say(&format!("failed: {}  {}", text(finding, "/finding"), text(finding, "/message")));
+    }
     for result in report.pointer("/validation/results").and_then(Value::as_array).into_iter().flatten() {
         let status = text(result, "/status");
         if matches!(status.as_str(), "passed" | "not_applicable" | "") {

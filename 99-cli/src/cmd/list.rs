@@ -48,6 +48,8 @@ pub(crate) enum Intent {
     Get { id: String },
     /// Show everything that happened to an intent
     History { id: String },
+    /// Take an intent away: everything of it that is there. Its history stays
+    Decommission(super::decommission::Decommission),
 }
 
 impl Intent {
@@ -60,6 +62,7 @@ impl Intent {
                 .await
             }
             Intent::Get { id } => get(common, "intents", &id).await,
+            Intent::Decommission(decommission) => decommission.run(common).await,
             Intent::History { id } => {
                 let out = common.out();
                 let entries = common.client()?.get(&format!("/api/v1/intents/{}/versions", escaped(&id))).await?;

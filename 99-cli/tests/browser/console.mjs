@@ -25,7 +25,7 @@ async function paths() {
   ];
   const places = ["/", "/intents", "/intents/new", "/runs", "/runs?show=open", "/approvals", "/approvals?show=all", "/incidents",
     "/policy", "/policy/playground", "/audit", "/audit?actor=nobody-at-all", "/audit/verify", "/recommendations", "/agents", "/contracts",
-    "/settings", "/reference"];
+    "/settings", "/reference", "/intents/DEPLOY-WEB-001/decommission"];
   return [...places, ...things.filter(([, id]) => id).map(([place, id]) => `${place}/${encodeURIComponent(id)}`)];
 }
 

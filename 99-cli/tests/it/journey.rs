@@ -282,18 +282,46 @@ fn a_change_that_waits_for_people_does_not_end_what_runs() {
 }
 
 #[test]
-fn a_balancer_that_is_killed_is_restored() {
+fn a_balancer_that_is_killed_is_restored_and_one_that_dies_with_an_instance_before_it() {
     let (place, dev) = up(&[]);
-    let before = place.alive()["lb"];
-    kill(before, Signal::KILL);
-    let back = wait_until(Duration::from_secs(20), || {
-        place.alive().get("lb").is_some_and(|pid| *pid != before) && place.healthy().len() == 3
-    });
-    assert!(back.is_some(), "{}", dev.said());
+    let before = place.alive();
     let resolved = |incident: &Value| incident.pointer("/last/kind") == Some(&Value::from("incident.resolved/1"));
-    let over = wait_until(Duration::from_secs(20), || place.list("incidents").unwrap().iter().all(resolved));
-    assert!(over.is_some(), "{}", dev.said());
-    assert_eq!(place.list("incidents").unwrap().len(), 1);
+    for (dies, incidents) in [(vec!["lb"], 1), (vec!["lb", "i-2"], 3)] {
+        let there = place.alive();
+        dies.iter().for_each(|name| kill(there[*name], Signal::KILL));
+        let back = wait_until(Duration::from_secs(20), || {
+            let alive = place.alive();
+            dies.iter().all(|name| alive.get(*name).is_some_and(|pid| *pid != there[*name]))
+                && place.healthy().len() == 3
+        });
+        assert!(back.is_some(), "{dies:?}: {}", dev.said());
+        let over = wait_until(Duration::from_secs(20), || place.list("incidents").unwrap().iter().all(resolved));
+        assert!(over.is_some(), "{dies:?}: {}", dev.said());
+        assert_eq!(place.list("incidents").unwrap().len(), incidents);
+    }
+    assert_eq!(place.alive()["i-1"], before["i-1"], "who had nothing is left alone");
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
+fn what_is_taken_away_is_gone_and_a_new_version_brings_it_back() {
+    let (place, dev) = up(&[]);
+    let leave = ["intent", "decommission", "DEPLOY-WEB-001"];
+    let shown = writ(&place, &[&leave[..], &["--dry-run"]].concat(), 0);
+    assert!(shown.contains("instance.remove    web-service-001/i-2"), "{shown}");
+    writ(&place, &leave, 64);
+    assert_eq!(place.alive().len(), 4, "looking takes nothing away");
+    let said = writ(&place, &[&leave[..], &["--yes", "-m", "moved to the other site", "--wait"]].concat(), 0);
+    assert!(said.contains("succeeded"), "{said}");
+    assert!(place.alive().is_empty(), "{:?}", place.processes());
+    assert!(wait_until(SOON, || writ(&place, &["intent", "list"], 0).contains("archived")).is_some());
+    assert!(writ(&place, &[&leave[..], &["--yes", "-m", "again"]].concat(), 3).contains("is archived"));
+    // Nobody misses what was taken away on purpose.
+    assert_eq!(place.list("incidents").unwrap(), Vec::<Value>::new());
+    let file = place.files().join("intent.yaml").display().to_string();
+    writ(&place, &["apply", "-f", &file, "--wait"], 0);
+    assert!(wait_until(SOON, || place.alive().len() == 4).is_some(), "{}", dev.said());
+    writ(&place, &["audit", "verify"], 0);
     assert_eq!(dev.end(), Some(0));
 }
 

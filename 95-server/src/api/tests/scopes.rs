@@ -73,6 +73,7 @@ impl Realm {
     async fn lets(&self, route: &Route, role: &str) -> bool {
         let id = match route.of {
             Of::Run => self.run.as_str(),
+            Of::Intent => "PAY-001",
             Of::Incident => "inc_pay",
             Of::Recommendation => "OPT-1",
             Of::Nothing | Of::Realm | Of::Said => "x",
@@ -119,7 +120,7 @@ async fn a_role_for_a_part_does_what_is_of_that_part_and_nothing_else_on_any_rou
             Needs::Nobody | Needs::Reader | Needs::Person | Needs::Admin => continue,
         };
         let of_a_thing = match route.of {
-            Of::Run | Of::Incident | Of::Recommendation => true,
+            Of::Intent | Of::Run | Of::Incident | Of::Recommendation => true,
             Of::Realm => false,
             // The pipeline asks where it reads what is said: see the tests below.
             Of::Said => continue,

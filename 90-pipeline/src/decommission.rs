@@ -1,0 +1,395 @@
+//! Taking an intent away: everything of it that is there, by a run like any other, asked for once under the name
+//! `decommission_intent` and then step by step. Its component is healed no more from the first step on; its history stays.
+
+use crate::approvals::Principal;
+use crate::commit::{Batch, CommitError, Expect};
+use crate::context::{Origin, RunContext};
+use crate::drive::{DriveError, Ended};
+use crate::erase::{said_about, words};
+use crate::gate::{Decided, Nobody, POLICY_STREAM};
+use crate::grant::Scope;
+use crate::pipeline::Pipeline;
+use crate::scope::scope_in;
+use crate::submit::{APPROVAL_SPAN, HELD_MS_MAX, SubmitError, moved, policy_decided};
+use serde_json::{Value, json};
+use std::sync::{Arc, PoisonError};
+use writ_automation::{ApprovalTerms, Gate as RunGate, OnFailure, Options, Run, RunState, Submission};
+use writ_core::{
+    Actor, ApprovalId, ComponentId, Decision, Digest, Draft, IntentId, LedgerError, Plan, ProviderError, RunId, Stage,
+    Step,
+};
+use writ_intent::{Diff, State, decommission, diff_document, plan_digest, stream};
+use writ_self_healing::Signal as HealSignal;
+
+/// The name under which policy is asked whether an intent may be taken away.
+const ACTION: &str = "decommission_intent";
+
+/// Why an intent stays.
+#[derive(Debug, thiserror::Error)]
+pub enum DecommissionError {
+    /// There is no such intent.
+    #[error("there is no intent `{intent}`")]
+    Unknown {
+        /// The intent.
+        intent: IntentId,
+    },
+    /// It was taken away before.
+    #[error("`{intent}` is archived: nothing of it is left")]
+    Archived {
+        /// The intent.
+        intent: IntentId,
+    },
+    /// Something else is being done with it.
+    #[error("`{intent}` is {state}; it can be taken away when nothing else is being done with it")]
+    Busy {
+        /// The intent.
+        intent: IntentId,
+        /// Where it stands.
+        state: &'static str,
+        /// What is under way, if a run is.
+        run: Option<RunId>,
+    },
+    /// Nothing takes these things away.
+    #[error("nothing takes away {}", .resources.join(", "))]
+    Stuck {
+        /// The things.
+        resources: Vec<String>,
+    },
+    /// Nobody may do it.
+    #[error("nobody may take `{intent}` away: {because}")]
+    Nobody {
+        /// The intent.
+        intent: IntentId,
+        /// Why.
+        because: String,
+    },
+    /// Policy says no.
+    #[error("taking `{intent}` away is denied")]
+    Denied {
+        /// The intent.
+        intent: IntentId,
+        /// What policy said.
+        validation: Value,
+    },
+    /// What was looked at is no longer what would be done.
+    #[error("what was to be taken away is no longer what is there: it was {planned}, and is {found}")]
+    Stale {
+        /// What was looked at.
+        planned: Digest,
+        /// What is there.
+        found: Digest,
+    },
+    /// The world could not be looked at.
+    #[error("the provider cannot say what is there")]
+    Provider(#[from] ProviderError),
+    /// The journal could not be read.
+    #[error("the journal cannot be read")]
+    Ledger(#[from] LedgerError),
+    /// Nothing could be recorded.
+    #[error("the journal takes nothing")]
+    Commit(#[from] CommitError),
+    /// The run could not begin.
+    #[error("the run cannot begin")]
+    Drive(#[from] DriveError),
+}
+
+/// What taking an intent away would do.
+#[derive(Debug, Clone)]
+pub struct Removal {
+    /// The intent.
+    pub intent: IntentId,
+    /// What would be done; none when nothing of it is there.
+    pub diff: Option<Diff>,
+    /// What policy says; `Allow` when nothing is there to be taken away.
+    pub decision: Decision,
+    component: Option<ComponentId>,
+    scope: Scope,
+    judged: Option<Decided>,
+    state: State,
+    version: u64,
+}
+
+impl Removal {
+    /// The digest of what would be done.
+    #[must_use]
+    pub fn digest(&self) -> Option<Digest> {
+        self.diff.as_ref().map(|diff| plan_digest(&diff.plan))
+    }
+
+    /// All of it as one document.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let line = |step: &Step| format!("  {:<18} {}\n", step.verb, step.resource);
+        let steps = self.diff.iter().flat_map(|diff| &diff.plan.steps);
+        json!({
+            "intent": self.intent, "version": self.version, "state": self.state, "decision": self.decision,
+            "validation": self.judged.iter().map(|decided| decided.judgement.validation()).collect::<Vec<_>>(),
+            "diff": self.diff.as_ref().map(|diff| diff_document(diff)["diff"].clone()),
+            "digest": self.digest(), "text": steps.map(line).collect::<String>(),
+        })
+    }
+}
+
+/// An intent that is being taken away.
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    /// What is done.
+    pub removal: Removal,
+    /// The run that does it; none when nothing was there, and the intent is archived already.
+    pub run: Option<RunId>,
+}
+
+impl Pipeline {
+    /// Works out what taking an intent away would do, and changes nothing. A denial is not an error here.
+    ///
+    /// # Errors
+    /// When there is no such intent, something is being done with it, or what is there cannot be told or taken away.
+    pub async fn prepare_decommission(&self, id: &IntentId, by: &Principal) -> Result<Removal, DecommissionError> {
+        let doc = self.journal().doc("intents", id.as_str()).await?;
+        let doc = doc.ok_or_else(|| DecommissionError::Unknown { intent: id.clone() })?;
+        let text = |field: &str| doc.get(field).and_then(Value::as_str);
+        let state = self.intent_state(id).await?;
+        let component = text("component").and_then(|component| component.parse().ok());
+        if state == State::Archived {
+            return Err(DecommissionError::Archived { intent: id.clone() });
+        }
+        let run = match self.drive().run_of(id).await {
+            None => self.drive().run_on(component.as_ref()).await,
+            run => run,
+        };
+        if run.is_some() || (state.to(State::Decommissioning).is_err() && state.to(State::Archived).is_err()) {
+            return Err(DecommissionError::Busy { intent: id.clone(), state: state.word(), run });
+        }
+        let mut removal = Removal {
+            intent: id.clone(),
+            diff: None,
+            decision: Decision::Allow,
+            component,
+            scope: scope_in(&doc),
+            judged: None,
+            state,
+            version: doc.get("version").and_then(Value::as_u64).unwrap_or(0),
+        };
+        let Some(diff) = self.left_of(&removal, &doc).await? else { return Ok(removal) };
+        if !diff.stuck.is_empty() {
+            return Err(DecommissionError::Stuck { resources: diff.stuck });
+        }
+        if state.to(State::Decommissioning).is_err() {
+            return Err(DecommissionError::Busy { intent: id.clone(), state: state.word(), run: None });
+        }
+        let decided = self.judge_removal(&removal, &diff.plan, by)?;
+        removal.decision = decided.judgement.verdict.decision.clone();
+        removal.judged = Some(decided);
+        removal.diff = Some(diff);
+        Ok(removal)
+    }
+
+    /// What is there of an intent, as the plan that takes it away; none when that is nothing, or is another intent's.
+    async fn left_of(&self, removal: &Removal, doc: &Value) -> Result<Option<Diff>, DecommissionError> {
+        let Some(component) = &removal.component else { return Ok(None) };
+        match self.is_free(&removal.intent, component).await {
+            Ok(()) => {}
+            Err(SubmitError::Ledger(error)) => return Err(error.into()),
+            Err(_) => return Ok(None),
+        }
+        let digest = |pointer: &str| doc.pointer(pointer).and_then(Value::as_str)?.parse::<Digest>().ok();
+        let Some(digest) = digest("/applied_plan").or_else(|| digest("/attachments/plan")) else { return Ok(None) };
+        let bytes = self.journal().ledger().attachment(&digest).await?.unwrap_or_default();
+        let Ok(plan) = serde_json::from_slice::<Plan>(&bytes) else { return Ok(None) };
+        let diff = decommission(&plan, &self.provider().observe(component).await?);
+        Ok(Some(diff).filter(|diff| !(diff.plan.steps.is_empty() && diff.stuck.is_empty())))
+    }
+
+    /// Asks policy about the whole, and then about the first step of each action, as the gate will when it is to start.
+    fn judge_removal(&self, removal: &Removal, plan: &Plan, by: &Principal) -> Result<Decided, DecommissionError> {
+        let intent = &removal.intent;
+        let nobody = |because: String| DecommissionError::Nobody { intent: intent.clone(), because };
+        let first = plan.steps.first().ok_or_else(|| nobody("nothing is there".to_owned()))?;
+        let whole = Step {
+            action_name: ACTION.to_owned(),
+            resource: intent.to_string(),
+            verb: "intent.decommission".to_owned(),
+            ..first.clone()
+        };
+        let (context, requester, now) = (self.removal_context(removal, by), Actor::human(&by.id), self.journal().now());
+        let decided = self.gate().judge_step(&whole, intent, &requester, &context, now);
+        let decided = decided.map_err(|none| match none {
+            Nobody::Held(hold) => nobody(hold.because),
+            Nobody::Never(because) => nobody(because),
+        })?;
+        if decided.judgement.verdict.decision == Decision::Deny {
+            return Ok(decided);
+        }
+        Ok(self.first_denied(plan, &requester, &context).unwrap_or(decided))
+    }
+
+    fn removal_context(&self, removal: &Removal, by: &Principal) -> RunContext {
+        RunContext {
+            component: removal.component.clone(),
+            environment: removal.scope.environment.clone().unwrap_or_default(),
+            origin: Origin::Decommission,
+            roles: by.within(&removal.scope).roles,
+            team: removal.scope.team.clone(),
+            ..RunContext::default()
+        }
+    }
+
+    /// Takes an intent away. With `planned`, only if that is still what would be done. One of which nothing is there is
+    /// archived at once.
+    ///
+    /// # Errors
+    /// As [`Pipeline::prepare_decommission`]; and when policy denies it, which is recorded, or nothing could be recorded.
+    pub async fn decommission(
+        &self,
+        id: &IntentId,
+        by: &Principal,
+        planned: Option<Digest>,
+        reason: &str,
+    ) -> Result<Leaving, DecommissionError> {
+        // In this order: when the intent moves in between, nothing can be recorded on the older version.
+        let expected = self.journal().ledger().stream_version(&stream(id)).await?;
+        let removal = self.prepare_decommission(id, by).await?;
+        if let (Some(planned), Some(found)) = (planned, removal.digest())
+            && planned != found
+        {
+            return Err(DecommissionError::Stale { planned, found });
+        }
+        let mut batch = Batch::default();
+        let (actor, cause) = (Actor::human(&by.id), self.journal().new_cause());
+        batch.expects.push(Expect { stream: stream(id), version: expected });
+        batch.expects.push(Expect { stream: POLICY_STREAM.into(), version: self.gate().state().policy_version });
+        let now = self.journal().now();
+        let run = RunId::mint(now.millis(), self.journal().chance());
+        let about = if removal.diff.is_some() { run.to_string() } else { id.to_string() };
+        let (said, beside) = words(self.journal(), &said_about(&about), &about, &actor, reason);
+        batch.drafts.push(said);
+        batch.erasables.push(beside);
+        let (Some(diff), Some(decided)) = (&removal.diff, &removal.judged) else {
+            let archived = moved(id, removal.version, removal.state, State::Archived, "nothing of it is there");
+            batch.drafts.push(Draft { actor, ..archived });
+            self.journal().commit(&cause, batch).await?;
+            return Ok(Leaving { removal, run: None });
+        };
+        let kept = batch.attach(decided.bytes.clone());
+        batch.drafts.push(policy_decided(id, Stage::Action, decided, kept));
+        if removal.decision == Decision::Deny {
+            self.journal().commit(&cause, batch).await?;
+            return Err(DecommissionError::Denied { intent: id.clone(), validation: decided.judgement.validation() });
+        }
+        let approval = ApprovalId::mint(now.millis(), self.journal().chance());
+        let quorums = decided.judgement.verdict.quorums();
+        let approval = ApprovalTerms::of(quorums, approval, decided.digest, now.plus(APPROVAL_SPAN));
+        // While people are asked, everything stays as it is.
+        if approval.is_none() {
+            batch.drafts.push(leaving(id, removal.version, removal.state, &actor));
+        }
+        let seed = self.journal().chance().iter().fold(0_u64, |seed, byte| seed << 8 | u64::from(*byte));
+        let submission = Submission {
+            gate: RunGate { approval, window_opens_at: None },
+            options: Options { start_timeout_ms: HELD_MS_MAX, ..Options::new(OnFailure::Hold, seed) },
+            parent: None,
+            plan: Arc::new(diff.plan.clone()),
+            requester: actor,
+            run,
+            world: diff.plan.world,
+        };
+        let run = self.drive().begin(submission, self.removal_context(&removal, by), &cause, batch).await?;
+        self.attend_removal(run.clone());
+        Ok(Leaving { removal, run: Some(run) })
+    }
+
+    /// Leaves a component alone as soon as it is being taken away, and says where its intent stands.
+    pub(crate) fn attend_removal(&self, run: RunId) {
+        let pipeline = self.clone();
+        tokio::spawn(async move {
+            pipeline.drive().begun(&run).await;
+            let Ok((found, context)) = pipeline.drive().run(&run).await else { return };
+            if !has_touched(&found) && found.state().is_over() {
+                return;
+            }
+            if let Some(component) = &context.component {
+                pipeline.leave(component).await;
+            }
+            if let Err(error) = pipeline.is_leaving(&found).await {
+                tracing::error!(error = &error as &dyn std::error::Error, %run, "where an intent stands was not recorded");
+            }
+        });
+    }
+
+    /// Heals a component no more: its incidents are over with it.
+    async fn leave(&self, component: &ComponentId) {
+        let healing = self.inner.healing.lock().unwrap_or_else(PoisonError::into_inner).remove(component);
+        let Some(healing) = healing else { return };
+        if let Err(because) = healing.tell(HealSignal::Left).await {
+            tracing::warn!(%component, because, "the incidents of a component that is taken away stay open");
+        }
+        healing.stop().await;
+    }
+
+    async fn is_leaving(&self, run: &Run) -> Result<(), DecommissionError> {
+        let submitted = run.submitted();
+        let (intent, version) = (&submitted.intent, submitted.intent_version);
+        let state = self.intent_state(intent).await?;
+        if matches!(state, State::Decommissioning | State::Archived) || state.to(State::Decommissioning).is_err() {
+            return Ok(());
+        }
+        let entries = self.journal().stream(&writ_automation::RunEvent::stream(run.id())).await?;
+        let batch = Batch::of(vec![leaving(intent, version, state, &submitted.requester)]);
+        self.journal().commit(&self.journal().cause_after(entries.last()), batch).await?;
+        Ok(())
+    }
+
+    /// What the end of such a run means for its intent.
+    pub(crate) async fn removal_ended(&self, over: &Ended) {
+        let submitted = over.run.submitted();
+        let (intent, version) = (&submitted.intent, submitted.intent_version);
+        let Ok(state) = self.intent_state(intent).await else { return };
+        let mut drafts = Vec::new();
+        let succeeded = *over.run.state() == RunState::Succeeded;
+        if state != State::Decommissioning {
+            if !has_touched(&over.run) || state.to(State::Decommissioning).is_err() {
+                return;
+            }
+            drafts.push(leaving(intent, version, state, &submitted.requester));
+        }
+        if succeeded {
+            let mut gone = moved(intent, version, State::Decommissioning, State::Archived, "all of it was taken away");
+            if let Value::Object(body) = &mut gone.body {
+                let nothing = ["applied_plan", "applied_manifest", "applied_version"];
+                body.extend(nothing.map(|field| (field.to_owned(), Value::Null)));
+            }
+            drafts.push(gone);
+        } else {
+            let because = format!("the run is {}", over.run.state().name());
+            drafts.push(moved(intent, version, State::Decommissioning, State::Failed, &because));
+        }
+        let doc = self.journal().doc("intents", intent.as_str()).await.ok().flatten().unwrap_or_default();
+        // What was put back, or never touched, is watched again as it was.
+        let back = *over.run.state() == RunState::RolledBack || !has_touched(&over.run);
+        let in_force = match back && !succeeded {
+            true => self.in_force(intent, &doc).await.ok().flatten(),
+            false => None,
+        };
+        if in_force.is_some() {
+            drafts.push(moved(intent, version, State::Failed, State::Recovering, "all of it is there"));
+            drafts.push(moved(intent, version, State::Recovering, State::Monitoring, "it is watched"));
+        }
+        if let Err(error) = self.journal().commit(&over.cause, Batch::of(drafts)).await {
+            tracing::error!(error = &error as &dyn std::error::Error, %intent, "an intent's end was not recorded");
+            return;
+        }
+        if let Some((intent, plan)) = in_force {
+            self.manage(&intent, &Some(plan)).await;
+        }
+    }
+}
+
+/// Whether a run has done anything yet.
+fn has_touched(run: &Run) -> bool {
+    run.steps().any(|(_, cell)| cell.started_at.is_some())
+}
+
+/// The entry that says so, by whom it was asked for.
+fn leaving(intent: &IntentId, version: u64, from: State, by: &Actor) -> Draft {
+    Draft { actor: by.clone(), ..moved(intent, version, from, State::Decommissioning, "it is taken away") }
+}

@@ -62,10 +62,22 @@ impl Place {
     /// # Errors
     /// When the copy cannot be made.
     pub fn new(writ: &Path) -> io::Result<Self> {
+        Self::of(writ, &Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy-web-001"))
+    }
+
+    /// A place with a copy of these files.
+    ///
+    /// # Errors
+    /// When the copy cannot be made.
+    pub fn of(writ: &Path, files: &Path) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("writ-").tempdir()?;
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy-web-001");
-        copy(&example, &dir.path().join("files"))?;
+        copy(files, &dir.path().join("files"))?;
         Ok(Self { dir, writ: writ.to_owned() })
+    }
+
+    /// From now on this is the program.
+    pub fn upgrade(&mut self, writ: &Path) {
+        self.writ = writ.to_owned();
     }
 
     /// The program.

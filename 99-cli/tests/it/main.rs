@@ -21,6 +21,7 @@ mod pin;
 mod rotate;
 mod rows;
 mod server;
+mod upgrade;
 
 use std::path::Path;
 

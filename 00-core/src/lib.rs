@@ -40,7 +40,7 @@ pub use permit::{Permit, SealedPermit};
 pub use place::Place;
 pub use plan::{Action, Change, Permission, Phase, Plan, PlanError, RetryRule, Step, Undo};
 pub use port::{
-    Clock, Delivery, Entropy, Notifier, NotifyError, Provider, ProviderError, Sensor, SensorError, Signer, SignerError,
+    Clock, Entropy, Notifier, NotifyError, Provider, ProviderError, Sensor, SensorError, Signer, SignerError, Telling,
     Witness, WitnessError, World,
 };
 pub use sample::{Health, Histogram, InstanceSample, Observation, Window};

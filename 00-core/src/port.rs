@@ -1,6 +1,6 @@
 //! The ports through which the product meets the world. `05-store` and `06-providers` fill them, and the simulator does.
 
-use crate::{ComponentId, Effect, EffectClass, EffectKey, Observation, Probe, Receipt, Timestamp};
+use crate::{ComponentId, Effect, EffectClass, EffectKey, Observation, Probe, Receipt, Severity, Timestamp};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -149,32 +149,58 @@ pub trait Sensor: Send + Sync {
     async fn next(&self) -> Result<Observation, SensorError>;
 }
 
-/// A message for people.
+/// Something that people are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Where it goes: a channel as configured.
-    pub channel: String,
-    /// Equal keys are one message, however often they are delivered.
-    pub key: String,
-    /// One line.
-    pub subject: String,
-    /// The rest.
+pub struct Telling {
+    /// Equal ids are one telling, however often it is handed over.
+    pub id: String,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Who is meant, where somebody in particular is: a role, or the channel that a policy names.
+    pub audience: Option<String>,
+    /// What is good to know besides, each by name, in the order in which people read them.
+    pub facts: Vec<(&'static str, String)>,
+    /// Where to look and answer.
+    pub link: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// One sentence.
     pub text: String,
+    /// One line.
+    pub title: String,
+    /// What sort of thing happened: `approval_asked`.
+    pub topic: &'static str,
 }
 
-/// Why a message did not go out.
+/// Why a channel did not take a telling. No message has an address or a secret in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("channel `{channel}` did not take the message: {because}")]
-pub struct NotifyError {
-    /// The channel.
-    pub channel: String,
-    /// What is wrong.
-    pub because: String,
+pub enum NotifyError {
+    /// Nobody answered, or only to come again later: it may be tried for long.
+    #[error("nobody takes it now: {because}")]
+    Unreachable {
+        /// What is wrong.
+        because: String,
+    },
+    /// It was taken and failed at the other side: it may be tried a few times.
+    #[error("it failed at the other side: {because}")]
+    Failed {
+        /// What is wrong.
+        because: String,
+    },
+    /// It will never be taken.
+    #[error("it is refused: {because}")]
+    Refused {
+        /// What is wrong.
+        because: String,
+    },
 }
 
-/// Tells people.
+/// A channel: tells people.
 #[async_trait]
 pub trait Notifier: Send + Sync {
-    /// Hands one message over; it may be handed over more than once.
-    async fn notify(&self, delivery: &Delivery) -> Result<(), NotifyError>;
+    /// What it is called; one installation has one of each name.
+    fn name(&self) -> &str;
+
+    /// Hands one telling over; it may be handed over more than once. Takes no longer than some seconds.
+    async fn notify(&self, telling: &Telling) -> Result<(), NotifyError>;
 }

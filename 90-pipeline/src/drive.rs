@@ -9,7 +9,7 @@ use crate::context::{Origin, RunContext};
 use crate::desk::{Desk, alive_outside};
 use crate::gate::{Gate, Issued};
 use crate::journal::Journal;
-use crate::live::{Task, refusal};
+use crate::live::{Task, refusal, told};
 pub(crate) use crate::record::live_in_journal;
 use crate::record::{Kept, read, write};
 use crate::safety;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use writ_agents::{RedeemRefused, TicketMove};
 use writ_automation::{Decision, Refused, Run, RunEvent, RunState, Signal, Submission, ask_all, settle, submit};
-use writ_core::{Actor, AgentId, ComponentId, Effect, IntentId, LedgerError, Notifier, Permit, Plan, Provider, RunId};
+use writ_core::{Actor, AgentId, ComponentId, Effect, IntentId, LedgerError, Permit, Plan, Provider, RunId};
 
 /// Signals that may wait for one run; a sender beyond that waits.
 const INBOX: usize = 256;
@@ -121,7 +121,6 @@ pub(crate) struct Inner {
     pub(crate) journal: Journal,
     pub(crate) gate: Arc<Gate>,
     pub(crate) provider: Arc<dyn Provider>,
-    pub(crate) notifier: Arc<dyn Notifier>,
     pub(crate) desk: Desk,
     live: Mutex<HashMap<RunId, Handle>>,
     /// Runs of one component begin one after the other.
@@ -159,20 +158,11 @@ pub struct Drive {
 impl Drive {
     /// Nothing live yet.
     #[must_use]
-    pub fn new(journal: Journal, gate: Arc<Gate>, provider: Arc<dyn Provider>, notifier: Arc<dyn Notifier>) -> Self {
+    pub fn new(journal: Journal, gate: Arc<Gate>, provider: Arc<dyn Provider>) -> Self {
         let (ended, _) = broadcast::channel(1_024);
         let live = Mutex::new(HashMap::new());
         Self {
-            inner: Arc::new(Inner {
-                journal,
-                gate,
-                provider,
-                notifier,
-                desk: Desk::new(),
-                live,
-                turns: Mutex::default(),
-                ended,
-            }),
+            inner: Arc::new(Inner { journal, gate, provider, desk: Desk::new(), live, turns: Mutex::default(), ended }),
         }
     }
 
@@ -262,6 +252,7 @@ impl Drive {
         batch.expects.push(Expect { stream: RunEvent::stream(&id), version: 0 });
         batch.expects.extend(gate.expects());
         gate.passed(&run, &issued, &mut batch, now);
+        batch.drafts.extend(told(&id, &issued));
         let receipt = match self.inner.journal.commit(cause, batch).await {
             Ok(receipt) => receipt,
             Err(cause) => {

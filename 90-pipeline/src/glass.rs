@@ -7,16 +7,12 @@ use crate::erase::beside;
 use crate::gate::{Gate, Issued};
 use crate::journal::{Journal, decode};
 use crate::pipeline::Pipeline;
-use crate::tell::tell;
-use crate::tokens::name_of;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use writ_automation::{ApprovalEvent, ApprovalFact, BreakGlass, Glass, GlassRefused, GlassUsed, Run, Submission};
-use writ_core::{
-    Actor, ApprovalId, Delivery, Draft, Entry, Erasable, Event, Filter, LedgerError, PrincipalId, Timestamp,
-};
+use writ_core::{Actor, ApprovalId, Draft, Entry, Erasable, Event, Filter, LedgerError, PrincipalId, Timestamp};
 
 /// Breakings of the glass that are remembered at the most, the newest.
 const GLASS_MAX: usize = 10_000;
@@ -204,7 +200,7 @@ impl Gate {
 
 impl Pipeline {
     /// Breaks the glass for a person: what policy would have them wait for approval for passes for a while, within what they
-    /// name. The approvers are paged at once.
+    /// name. Its entry pages the approvers.
     ///
     /// # Errors
     /// When it names nothing, would stand too long, they have one that stands, or nothing could be recorded.
@@ -230,7 +226,6 @@ impl Pipeline {
         let batch = Batch { expects, erasables: vec![words], ..Batch::of(vec![draft]) };
         let receipt = journal.commit(&journal.new_cause(), batch).await?;
         self.gate().state().glasses.saw(&receipt.entries);
-        self.page(&broken, reason).await;
         Ok(id)
     }
 
@@ -309,23 +304,6 @@ impl Pipeline {
             uses: glass.uses,
         };
         self.gate().state().glasses.all().filter(|glass| glass.is_overdue(now)).map(overdue).collect()
-    }
-
-    /// Tells the approvers.
-    async fn page(&self, broken: &BreakGlass, reason: &str) {
-        // Whoever cannot be named is told by their id.
-        let name = name_of(self.journal(), &broken.by).await.unwrap_or_else(|_| broken.by.to_string());
-        let link = format!("{}/approvals/{}", self.setup().address, broken.id);
-        let (actions, targets) = (broken.actions.join(", "), broken.scope.join(", "));
-        tell(
-            &self.inner.ports.notifier,
-            Delivery {
-                channel: self.setup().approvers.clone(),
-                key: format!("glass/{}", broken.id),
-                subject: format!("{name} ({}) has broken the glass until {}", broken.by, broken.until),
-                text: format!("{actions} on {targets} pass without approval: {reason}\n{link}"),
-            },
-        );
     }
 }
 

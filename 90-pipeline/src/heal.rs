@@ -9,7 +9,6 @@ use crate::gate::{ASK_AGAIN, Gate};
 use crate::journal::Journal;
 use crate::remedy::{Attempts, Begun};
 use crate::resume::{Unfinished, recorded};
-use crate::tell::tell;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +16,8 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use writ_automation::{HeldBy, Run, RunState, StepState};
 use writ_core::{
-    Actor, Event, Health, IncidentId, LedgerError, Notifier, Observation, Plan, Provider, RunId, Sensor, SensorError,
-    Step, Timestamp, Window,
+    Actor, Event, Health, IncidentId, LedgerError, Observation, Plan, Provider, RunId, Sensor, SensorError, Step,
+    Timestamp, Window,
 };
 use writ_self_healing::{
     Ask, Config, DeniedBy, Heal, HealEvent, HoldReason, Mode, Remedy, RemedyKey, Signal, Stage, Summary, Watch,
@@ -44,7 +43,6 @@ pub(crate) struct Parts {
     pub(crate) gate: Arc<Gate>,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) sensor: Arc<dyn Sensor>,
-    pub(crate) notifier: Arc<dyn Notifier>,
     pub(crate) config: Config,
     /// The intent's whole plan: where instances' parameters come from.
     pub(crate) plan: Arc<Plan>,
@@ -349,11 +347,8 @@ impl Task {
                 Ask::ProposeRemedy { remedy, mode } => self.propose(remedy, mode).await,
                 Ask::Withdraw { remedy } => self.withdraw(&remedy).await,
                 Ask::SetTimer { at } => self.wake(at),
-                Ask::Notify { key, severity, subject, text } => {
-                    let text = format!("{severity}: {text}");
-                    let delivery = writ_core::Delivery { channel: "console".into(), key, subject, text };
-                    tell(&self.parts.notifier, delivery);
-                }
+                // The entry says it; channels go through those.
+                Ask::Notify { .. } => {}
             }
         }
     }

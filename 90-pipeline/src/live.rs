@@ -6,8 +6,8 @@ use crate::context::RunContext;
 use crate::drive::{DriveError, Inner, STALE_MAX, Told};
 use crate::gate::Issued;
 use crate::journal::Journal;
+use crate::notify;
 use crate::record::{Kept, read, write};
-use crate::tell::tell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use writ_automation::{
     Answer, BreakerMoved, Command, Decision, Order, Run, RunEvent, Says, Signal, TimerKey, settle, turn,
 };
 use writ_core::{
-    Actor, AgentId, Delivery, Effect, Event, Provider, ProviderError, Receipt, TicketId, Timestamp, failpoint,
+    Actor, AgentId, Draft, Effect, Event, Provider, ProviderError, Receipt, RunId, TicketId, Timestamp, failpoint,
 };
 use writ_intent::OUTSIDE_VERB;
 
@@ -134,6 +134,7 @@ impl Task {
             let version = self.version + batch.drafts.len() as u64;
             let settled = settle(&before, &self.run, &decision.events, now);
             batch.drafts.extend(approvals::drafts(&self.run, settled, now));
+            batch.drafts.extend(told(&id, &issued));
             batch.drafts.extend(breaker.iter().map(|moved| moved.draft(&Actor::system("pipeline"))));
             batch.expects.push(Expect { stream: RunEvent::stream(&id), version: self.version });
             if !issued.is_empty() {
@@ -207,7 +208,6 @@ impl Task {
 
     /// An agent in this process redeems its permit and carries the effect out.
     fn perform(&self, order: Order, issued: Issued) {
-        self.tell_people(&issued);
         if issued.verb == OUTSIDE_VERB {
             self.inner.desk.offer(self, order, issued);
             return;
@@ -235,19 +235,6 @@ impl Task {
         });
     }
 
-    /// Policy wants people told; nobody waits for that.
-    fn tell_people(&self, issued: &Issued) {
-        for channel in &issued.notify {
-            let delivery = Delivery {
-                channel: channel.clone(),
-                key: format!("{}/{channel}", issued.key.0),
-                subject: format!("{} on {} begins", issued.verb, issued.resource),
-                text: format!("run `{}`, step `{}`, by `{}`", self.run.id(), issued.step, issued.agent),
-            };
-            tell(&self.inner.notifier, delivery);
-        }
-    }
-
     fn probe(&self, order: Order) {
         let Some(deed) = self.run.deed(&order.step, order.leg) else { return };
         let (verb, resource) = (deed.verb.to_owned(), deed.resource.to_owned());
@@ -266,6 +253,15 @@ impl Task {
             drop(sender.send(Told::by_itself(signal, Actor::system("pipeline"))).await);
         });
     }
+}
+
+/// What policy has people told along with grants: recorded with them, so that it is told whatever becomes of this process.
+pub(crate) fn told(run: &RunId, issued: &[Issued]) -> Vec<Draft> {
+    let each = issued.iter().flat_map(|one| one.notify.iter().map(move |channel| (one, channel)));
+    let asked = |(one, channel): (&Issued, &String)| {
+        notify::asked(channel, run.as_str(), one.step.as_str(), &one.verb, &one.resource)
+    };
+    each.map(asked).collect()
 }
 
 /// Hands an effect to the provider.

@@ -41,7 +41,6 @@ impl Pipeline {
             gate: self.gate().clone(),
             provider: self.inner.ports.provider.clone(),
             sensor: (self.inner.ports.sense)(&component),
-            notifier: self.inner.ports.notifier.clone(),
             config,
             plan: Arc::new(plan.clone()),
             zones: translation.layout.rotation.clone(),

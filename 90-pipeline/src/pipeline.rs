@@ -9,6 +9,7 @@ use crate::drive::{Drive, Ended, live_in_journal};
 use crate::gate::Gate;
 use crate::heal::Healing;
 use crate::journal::{Journal, decode};
+use crate::notify;
 use crate::opening::{enrol_agents, gate_state, policies, publish_contracts};
 use crate::remedy::Attempts;
 use crate::submit::moved;
@@ -20,7 +21,9 @@ use tokio::sync::broadcast;
 use writ_agents::AgentSpec;
 use writ_automation::{RunState, Standing};
 use writ_contracts::{Needs, Registry};
-use writ_core::{AgentId, ComponentId, Digest, Entry, IntentId, LedgerError, Notifier, Plan, Provider, Sensor, Signer};
+use writ_core::{
+    AgentId, ComponentId, Digest, Entry, IntentId, LedgerError, Notifier, Plan, Provider, Sensor, Severity, Signer,
+};
 use writ_intent::{Intent, Platform, State, read_manifest, stream};
 use writ_policy::Bundle;
 
@@ -46,6 +49,8 @@ pub struct Setup {
     pub approvers: String,
     /// The span that one journalled window sums up.
     pub summary: Duration,
+    /// How bad something is at the least that people are told.
+    pub told_from: Severity,
     /// The standing approval that automatic remedies cite, granted when the journal has none in force.
     pub standing: Option<Standing>,
 }
@@ -60,8 +65,8 @@ pub struct Ports {
     pub provider: Arc<dyn Provider>,
     /// Sees a component.
     pub sense: Sense,
-    /// Tells people.
-    pub notifier: Arc<dyn Notifier>,
+    /// Channels that tell people; each has a name of its own.
+    pub notifiers: Vec<Arc<dyn Notifier>>,
     /// Signs permits.
     pub gate_signer: Arc<dyn Signer>,
 }
@@ -91,6 +96,7 @@ pub(crate) struct Inner {
     gate: Arc<Gate>,
     pub(crate) ports: Ports,
     setup: Setup,
+    pub(crate) channels: notify::Channels,
     pub(crate) healing: Mutex<BTreeMap<ComponentId, Healing>>,
     pub(crate) agreement: InForce,
     pub(crate) attempts: Attempts,
@@ -110,6 +116,7 @@ impl Pipeline {
     /// # Errors
     /// When the journal cannot be read or written.
     pub async fn open(journal: Journal, mut setup: Setup, ports: Ports) -> Result<Self, PipelineError> {
+        let channels = notify::open(&journal, &ports.notifiers).await?;
         let agreement = InForce::of(stand(&journal, setup.standing.take()).await?);
         let bundle = policies(&journal, &setup).await?;
         publish_contracts(&journal, &setup).await?;
@@ -119,13 +126,14 @@ impl Pipeline {
             setup.agents.iter().map(|(spec, key)| (spec.id.clone(), key.clone())).collect();
         let entropy = journal.base().entropy.clone();
         let gate = Arc::new(Gate::new(ports.gate_signer.clone(), entropy, keys, ports.provider.name(), state));
-        let drive = Drive::new(journal.clone(), gate.clone(), ports.provider.clone(), ports.notifier.clone());
+        let drive = Drive::new(journal.clone(), gate.clone(), ports.provider.clone());
         let ended = drive.ended();
         let healing = Mutex::new(BTreeMap::new());
         let attempts = Attempts::default();
         let governing = tokio::sync::Mutex::new(());
-        let inner = Inner { journal, drive, gate, ports, setup, healing, agreement, attempts, governing };
+        let inner = Inner { journal, drive, gate, ports, setup, channels, healing, agreement, attempts, governing };
         let pipeline = Self { inner: Arc::new(inner) };
+        pipeline.begin_telling();
         pipeline.take_up().await?;
         pipeline.offer_policies().await?;
         let follower = pipeline.clone();
@@ -213,13 +221,14 @@ impl Pipeline {
         json!({"digest": bundle.digest(), "files": bundle.files(), "rules": rules})
     }
 
-    /// Ends healing; services keep running.
+    /// Ends healing and telling; services keep running.
     pub async fn stop(&self) {
         let all: Vec<Healing> =
             self.inner.healing.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         for healing in all {
             healing.stop().await;
         }
+        self.stop_telling().await;
     }
 
     /// After a restart: live runs go on, decided approvals are handed over, watched components are watched.

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use writ_core::{AppendError, Clock, Entry, Ledger, LedgerError, Report, Stored, ViewChange};
 
 /// Counts up when documents get another shape, so that a start with those of an older program makes them anew.
-const SHAPE: u64 = 2;
+const SHAPE: u64 = 3;
 
 /// The view of what the documents themselves are.
 const TRAIL: &str = "trail";
@@ -46,6 +46,11 @@ impl Reported {
     /// How many entries the reports are of.
     pub(crate) fn as_of(&self) -> u64 {
         *self.as_of.borrow()
+    }
+
+    /// Tells each time the reports come forward.
+    pub(crate) fn follow(&self) -> watch::Receiver<u64> {
+        self.as_of.clone()
     }
 
     /// Waits until the reports are of so many entries, or the follower is gone.

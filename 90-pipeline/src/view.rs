@@ -1,7 +1,7 @@
 //! From an entry to the documents that readers and a restart begin with. Everything here can be rebuilt from the entries.
 
 use crate::tokens::ROLES_SET;
-use crate::{links, resume, sessions};
+use crate::{links, notify, resume, sessions};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use writ_core::{Entry, Ledger, LedgerError, ViewChange};
@@ -62,6 +62,8 @@ const VIEWS: &[View] = {
         View { name: "agents", kept: Report, key: |entry| under(entry, "agent/"), next: Changed(merge_next) },
         View { name: "epochs", kept: Report, key: epoch_key, next: Changed(epoch_next) },
         View { name: "last_runs", kept: Report, key: last_run_key, next: Said(last_run_next) },
+        View { name: "channels", kept: Report, key: notify::channel_key, next: Changed(notify::channel_next) },
+        View { name: "tellings", kept: Report, key: notify::telling_key, next: Said(notify::telling_next) },
         View { name: "healing", kept: Report, key: resume::healing_key, next: Changed(resume::healing_next) },
     ]
 };

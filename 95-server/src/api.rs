@@ -10,6 +10,7 @@ mod intents;
 mod links;
 mod lists;
 mod log;
+mod notifications;
 mod of;
 mod once;
 mod openapi;
@@ -113,6 +114,7 @@ pub(crate) fn table() -> Vec<Route> {
         log::routes,
         people::routes,
         links::routes,
+        notifications::routes,
         health::routes,
     ] {
         table.extend(resource());

@@ -5,8 +5,10 @@
 //! page, and a test compares the two.
 
 mod file;
+mod notify;
 mod slot;
 
+pub use notify::{MailSecurity, Notify, Smtp, Webhook};
 use slot::Slot;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,6 +35,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who says who somebody is.
     pub oidc: Oidc,
+    /// How people are told.
+    pub notify: Notify,
     /// What is logged.
     pub log: Log,
     /// Whether the console is served.
@@ -136,6 +140,7 @@ impl Config {
                 logins_per_minute: 30,
             },
             oidc: Oidc { subject_claim: Some("sub".into()), ..Oidc::default() },
+            notify: Notify::standard(),
             log: Log { format: LogFormat::Text, level: LogLevel::Warn },
             console: true,
             metrics: true,
@@ -163,7 +168,7 @@ impl Key {
 }
 
 /// Every key, in the order in which people read them.
-const KEYS: [Key; 24] = [
+const KEYS: [Key; 34] = [
     Key { name: "listen", about: "where to listen; port 0 chooses a free one", slot: |c| Slot::Address(&mut c.listen) },
     Key {
         name: "state",
@@ -252,6 +257,56 @@ const KEYS: [Key; 24] = [
         about: "certificates, in PEM, that the issuer is held to instead of those that this machine trusts",
         slot: |c| Slot::MaybePath(&mut c.oidc.ca),
     },
+    Key {
+        name: "notify.level",
+        about: "how bad something is at the least that people are told",
+        slot: |c| Slot::Severity(&mut c.notify.level),
+    },
+    Key {
+        name: "notify.ca",
+        about: "certificates, in PEM, that receivers are held to besides those that this machine trusts",
+        slot: |c| Slot::MaybePath(&mut c.notify.ca),
+    },
+    Key {
+        name: "notify.webhook.url",
+        about: "where signed messages are posted: `https://…`, on this machine also `http://…`",
+        slot: |c| Slot::MaybeText(&mut c.notify.webhook.url, "a URL"),
+    },
+    Key {
+        name: "notify.webhook.secret_file",
+        about: "the file with what they are signed with: `whsec_` and 24 to 64 bytes in base64",
+        slot: |c| Slot::MaybePath(&mut c.notify.webhook.secret_file),
+    },
+    Key {
+        name: "notify.slack.url_file",
+        about: "the file with the URL of an incoming webhook of Slack, which is a secret",
+        slot: |c| Slot::MaybePath(&mut c.notify.slack_url_file),
+    },
+    Key {
+        name: "notify.smtp.server",
+        about: "the server that takes mail",
+        slot: |c| Slot::MaybeText(&mut c.notify.smtp.server, "a host and a port, such as `mail.example:587`"),
+    },
+    Key {
+        name: "notify.smtp.security",
+        about: "how the way there is secured; `none` on this machine alone",
+        slot: |c| Slot::Security(&mut c.notify.smtp.security),
+    },
+    Key {
+        name: "notify.smtp.from",
+        about: "who mail is from",
+        slot: |c| Slot::MaybeText(&mut c.notify.smtp.from, "a mail address"),
+    },
+    Key {
+        name: "notify.smtp.to",
+        about: "who gets mail",
+        slot: |c| Slot::MaybeText(&mut c.notify.smtp.to, "mail addresses with commas between"),
+    },
+    Key {
+        name: "notify.smtp.credentials_file",
+        about: "the file with `user:password`, where the server wants to know",
+        slot: |c| Slot::MaybePath(&mut c.notify.smtp.credentials_file),
+    },
     Key { name: "log.format", about: "the form of log lines", slot: |c| Slot::Format(&mut c.log.format) },
     Key { name: "log.level", about: "the least severity that is logged", slot: |c| Slot::Level(&mut c.log.level) },
     Key { name: "console", about: "serve the console", slot: |c| Slot::Switch(&mut c.console) },
@@ -259,9 +314,11 @@ const KEYS: [Key; 24] = [
 ];
 
 /// Keys that are of no use without each other.
-const TOGETHER: [(&[&str], &str); 2] = [
+const TOGETHER: [(&[&str], &str); 4] = [
     (&["tls.cert", "tls.key"], "give both for TLS, or neither"),
     (&["oidc.issuer", "oidc.client_id"], "give both for an issuer, or neither"),
+    (&["notify.webhook.url", "notify.webhook.secret_file"], "give both for a webhook, or neither"),
+    (&["notify.smtp.server", "notify.smtp.from", "notify.smtp.to"], "give all three for mail, or none"),
 ];
 
 /// Where a value came from.

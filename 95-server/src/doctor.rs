@@ -1,5 +1,6 @@
 //! Looking an installation over: what is wrong with it, and the way out of each.
 
+use crate::channels::channels;
 use crate::config::Config;
 use crate::state::StateDir;
 use crate::system::SystemClock;
@@ -9,7 +10,7 @@ use rustix::fs::statvfs;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
 use writ_audit::Checkpoint;
@@ -69,6 +70,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     let state = &config.state;
     let mut findings = vec![good("program", format!("writ {}", env!("CARGO_PKG_VERSION")))];
     findings.extend(tls_files(config));
+    findings.push(notifications(config));
     if !state.join("journal.db").is_file() {
         let said = format!("`{}` holds no journal", state.display());
         findings.push(bad(
@@ -104,6 +106,38 @@ fn tls_files(config: &Config) -> Option<Finding> {
             bad("tls", error_chain(&error), "a server does not start with these; see `docs/configuration.md`")
         }
     })
+}
+
+/// The channels, as far as they can be looked at without sending anything.
+fn notifications(config: &Config) -> Finding {
+    let about = "notifications";
+    let channels = match channels(config) {
+        Ok(channels) => channels,
+        Err(error) => {
+            return bad(about, error_chain(&error), "a server does not start so; see `docs/configuration.md`");
+        }
+    };
+    let notify = &config.notify;
+    let secrets = [&notify.webhook.secret_file, &notify.slack_url_file, &notify.smtp.credentials_file];
+    let open = |path: &&PathBuf| fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
+    if let Some(path) = secrets.into_iter().flatten().find(open) {
+        let shown = path.display();
+        return doubtful(about, format!("others can read `{shown}`"), format!("run `chmod 600 {shown}`"));
+    }
+    let names: Vec<&str> = channels.iter().map(|channel| channel.name()).collect();
+    match (names.as_slice(), &config.public_url) {
+        ([_], _) => doubtful(
+            about,
+            "nobody outside is told: they stand in `notifications.log` alone",
+            "name a webhook, Slack or a mail server: `notify` in `docs/configuration.md`",
+        ),
+        (names, None) if config.listen.ip().is_loopback() || config.listen.ip().is_unspecified() => doubtful(
+            about,
+            format!("they go to {}, with links that this machine alone reaches", names.join(", ")),
+            "set `public_url` to the address by which people reach this server",
+        ),
+        (names, _) => good(about, format!("they go to {}", names.join(", "))),
+    }
 }
 
 fn directory(state: &Path) -> Finding {

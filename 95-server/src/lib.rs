@@ -7,6 +7,7 @@
 
 mod api;
 mod backup;
+mod channels;
 mod config;
 mod console;
 mod doctor;
@@ -33,7 +34,11 @@ mod wire;
 
 pub use api::{Shared, router};
 pub use backup::{BackupError, Manifest, Restored, accept_rollback, back_up, restore};
-pub use config::{Config, Limits, Log, LogFormat, LogLevel, Oidc, Origin, Resolved, Setting, Sources, Tls};
+pub use channels::ChannelsError;
+pub use config::{
+    Config, Limits, Log, LogFormat, LogLevel, MailSecurity, Notify, Oidc, Origin, Resolved, Setting, Smtp, Sources,
+    Tls, Webhook,
+};
 pub use doctor::{Finding, Health, examine, migrate};
 pub use log::begin_log;
 #[cfg(feature = "oidc")]
@@ -44,4 +49,4 @@ pub use setup::{Files, read_files};
 pub use state::{ServerAddress, StateDir, StateError, write_secret};
 pub use system::{SystemClock, SystemEntropy};
 pub use tls::TlsError;
-pub use wire::{Installation, WireError, bench_pipeline, faces, offline};
+pub use wire::{Installation, Towards, WireError, bench_pipeline, faces, offline};

@@ -27,7 +27,7 @@ const LIVE_MAX: usize = 10_000;
 const SECONDS: [f64; 13] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Name, type, labels and meaning of every metric. A counter is exposed with `_total` behind its name.
-const LIST: [(&str, &str, &[&str], &str); 17] = [
+const LIST: [(&str, &str, &[&str], &str); 19] = [
     ("writ_http_requests", "counter", &["method", "route", "status"], "requests that were answered"),
     ("writ_http_request_seconds", "histogram", &["route"], "time until the head of an answer"),
     ("writ_sse_clients", "gauge", &[], "clients that follow events"),
@@ -65,6 +65,13 @@ const LIST: [(&str, &str, &[&str], &str); 17] = [
         "what was denied: by policy for a step or a remedy, or to an agent at the gate",
     ),
     (
+        "writ_notifications",
+        "counter",
+        &["channel", "outcome"],
+        "notifications that a channel took or that were given up: delivered or failed",
+    ),
+    ("writ_notifications_waiting", "gauge", &["channel"], "notifications that wait for a channel, at most 1,000"),
+    (
         "writ_component_availability_ratio",
         "gauge",
         &["component"],
@@ -95,6 +102,17 @@ struct By {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Told {
+    channel: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Through {
+    channel: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Of {
     component: String,
 }
@@ -115,6 +133,8 @@ pub(crate) struct Metrics {
     glass_broken: Gauge,
     incidents_open: Gauge,
     closed: Gauge,
+    notifications: Family<Told, Counter>,
+    notifications_waiting: Family<Through, Gauge>,
     remedies: Family<With, Counter>,
     reports_behind: Gauge,
     request_seconds: Family<On, Histogram>,
@@ -139,6 +159,8 @@ impl Metrics {
             glass_broken: Gauge::default(),
             incidents_open: Gauge::default(),
             closed: Gauge::default(),
+            notifications: Family::default(),
+            notifications_waiting: Family::default(),
             remedies: Family::default(),
             reports_behind: Gauge::default(),
             request_seconds: Family::new_with_constructor(seconds),
@@ -163,6 +185,8 @@ impl Metrics {
         register(&mut registry, "writ_glass_broken", &metrics.glass_broken);
         register(&mut registry, "writ_governance_findings", &metrics.findings);
         register(&mut registry, "writ_denials", &metrics.denials);
+        register(&mut registry, "writ_notifications", &metrics.notifications);
+        register(&mut registry, "writ_notifications_waiting", &metrics.notifications_waiting);
         register(&mut registry, "writ_component_availability_ratio", &metrics.availability);
         metrics.registry = Arc::new(registry);
         metrics
@@ -188,7 +212,13 @@ impl Metrics {
         let denied = |by| {
             self.denials.get_or_create(&By { by }).inc();
         };
+        let told = |outcome| {
+            let channel = entry.body.get("channel").and_then(Value::as_str).unwrap_or_default().to_owned();
+            self.notifications.get_or_create(&Told { channel, outcome }).inc();
+        };
         match entry.kind.as_str() {
+            "notification.delivered/1" => told("delivered"),
+            "notification.failed/1" => told("failed"),
             "run.step_succeeded/1" => step("succeeded"),
             "run.step_failed/1" => step("failed"),
             "run.step_unclear/1" => step("unclear"),
@@ -253,6 +283,10 @@ impl Metrics {
         let now = journal.now();
         self.glass_broken.set(signed(pipeline.glass().iter().filter(|glass| glass.stands(now)).count() as u64));
         self.findings.set(signed(pipeline.findings().len() as u64));
+        for channel in pipeline.channels().await? {
+            let waiting = signed(channel.waiting as u64);
+            self.notifications_waiting.get_or_create(&Through { channel: channel.name }).set(waiting);
+        }
         // What is not watched any more, or was not measured, is not told as it once was.
         self.availability.clear();
         for component in pipeline.components() {

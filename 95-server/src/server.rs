@@ -1,6 +1,7 @@
 //! A server: an installation that is opened, served, and handed over in order when it ends.
 
 use crate::api::{Shared, router};
+use crate::channels::{ChannelsError, channels};
 use crate::config::Config;
 use crate::guard::{Underway, guarded};
 #[cfg(feature = "oidc")]
@@ -11,7 +12,7 @@ use crate::setup::Files;
 use crate::state::{ServerAddress, StateDir, StateError};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::tls::{self, TlsError};
-use crate::wire::{Installation, WireError};
+use crate::wire::{Installation, Towards, WireError};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,6 +60,9 @@ pub enum ServerError {
     #[cfg(not(feature = "oidc"))]
     #[error("`oidc.issuer` is given, and this writ was built without the feature `oidc`")]
     NoOidc,
+    /// Notifications.
+    #[error("people cannot be told")]
+    Channels(#[from] ChannelsError),
     /// State.
     #[error("the state directory cannot be used")]
     State(#[from] StateError),
@@ -111,12 +115,15 @@ impl Server {
         if config.oidc.issuer.is_some() {
             return Err(ServerError::NoOidc);
         }
+        let channels = channels(config)?;
         let state = StateDir::open(&config.state)?;
         let failed = |cause| ServerError::Listen { listen, cause };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let url = url(address, tls.is_some());
-        let installation = Installation::open(&state, files, beginning, &url).await?;
+        let links = config.public_url.clone().unwrap_or_else(|| url.clone());
+        let towards = Towards { address: links, channels, told_from: config.notify.level };
+        let installation = Installation::open(&state, files, beginning, towards).await?;
         let tokens = admit(&state, installation.pipeline.journal(), &SystemEntropy, beginning).await?;
         let next_key = installation.next_key(&state);
         let limits = config.limits.clone();

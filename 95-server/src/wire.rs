@@ -15,14 +15,13 @@ use std::time::Duration;
 use writ_audit::Continuation;
 use writ_core::Ledger as _;
 use writ_core::{
-    Clock, ComponentId, Effect, EffectClass, EffectKey, Entropy, LedgerError, Observation, Probe, Provider,
-    ProviderError, Receipt, Sensor, SensorError, Signer, World,
+    Clock, ComponentId, Effect, EffectClass, EffectKey, Entropy, LedgerError, Notifier, Observation, Probe, Provider,
+    ProviderError, Receipt, Sensor, SensorError, Severity, Signer, World,
 };
 use writ_pipeline::{
     Consent, Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Setup, Trust, VerifyError,
     continue_journal, key_chain, rebuild_views,
 };
-use writ_providers::notify::ConsoleNotifier;
 use writ_providers::{Faces, LocalConfig, LocalProvider, OpenError as ProviderOpenError, Running, SensorConfig};
 use writ_seal::{Key, NoteKey};
 use writ_store::{MemoryLedger, SqliteLedger, WitnessFile};
@@ -30,6 +29,14 @@ use writ_store::{MemoryLedger, SqliteLedger, WitnessFile};
 /// Entry points of the processes that the local provider starts from this very program.
 pub mod faces {
     pub use writ_providers::{balance, launch, load, sample};
+}
+
+/// What channels are made of.
+pub(crate) mod channel {
+    pub(crate) use writ_providers::notify::{
+        ChannelError, ConsoleNotifier, Secret, SlackNotifier, SmtpConfig, SmtpNotifier, SmtpSecurity, Trust,
+        WebhookNotifier,
+    };
 }
 
 /// Looking at a journal's file and copying it, whoever writes it.
@@ -70,6 +77,16 @@ pub enum WireError {
     Program(#[source] std::io::Error),
 }
 
+/// How an installation turns to people.
+pub struct Towards {
+    /// What they reach it by: links begin with it.
+    pub address: String,
+    /// The channels by which they are told.
+    pub channels: Vec<Arc<dyn Notifier>>,
+    /// How bad something is at the least that they are told.
+    pub told_from: Severity,
+}
+
 /// An installation: the pipeline with the adapters that must be closed after it.
 pub struct Installation {
     /// The pipeline.
@@ -79,7 +96,7 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Opens the journal, the world and the pipeline of a state directory. `address` is what people reach it by.
+    /// Opens the journal, the world and the pipeline of a state directory.
     ///
     /// # Errors
     /// When one of them does not open; nothing has been changed in the world then.
@@ -87,7 +104,7 @@ impl Installation {
         state: &StateDir,
         files: &Files,
         beginning: &Beginning,
-        address: &str,
+        towards: Towards,
     ) -> Result<Self, WireError> {
         crate::failpoint::arm();
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
@@ -110,13 +127,13 @@ impl Installation {
             sense: Arc::new(move |component: &ComponentId| {
                 Arc::new(seen.sensor(component.clone(), SensorConfig::default())) as Arc<dyn Sensor>
             }),
-            notifier: Arc::new(ConsoleNotifier::file(state.path("notifications.log"))),
+            notifiers: towards.channels,
             gate_signer: gate,
         };
         let key = |id: &str| state.key(&format!("agents/{id}"), id, &*entropy);
         let standing = beginning.standing(journal.now(), journal.chance());
-        let (address, consent) = (address.to_owned(), beginning.consent);
-        let setup = Setup { address, consent, standing, ..setup(files, &key)? };
+        let (address, consent, told_from) = (towards.address, beginning.consent, towards.told_from);
+        let setup = Setup { address, consent, standing, told_from, ..setup(files, &key)? };
         let pipeline = Pipeline::open(journal, setup, ports).await?;
         Ok(Self { pipeline, provider, ledger })
     }
@@ -262,12 +279,7 @@ async fn over(
         realm: "offline".into(),
     };
     let journal = Journal::open(foundations).await?;
-    let ports = Ports {
-        provider,
-        sense: Arc::new(|_| Arc::new(Nowhere)),
-        notifier: Arc::new(ConsoleNotifier::stderr()),
-        gate_signer: gate,
-    };
+    let ports = Ports { provider, sense: Arc::new(|_| Arc::new(Nowhere)), notifiers: Vec::new(), gate_signer: gate };
     let key = |id: &str| Ok(fresh_key(id, &*entropy));
     let standing = Beginning::DEV.standing(journal.now(), journal.chance());
     let setup = Setup { standing, ..setup(files, &key)? };
@@ -304,6 +316,7 @@ fn setup(files: &Files, key: &dyn Fn(&str) -> Result<Key, StateError>) -> Result
         registry: files.registry.clone(),
         approvers: "approver".into(),
         summary: Duration::from_secs(10),
+        told_from: Severity::High,
         standing: None,
     })
 }

@@ -6,6 +6,7 @@
 //! happened; [`judge`] holds it against the journal.
 
 mod chance;
+mod channel;
 mod clock;
 mod fault;
 mod governance;
@@ -22,6 +23,7 @@ mod witness;
 mod world;
 
 pub use chance::SeededChance;
+pub use channel::SimChannel;
 pub use clock::SimClock;
 pub use fault::{Fault, Mishap};
 pub use journal::{foundations, open_journal};

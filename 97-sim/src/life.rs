@@ -1,16 +1,16 @@
 //! One life of the control plane. When it ends, every port it holds falls silent at once: nothing more is read, recorded,
 //! asked or seen, and what was on its way to the world arrives there all the same.
 
-use crate::SimWorld;
+use crate::{SimChannel, SimWorld};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use writ_core::{
-    Append, Clock, Columns, ComponentId, Delivery, Digest, Effect, EffectClass, EffectKey, Erasable, Filter, Group,
-    Head, Ledger, LedgerError, Notifier, NotifyError, Observation, Probe, Provider, ProviderError, Receipt, Report,
-    Sensor, SensorError, Stored, StoredCheckpoint, Timestamp, TraceId, ViewChange, World,
+    Append, Clock, Columns, ComponentId, Digest, Effect, EffectClass, EffectKey, Erasable, Filter, Group, Head, Ledger,
+    LedgerError, Notifier, NotifyError, Observation, Probe, Provider, ProviderError, Receipt, Report, Sensor,
+    SensorError, Stored, StoredCheckpoint, Telling, Timestamp, TraceId, ViewChange, World,
 };
 
 /// Where in a commit the control plane dies.
@@ -176,9 +176,13 @@ impl Sensor for Held<crate::SimSensor> {
 }
 
 #[async_trait]
-impl Notifier for Held<SimWorld> {
-    async fn notify(&self, delivery: &Delivery) -> Result<(), NotifyError> {
-        self.life.within(self.port.notify(delivery)).await
+impl Notifier for Held<SimChannel> {
+    fn name(&self) -> &str {
+        self.port.name()
+    }
+
+    async fn notify(&self, telling: &Telling) -> Result<(), NotifyError> {
+        self.life.within(self.port.notify(telling)).await
     }
 }
 

@@ -16,6 +16,7 @@
 //! break-glass 10m ACTION TARGET    what needs approval passes for a while; `end-glass`, `review-glass`, `findings`
 //! propose policy FILE …            a change of what governs: also `agent ID permissions …`, `agent ID activate`, `person NAME ROLES`,
 //!                                  `roles ID ROLES`, `standing ACTION TARGET SPAN`; `change` shows the newest; `revoke-standing`
+//! tell people                      the control plane is started again with a channel; `deafen` and `listen` are what it does
 //! second-person                    the control plane is started again where such changes need two people
 //! add policy FILE                  the control plane is started again with one policy more
 //! kill hang slow errors break mend SLOT, load N, fail next VERB, refuse next VERB, lose answer|order VERB,
@@ -30,7 +31,7 @@ use crate::{Files, Mishap, Site, SiteError, Transcript, judge};
 use crate::{governance, outside};
 use std::sync::Arc;
 use std::time::Duration;
-use writ_core::{Actor, ApprovalId, Digest, Filter, Ledger, LedgerError, RunId, StepKey};
+use writ_core::{Actor, ApprovalId, Digest, Filter, Ledger, LedgerError, NotifyError, RunId, StepKey, Telling};
 use writ_pipeline::{KillScope, Origin, Principal, RunSignal};
 
 /// The component that every script is about.
@@ -211,6 +212,21 @@ impl Player<'_> {
                 let files = self.site.files().with_second_person();
                 self.site.change_files(Arc::new(files));
                 self.site.life().end();
+                Ok(String::new())
+            }
+            ["tell", "people"] => {
+                let files = self.site.files().with_channel();
+                self.site.change_files(Arc::new(files));
+                self.site.life().end();
+                Ok(String::new())
+            }
+            ["deafen"] => {
+                let because = "nobody is there".to_owned();
+                self.site.channel.says(Some(NotifyError::Unreachable { because }));
+                Ok(String::new())
+            }
+            ["listen"] => {
+                self.site.channel.says(None);
                 Ok(String::new())
             }
             ["propose", "policy", file] => {
@@ -419,9 +435,9 @@ impl Player<'_> {
     }
 
     fn notices(&mut self) -> String {
-        let all = self.site.world.notices();
-        let new: Vec<String> =
-            all.iter().skip(self.told_notices).map(|one| format!("= {}: {}", one.subject, one.text)).collect();
+        let all = self.site.channel.notices();
+        let told = |one: &Telling| format!("= {}: {}: {}\n  {}", one.severity, one.title, one.text, one.link);
+        let new: Vec<String> = all.iter().skip(self.told_notices).map(told).collect();
         self.told_notices = all.len();
         new.join("\n")
     }

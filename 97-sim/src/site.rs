@@ -2,11 +2,11 @@
 //! control plane that can die and be started again.
 
 use crate::life::{Held, Life};
-use crate::{MemoryWitness, SeededChance, SimClock, SimWorld};
+use crate::{MemoryWitness, SeededChance, SimChannel, SimClock, SimWorld};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use writ_core::{ApprovalId, Clock, ComponentId, Ledger, PrincipalId, Sensor, Signer as _};
+use writ_core::{ApprovalId, Clock, ComponentId, Ledger, Notifier, PrincipalId, Sensor, Severity, Signer as _};
 use writ_pipeline::input::{self, AgentSpec, Bundle, Needs, Platform, Registry};
 use writ_pipeline::{
     Consent, Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Principal, Setup, Standing,
@@ -61,6 +61,7 @@ pub struct Files {
     bundle: Arc<Bundle>,
     policy_files: Vec<(String, Vec<u8>)>,
     consent: Consent,
+    channel: bool,
     needs: Needs,
     platform: Arc<Platform>,
     registry: Registry,
@@ -102,6 +103,7 @@ impl Files {
             bundle,
             policy_files,
             consent: Consent::One,
+            channel: false,
             needs,
             platform: Arc::new(platform),
             registry,
@@ -140,6 +142,12 @@ impl Files {
     #[must_use]
     pub fn with_second_person(&self) -> Self {
         Self { consent: Consent::Two, ..self.clone() }
+    }
+
+    /// The same where people are told.
+    #[must_use]
+    pub fn with_channel(&self) -> Self {
+        Self { channel: true, ..self.clone() }
     }
 
     /// The directory they were read from.
@@ -182,6 +190,8 @@ fn names(dir: &Path) -> std::io::Result<Vec<String>> {
 pub struct Site {
     /// The world.
     pub world: SimWorld,
+    /// What tells people, where they are told.
+    pub channel: SimChannel,
     files: Arc<Files>,
     seed: u64,
     ledger: Arc<MemoryLedger>,
@@ -203,9 +213,18 @@ impl Site {
         let world = SimWorld::new(clock.clone(), gate_key().public_key(), seed ^ 0x3012_1d00);
         let (ledger, witness) = (Arc::new(MemoryLedger::new()), Arc::new(MemoryWitness::default()));
         let life = Life::new();
-        let parts = Parts { files: &files, seed, ledger: &ledger, witness: &witness, clock: &clock, world: &world };
+        let channel = SimChannel::default();
+        let parts = Parts {
+            files: &files,
+            seed,
+            ledger: &ledger,
+            witness: &witness,
+            clock: &clock,
+            world: &world,
+            channel: &channel,
+        };
         let pipeline = parts.live(&life, 0).await?;
-        Ok(Self { world, files, seed, ledger, witness, clock, life, lives: 0, disk: Duration::ZERO, pipeline })
+        Ok(Self { world, channel, files, seed, ledger, witness, clock, life, lives: 0, disk: Duration::ZERO, pipeline })
     }
 
     /// Ends the control plane where it stands, if it still lives, and starts it again.
@@ -217,8 +236,8 @@ impl Site {
         self.lives += 1;
         self.life = Life::new();
         self.life.slow_disk(self.disk);
-        let Self { files, seed, ledger, witness, clock, world, .. } = &*self;
-        let parts = Parts { files, seed: *seed, ledger, witness, clock, world };
+        let Self { files, seed, ledger, witness, clock, world, channel, .. } = &*self;
+        let parts = Parts { files, seed: *seed, ledger, witness, clock, world, channel };
         self.pipeline = parts.live(&self.life, self.lives).await?;
         Ok(())
     }
@@ -296,6 +315,7 @@ struct Parts<'a> {
     witness: &'a Arc<MemoryWitness>,
     clock: &'a Arc<dyn Clock>,
     world: &'a SimWorld,
+    channel: &'a SimChannel,
 }
 
 impl Parts<'_> {
@@ -314,13 +334,15 @@ impl Parts<'_> {
         };
         let journal = Journal::open(foundations).await?;
         let (seen, lives) = (self.world.clone(), life.clone());
+        let channel = || Arc::new(Held { life: life.clone(), port: self.channel.clone() }) as Arc<dyn Notifier>;
+        let notifiers = self.files.channel.then(channel).into_iter().collect();
         let ports = Ports {
             provider: held(self.world.clone()),
             sense: Arc::new(move |component: &ComponentId| {
                 let port = seen.sensor(component.clone());
                 Arc::new(Held { life: lives.clone(), port }) as Arc<dyn Sensor>
             }),
-            notifier: held(self.world.clone()),
+            notifiers,
             gate_signer: Arc::new(gate),
         };
         let setup = self.setup(&journal);
@@ -344,6 +366,7 @@ impl Parts<'_> {
             registry: files.registry.clone(),
             approvers: "approver".into(),
             summary: Duration::from_secs(10),
+            told_from: Severity::High,
             standing: standing(journal),
         }
     }

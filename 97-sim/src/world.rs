@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use writ_core::{
-    Clock, ComponentId, Delivery, Effect, EffectClass, EffectKey, Health, Notifier, NotifyError, Observation, Probe,
-    Provider, ProviderError, Receipt, Timestamp, World,
+    Clock, ComponentId, Effect, EffectClass, EffectKey, Health, Observation, Probe, Provider, ProviderError, Receipt,
+    Timestamp, World,
 };
 
 /// The verbs, each with how long it takes.
@@ -98,7 +98,6 @@ pub(crate) struct State {
     faults: Vec<Fault>,
     broken: BTreeSet<String>,
     pub(crate) seen: Vec<Observation>,
-    notices: Vec<Delivery>,
     tally: Tally,
     pub(crate) requests_per_second: u64,
     forgets_keys: bool,
@@ -132,7 +131,6 @@ impl SimWorld {
             faults: Vec::new(),
             broken: BTreeSet::new(),
             seen: Vec::new(),
-            notices: Vec::new(),
             tally: Tally::default(),
             requests_per_second: 0,
             forgets_keys: false,
@@ -234,12 +232,6 @@ impl SimWorld {
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.state().tally
-    }
-
-    /// Messages to people; one that was delivered again is there once.
-    #[must_use]
-    pub fn notices(&self) -> Vec<Delivery> {
-        self.state().notices.clone()
     }
 
     /// Instances by name, each with its generation and how it does.
@@ -513,16 +505,5 @@ impl Provider for SimWorld {
 
     async fn observe(&self, component: &ComponentId) -> Result<World, ProviderError> {
         Ok(self.look(component))
-    }
-}
-
-#[async_trait]
-impl Notifier for SimWorld {
-    async fn notify(&self, delivery: &Delivery) -> Result<(), NotifyError> {
-        let mut state = self.state();
-        if !state.notices.iter().any(|known| known.key == delivery.key) {
-            state.notices.push(delivery.clone());
-        }
-        Ok(())
     }
 }

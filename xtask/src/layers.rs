@@ -106,6 +106,9 @@ mod tests {
                 open.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
                 continue;
             }
+            if path.extension().is_none_or(|end| end != "rs") {
+                continue;
+            }
             let text = std::fs::read_to_string(&path).unwrap();
             for adapter in ["writ_store", "writ_providers"] {
                 assert!(path.ends_with("wire.rs") || !text.contains(adapter), "{} names `{adapter}`", path.display());

@@ -2,7 +2,7 @@
 
 use super::once::Begun;
 use super::route::{Route, documents};
-use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, parsed, words};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, Shared, parsed, words};
 use crate::error::Failure;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,7 +10,7 @@ use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
@@ -135,7 +135,16 @@ async fn ask(
         Some(Extension(Begun(run))) => run,
         None => shared.pipeline.ask_outside(asked, &caller.0).await?,
     };
-    Ok(Json(Action(shared.pipeline.outside(&run, &caller.0, false, None, Duration::ZERO).await?)))
+    let told = shared.pipeline.outside(&run, &caller.0, false, None, Duration::ZERO).await?;
+    Ok(Json(Action(with_link(&shared, told))))
+}
+
+/// Where people answer, by the address that is configured for them. Without one, whoever asks knows by which they came.
+fn with_link(shared: &Shared, mut told: Value) -> Value {
+    if let (Some(address), Some(id)) = (&shared.config.public_url, told.get("approval").and_then(Value::as_str)) {
+        told["link"] = json!(format!("{address}/approvals/{id}"));
+    }
+    told
 }
 
 /// How long an answer may be held back, and from what.
@@ -157,7 +166,8 @@ async fn one(State(shared): App, caller: Caller, Path(id): Path<String>, Asked(l
     let run: RunId = parsed(&id)?;
     // An answer that is held back still comes in the time that it is given.
     let wait = Duration::from_secs(look.wait.min(shared.config.limits.request_seconds / 2));
-    Ok(Json(Action(shared.pipeline.outside(&run, &caller.0, look.here, look.seen.as_deref(), wait).await?)))
+    let told = shared.pipeline.outside(&run, &caller.0, look.here, look.seen.as_deref(), wait).await?;
+    Ok(Json(Action(with_link(&shared, told))))
 }
 
 /// What one process says about the order that it takes, holds or ends.

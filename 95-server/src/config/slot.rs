@@ -1,8 +1,9 @@
 //! A place in the configuration that a value goes into, and the forms it may have.
 
-use super::{LogFormat, LogLevel};
+use super::{LogFormat, LogLevel, MailSecurity};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use writ_core::Severity;
 
 /// Where the value of a key goes.
 pub(super) enum Slot<'a> {
@@ -18,6 +19,8 @@ pub(super) enum Slot<'a> {
     MaybeUrl(&'a mut Option<String>),
     /// A text, and what it is.
     MaybeText(&'a mut Option<String>, &'static str),
+    Security(&'a mut MailSecurity),
+    Severity(&'a mut Severity),
 }
 
 /// What a value is in TOML.
@@ -31,6 +34,16 @@ pub(super) enum Sort {
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 const LEVELS: [(&str, LogLevel); 4] =
     [("error", LogLevel::Error), ("warn", LogLevel::Warn), ("info", LogLevel::Info), ("debug", LogLevel::Debug)];
+
+const SECURITIES: [(&str, MailSecurity); 3] =
+    [("starttls", MailSecurity::StartTls), ("tls", MailSecurity::Tls), ("none", MailSecurity::None)];
+const SEVERITIES: [(&str, Severity); 5] = [
+    ("info", Severity::Info),
+    ("low", Severity::Low),
+    ("medium", Severity::Medium),
+    ("high", Severity::High),
+    ("critical", Severity::Critical),
+];
 
 impl Slot<'_> {
     /// Takes a value, or says what the right form is.
@@ -48,6 +61,8 @@ impl Slot<'_> {
             Slot::Level(at) => put(*at, meant(&LEVELS, text)),
             Slot::MaybeUrl(at) => put(*at, url(text).map(Some)),
             Slot::MaybeText(at, _) => put(*at, line(text).map(Some)),
+            Slot::Security(at) => put(*at, meant(&SECURITIES, text)),
+            Slot::Severity(at) => put(*at, meant(&SEVERITIES, text)),
         };
         taken.ok_or_else(|| self.form())
     }
@@ -63,6 +78,8 @@ impl Slot<'_> {
             Slot::Format(at) => word(&FORMATS, **at)?.to_owned(),
             Slot::Level(at) => word(&LEVELS, **at)?.to_owned(),
             Slot::MaybeUrl(at) | Slot::MaybeText(at, _) => (**at).clone()?,
+            Slot::Security(at) => word(&SECURITIES, **at)?.to_owned(),
+            Slot::Severity(at) => word(&SEVERITIES, **at)?.to_owned(),
         })
     }
 
@@ -77,6 +94,8 @@ impl Slot<'_> {
             Slot::Level(_) => words(&LEVELS),
             Slot::MaybeUrl(_) => "a URL without credentials, such as `https://writ.example`".into(),
             Slot::MaybeText(_, form) => (*form).into(),
+            Slot::Security(_) => words(&SECURITIES),
+            Slot::Severity(_) => words(&SEVERITIES),
         }
     }
 
@@ -84,7 +103,7 @@ impl Slot<'_> {
     pub(super) fn sort(&self) -> Sort {
         match self {
             Slot::Address(_) | Slot::Path(_) | Slot::MaybePath(_) | Slot::Format(_) | Slot::Level(_) => Sort::Text,
-            Slot::MaybeUrl(_) | Slot::MaybeText(..) => Sort::Text,
+            Slot::MaybeUrl(_) | Slot::MaybeText(..) | Slot::Security(_) | Slot::Severity(_) => Sort::Text,
             Slot::Count(..) => Sort::Number,
             Slot::Switch(_) => Sort::Truth,
         }
@@ -102,7 +121,9 @@ impl Slot<'_> {
             | Slot::Format(_)
             | Slot::Level(_)
             | Slot::MaybeUrl(_)
-            | Slot::MaybeText(..) => {}
+            | Slot::MaybeText(..)
+            | Slot::Security(_)
+            | Slot::Severity(_) => {}
         }
     }
 }

@@ -64,6 +64,30 @@ fn what_is_wrong_is_told_with_its_place_and_the_right_form() {
             "writ.toml:2:1: `tls.cert` is given and `tls.key` is not; give both for TLS, or neither",
         ),
         (
+            "[notify.webhook]\nurl = \"https://hooks.example/x\"",
+            "writ.toml:2:1: `notify.webhook.url` is given and `notify.webhook.secret_file` is not; give both for a webhook, or neither",
+        ),
+        (
+            "[notify.smtp]\nserver = \"mail.example:587\"\nto = \"ops@writ.example\"",
+            "writ.toml:2:1: `notify.smtp.server` is given and `notify.smtp.from` is not; give all three for mail, or none",
+        ),
+        (
+            "notify.webhook.secret = \"whsec_x\"",
+            "writ.toml:1:16: the configuration does not know `notify.webhook.secret`; did you mean `notify.webhook.secret_file`?",
+        ),
+        (
+            "notify.level = \"urgent\"",
+            "writ.toml:1:17: `notify.level` is `\"urgent\"`, which is not one of `info`, `low`, `medium`, `high`, `critical`",
+        ),
+        (
+            "public_url = \"writ.example\"",
+            "writ.toml:1:15: `public_url` is `\"writ.example\"`, which is not a URL without credentials, such as `https://writ.example`",
+        ),
+        (
+            "public_url = \"https://ada:word@writ.example\"",
+            "writ.toml:1:15: `public_url` is `\"https://ada:word@writ.example\"`, which is not a URL without credentials, such as `https://writ.example`",
+        ),
+        (
             "a = 1\na = 2",
             "writ.toml:2:1: this is not TOML: duplicate key: `a`; strings stand in quotes: listen = \"127.0.0.1:7420\"",
         ),

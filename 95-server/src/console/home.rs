@@ -30,12 +30,19 @@ const SHOWN: usize = 8;
 struct HomePage {
     frame: Frame,
     sentence: String,
-    /// What somebody must look at in how this installation is governed, with where.
-    findings: Vec<(String, String)>,
+    /// What somebody must look at in how this installation is governed, or tells people.
+    findings: Vec<Look>,
     runs: Vec<RunRow>,
     approvals: Vec<Asked>,
     intents: Vec<Held>,
     entries: Vec<EntryRow>,
+}
+
+/// Something to look at: what, where, and how that is called.
+struct Look {
+    told: String,
+    to: String,
+    called: &'static str,
 }
 
 /// An intent and how it holds.
@@ -64,13 +71,15 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     let stands = shared.pipeline.glass().into_iter().filter(|glass| glass.stands(now));
     let stands = stands.map(|glass| {
         let told = format!("{} broke the glass until {}", glass.broken.by, glass.broken.until);
-        (told, format!("/approvals/{}", glass.broken.id))
+        Look { told, to: format!("/approvals/{}", glass.broken.id), called: "Break-glass" }
     });
     let overdue = shared.pipeline.findings().into_iter().map(|finding| {
         let GovernanceFinding::UnreviewedGlass { approval, .. } = &finding;
-        (finding.to_string(), format!("/approvals/{approval}"))
+        Look { told: finding.to_string(), to: format!("/approvals/{approval}"), called: "Break-glass" }
     });
-    let findings = stands.chain(overdue).collect();
+    let deaf = shared.pipeline.channels().await?.into_iter().filter_map(|channel| channel.ails());
+    let deaf = deaf.map(|told| Look { told, to: "/settings#notifications".to_owned(), called: "Notifications" });
+    let findings = stands.chain(overdue).chain(deaf).collect();
     shown(&HomePage { frame, sentence, findings, runs, approvals, intents, entries })
 }
 

@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, Page, Theme, shown};
 use super::session::Visitor;
-use super::words::{Html, when};
+use super::words::{Html, badge, when};
 use crate::api::App;
 use askama::Template;
 use axum::extract::{Form, State};
@@ -25,12 +25,22 @@ struct TokenRow {
     issued: Html,
 }
 
+struct ChannelRow {
+    name: String,
+    how: Html,
+    because: String,
+    waiting: usize,
+    delivered: Html,
+    failed: Html,
+}
+
 #[derive(Template)]
 #[template(path = "settings.html")]
 struct SettingsPage {
     frame: Frame,
     people: Vec<Person>,
     tokens: Vec<TokenRow>,
+    channels: Vec<ChannelRow>,
     admin: bool,
     key: String,
     version: &'static str,
@@ -71,9 +81,23 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     });
     let people = people.collect();
     let maintenance = shared.pipeline.exceptions().await.map_err(crate::error::Failure::from)?.maintenance();
+    let channels = shared.pipeline.channels().await?.into_iter().map(|channel| {
+        let because = channel.failing.as_ref().or(channel.failed.as_ref()).map(|(_, because)| because.clone());
+        let because = because.filter(|_| channel.ails().is_some()).unwrap_or_default();
+        ChannelRow {
+            how: badge(if because.is_empty() { "active" } else { "failing" }),
+            because,
+            waiting: channel.waiting,
+            delivered: channel.delivered.map_or(Html("–".into()), when),
+            failed: channel.failed.map_or(Html("–".into()), |(at, _)| when(at)),
+            name: channel.name,
+        }
+    });
+    let channels = channels.collect();
     shown(&SettingsPage {
         frame,
         people,
+        channels,
         tokens: issued,
         admin,
         key: journal.key().to_string(),

@@ -11,6 +11,8 @@ fn touched() -> Metrics {
     metrics.availability.get_or_create(&Of { component: "web".into() }).set(0.999);
     metrics.steps.get_or_create(&With { outcome: "failed" }).inc();
     metrics.remedies.get_or_create(&With { outcome: "success" }).inc();
+    metrics.notifications.get_or_create(&Told { channel: "slack".into(), outcome: "delivered" }).inc();
+    metrics.notifications_waiting.get_or_create(&Through { channel: "slack".into() }).set(1);
     metrics.denials.get_or_create(&By { by: "gate" }).inc();
     metrics
 }

@@ -337,10 +337,13 @@ fn every_role_that_any_rule_asks_for_must_agree() {
 #[test]
 fn people_are_told_where_policy_wants_it() {
     paused(async {
-        let site = submitted(&allow_with("{ obligation: notify, channel: changes }")).await;
+        let policies = allow_with("{ obligation: notify, channel: changes }");
+        let files = Files::read(&example()).unwrap().with_policies(&[("policies.yaml", &policies)]).unwrap();
+        let site = Site::open(Arc::new(files.with_channel()), 5).await.unwrap();
+        submit(&site).await;
         site.pass(Duration::from_secs(5)).await;
-        let told = site.world.notices();
-        let told: Vec<_> = told.iter().filter(|delivery| delivery.channel == "changes").collect();
+        let told = site.channel.notices();
+        let told: Vec<_> = told.iter().filter(|telling| telling.audience.as_deref() == Some("changes")).collect();
         assert_eq!(told.len(), entries(&site, "run.step_started/1").await.len(), "{told:?}");
     });
 }

@@ -9,3 +9,4 @@ mod gate;
 mod journal;
 mod journeys;
 mod mutants;
+mod notify;

@@ -178,7 +178,10 @@ fn tell_approval(common: &Common, change: &Value) {
     let who: Vec<String> = asks.map(|ask| format!("{} of {}", text(ask, "/count"), text(ask, "/role"))).collect();
     out.say(&format!("gate   `{}` needs approval by {}", text(change, "/action"), who.join(" and ")));
     out.say(&format!("       writ approve {id} --as reviewer -m REASON"));
-    if let Ok(client) = common.client() {
+    let link = text(change, "/link");
+    if !link.is_empty() {
+        out.say(&format!("       {link}"));
+    } else if let Ok(client) = common.client() {
         out.say(&format!("       {}/approvals/{id}", client.url()));
     }
 }

@@ -3,10 +3,11 @@
 use super::Failure;
 use super::config::Configured;
 use crate::Common;
+use crate::client::Client;
 use crate::exit::{self, Exit};
 use crate::out::columns;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -51,6 +52,8 @@ enum What {
     Restore(Restore),
     /// Look an installation over: each thing that is wrong, with its way out
     Doctor(At),
+    /// Send something that says nothing to every channel of the running server, and tell what each said
+    NotifyTest,
 }
 
 /// Where the installation is.
@@ -105,6 +108,7 @@ impl ServerOf {
             Some(What::Backup { into, keys, at }) => backup(&at.config(common)?, &into, keys, common).await,
             Some(What::Restore(restore)) => restore.run(common).await,
             Some(What::Doctor(at)) => doctor(&at.config(common)?, common).await,
+            Some(What::NotifyTest) => notify_test(common).await,
             None => self.run.serve(common).await,
         }
     }
@@ -219,6 +223,20 @@ async fn doctor(config: &Config, common: &Common) -> Result<Exit, Failure> {
     }
     let wrong = findings.iter().any(|one| one.health == Health::Bad);
     Ok(if wrong { exit::FAILED } else { exit::OK })
+}
+
+async fn notify_test(common: &Common) -> Result<Exit, Failure> {
+    let answer = Client::new(common)?.post("/api/v1/notifications/test", &json!({})).await?;
+    let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let out = common.out();
+    let text = |item: &Value, field: &str| item.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let took = |item: &Value| item.get("took") == Some(&json!(true));
+    out.list(&items, "no channel is configured", |_| {
+        let said = |item: &Value| if took(item) { "took it".to_owned() } else { text(item, "because") };
+        let rows: Vec<_> = items.iter().map(|item| vec![text(item, "channel"), said(item)]).collect();
+        columns(&["CHANNEL", "SAID"], &rows, out.is_terminal())
+    });
+    Ok(if items.iter().all(took) { exit::OK } else { exit::FAILED })
 }
 
 /// The signals that end a server.

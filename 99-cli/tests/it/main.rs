@@ -15,6 +15,7 @@ mod forms;
 mod glass;
 mod init;
 mod journey;
+mod notify;
 mod once;
 mod people;
 mod pin;

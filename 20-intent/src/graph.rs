@@ -57,6 +57,11 @@ const ROWS: [Row; 5] = [
 pub const PHASES: [&str; 4] =
     ["provision_infrastructure", "deploy_application", "configure_monitoring", "enable_self_healing"];
 
+/// The permissions that actions of intents ask for.
+pub fn permissions() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|row| row.permission)
+}
+
 /// Whether an action's name is one of those that plans of intents have.
 pub(crate) fn is_own(name: &str) -> bool {
     ROWS.iter().any(|row| row.action == name || row.inverse == name)

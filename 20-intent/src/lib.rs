@@ -48,7 +48,7 @@ pub use draw::{dot, mermaid, text, tree};
 pub use event::{DecodeError, FoundInfeasible, IntentEvent, Moved, Submitted, Translated, stream};
 pub use facts::{intent_facts, plan_facts};
 pub use figure::{bytes, millis, money, money_about, percent, percent_about, rate, span, span_about};
-pub use graph::{PHASES, action_id, declared, plan, plan_at_count, translation_document};
+pub use graph::{PHASES, action_id, declared, permissions, plan, plan_at_count, translation_document};
 pub use intent::{
     Basis, Budget, Constraint, Constraints, Heal, HealMode, Intent, Kind, Objective, Origin, Preferences,
     RecoveryPolicy, Requirements, Strategy, Target, Trigger, TriggerAction, Workload,

@@ -58,6 +58,9 @@ pub enum Unfit {
     /// It is given nothing in its state.
     #[error("it is {0}")]
     State(AgentState),
+    /// Its key is none of those that this process holds, and nobody could redeem a permit for it.
+    #[error("it does not live here: its key is not on this server")]
+    Elsewhere,
     /// A kill switch stops it.
     #[error(transparent)]
     Stopped(Stopped),
@@ -76,8 +79,8 @@ fn told(why: &[(AgentId, Unfit)], permission: &Permission) -> String {
     if near.is_empty() { format!("none holds `{permission}`") } else { near.join("; ") }
 }
 
-/// Finds the agent for an action: of those that are active, hold the permission, are not stopped and within their limits,
-/// the one that holds the fewest tickets, by name among equals.
+/// Finds the agent for an action: of those that are active, hold the permission, are not stopped, within their limits and
+/// live `here`, the one that holds the fewest tickets, by name among equals.
 ///
 /// # Errors
 /// Why each agent may not.
@@ -86,6 +89,7 @@ pub fn assign(
     roster: &Roster,
     usage: &BTreeMap<AgentId, Usage>,
     switches: &KillSwitches,
+    here: impl Fn(&Agent) -> bool,
     now: Timestamp,
 ) -> Result<Assignment, NoAgent> {
     let idle = Usage::default();
@@ -93,7 +97,8 @@ pub fn assign(
     let mut why = Vec::new();
     for agent in roster.agents() {
         let used = usage.get(&agent.id).unwrap_or(&idle);
-        match fit(agent, need, used, switches, now) {
+        let fits = fit(agent, need, used, switches, now);
+        match fits.and_then(|()| here(agent).then_some(()).ok_or(Unfit::Elsewhere)) {
             Err(unfit) => why.push((agent.id.clone(), unfit)),
             Ok(()) if best.is_none_or(|(least, _)| used.live() < least) => best = Some((used.live(), agent)),
             Ok(()) => {}

@@ -6,6 +6,9 @@ use crate::permission::{PermissionError, permission};
 use std::collections::BTreeMap;
 use writ_core::{AgentId, Permission};
 
+/// The longest type of an agent.
+const KIND_MAX: usize = 64;
+
 /// The agents that are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roster {
@@ -45,6 +48,14 @@ pub enum RosterRefused {
         agent: AgentId,
         /// Who has the key.
         owner: AgentId,
+    },
+    /// Its sort or version is none.
+    #[error("`{text}` is no {what}")]
+    Word {
+        /// What was given.
+        text: String,
+        /// What it should be.
+        what: &'static str,
     },
     /// A permission is not one.
     #[error("agent `{agent}` cannot be given a permission")]
@@ -108,6 +119,7 @@ impl Roster {
         if let Some(known) = self.agents.get(&agent.id) {
             return Err(RosterRefused::Taken { agent: agent.id, version: known.version.clone() });
         }
+        check_words(&agent)?;
         self.check_key(&agent.id, &agent.public_key)?;
         check_permissions(&agent.id, &agent.permissions)?;
         Ok(AgentChange::Enrolled(Enrolled { agent }))
@@ -161,6 +173,17 @@ impl Roster {
     }
 }
 
+fn check_words(agent: &Agent) -> Result<(), RosterRefused> {
+    let wrong = |text: &str, what| Err(RosterRefused::Word { text: text.chars().take(140).collect(), what });
+    if agent.kind.is_empty() || agent.kind.len() > KIND_MAX || agent.kind.chars().any(writ_text::is_hidden) {
+        return wrong(&agent.kind, "type of an agent: write it in up to 64 bytes that can be seen");
+    }
+    if semver::Version::parse(&agent.version).is_err() {
+        return wrong(&agent.version, "version: write it as `1.5.0`");
+    }
+    Ok(())
+}
+
 fn check_permissions(id: &AgentId, permissions: &[Permission]) -> Result<(), RosterRefused> {
     for held in permissions {
         permission(&held.0).map_err(|cause| RosterRefused::Permission { agent: id.clone(), cause })?;
@@ -212,6 +235,10 @@ mod tests {
         assert!(matches!(roster.enroll(agent("a-2", 1)), Err(RosterRefused::SharedKey { .. })));
         let upper = Agent { public_key: agent("a-1", 1).public_key.to_uppercase(), ..agent("a-2", 1) };
         assert!(matches!(roster.enroll(upper), Err(RosterRefused::SharedKey { .. })));
+        let unseen = Agent { kind: "a\nb".into(), ..agent("a-2", 2) };
+        assert!(matches!(roster.enroll(unseen), Err(RosterRefused::Word { .. })));
+        let unversioned = Agent { version: "two".into(), ..agent("a-2", 2) };
+        assert!(matches!(roster.enroll(unversioned), Err(RosterRefused::Word { .. })));
         let no_key = Agent { public_key: "00".into(), ..agent("a-2", 2) };
         assert!(matches!(roster.enroll(no_key), Err(RosterRefused::Key { .. })));
         let all = Agent { permissions: vec![Permission("*".into())], ..agent("a-2", 2) };

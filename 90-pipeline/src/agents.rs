@@ -4,8 +4,10 @@ use crate::commit::{Batch, CommitError, Expect};
 use crate::erase::words;
 use crate::pipeline::Pipeline;
 use serde::{Deserialize, Serialize};
-use writ_agents::{AgentChange, AgentEvent, AgentMove, Roster, RosterRefused};
+use writ_agents::{Agent, AgentChange, AgentEvent, AgentMove, Roster, RosterRefused};
 use writ_core::{Actor, AgentId, Event, LedgerError, Permission};
+use writ_intent::OUTSIDE_PERMISSION;
+use writ_self_healing::RemedyAction;
 
 /// What is wanted of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,8 @@ pub enum AgentWish {
     },
     /// Other permissions.
     Permissions(Vec<Permission>),
+    /// To be known. It is given nothing before it is activated.
+    Enrol(Box<Agent>),
 }
 
 impl AgentWish {
@@ -34,6 +38,7 @@ impl AgentWish {
             AgentWish::Move { to, because } => roster.change_state(agent, *to, because),
             AgentWish::Key { public_key } => roster.rotate_key(agent, public_key),
             AgentWish::Permissions(permissions) => roster.change_permissions(agent, permissions.clone()),
+            AgentWish::Enrol(known) => roster.enroll((**known).clone()),
         }
     }
 }
@@ -53,6 +58,18 @@ pub enum AgentError {
 }
 
 impl Pipeline {
+    /// Permissions that no action here asks for: most likely they are spelt otherwise than they are meant.
+    #[must_use]
+    pub fn idle_permissions(&self, permissions: &[Permission]) -> Vec<Permission> {
+        let asked: Vec<Permission> = writ_intent::permissions()
+            .chain([OUTSIDE_PERMISSION])
+            .map(|name| Permission(name.to_owned()))
+            .chain(RemedyAction::ALL.map(RemedyAction::permission))
+            .collect();
+        let idle = |held: &&Permission| !asked.iter().any(|needed| writ_agents::covers(held, needed));
+        permissions.iter().filter(idle).cloned().collect()
+    }
+
     /// Changes an agent; the reason, in a person's words, stands beside the journal. What the agent was permitted before is
     /// checked anew when it redeems it.
     ///

@@ -97,7 +97,12 @@ impl Pipeline {
                 let event = self.agent_event(agent, wish)?;
                 let mut roster = self.gate().state().roster.clone();
                 roster.apply(&event);
-                json!(roster.get(agent).map(agent_document))
+                match wish {
+                    AgentWish::Enrol(_) => json!(roster.get(agent)),
+                    AgentWish::Move { .. } | AgentWish::Key { .. } | AgentWish::Permissions(_) => {
+                        json!(roster.get(agent).map(agent_document))
+                    }
+                }
             }
             Deed::Enrol { name, roles } => json!({"name": name, "roles": roles}),
             Deed::Roles { roles, .. } => json!({"roles": roles}),

@@ -15,6 +15,9 @@ use writ_seal::salted;
 /// What an erased text reads as.
 pub const ERASED: &str = "(erased)";
 
+/// The kind of an entry that stands for what a person said.
+const SAID: &str = "person.said/1";
+
 /// Entries looked through at once.
 const PAGE: usize = 1_000;
 
@@ -143,7 +146,7 @@ pub(crate) fn words(journal: &Journal, stream: &str, about: &str, by: &Actor, te
         action: "give_reason".into(),
         actor: by.clone(),
         body: json!({"erasables": {"reason": words.commitment}}),
-        kind: "person.said/1",
+        kind: SAID,
         outcome: Outcome::Success,
         resource: about.to_owned(),
         stream: stream.to_owned(),
@@ -173,8 +176,16 @@ pub async fn say(journal: &Journal, about: &str, by: &Actor, text: &str) -> Resu
 /// # Errors
 /// When the journal cannot be read.
 pub async fn words_about(journal: &Journal, about: &str) -> Result<Vec<Words>, LedgerError> {
+    words_in(journal, &said_about(about)).await
+}
+
+/// What people said in a stream, oldest first.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn words_in(journal: &Journal, stream: &str) -> Result<Vec<Words>, LedgerError> {
     let mut all = Vec::new();
-    for entry in journal.stream(&said_about(about)).await? {
+    for entry in journal.stream(stream).await?.into_iter().filter(|entry| entry.kind == SAID) {
         for commitment in erasables_of(&entry) {
             let text = text_beside(journal.ledger(), &commitment).await?;
             all.push(Words { at: entry.timestamp, by: entry.actor.clone(), text });

@@ -245,7 +245,8 @@ impl Gate {
         let need = Need { action: &step.action_name, permission: &step.permission, resource: &step.resource };
         let (agent, maintenance) = {
             let state = self.state();
-            let found = assign(&need, &state.roster, &state.usage, &state.switches, now).map_err(Nobody::from)?;
+            let found = assign(&need, &state.roster, &state.usage, &state.switches, |agent| self.lives(agent), now)
+                .map_err(Nobody::from)?;
             let gone = || Nobody::Never(format!("agent `{}` is gone", found.agent));
             if let Some((hold, _)) = self.broken(&state, &step.verb, now) {
                 return Err(Nobody::Held(hold));
@@ -266,11 +267,20 @@ impl Gate {
         Ok(self.judge(Stage::Action, &step.action_name, &step.resource, facts, &BTreeMap::new(), now))
     }
 
+    /// Whether an agent's key is here, so that it can redeem what it is given.
+    #[must_use]
+    pub fn lives(&self, agent: &Agent) -> bool {
+        let key = self.agents.get(&agent.id).map(|key| Digest(key.public_key()).hex());
+        key.is_some_and(|key| key.eq_ignore_ascii_case(&agent.public_key))
+    }
+
     /// What keeps everybody from a step for now; none when somebody may do it, or nobody ever.
     pub(crate) fn stands_before(&self, step: &writ_core::Step, now: Timestamp) -> Option<Hold> {
         let need = Need { action: &step.action_name, permission: &step.permission, resource: &step.resource };
         let state = self.state();
-        match assign(&need, &state.roster, &state.usage, &state.switches, now).map_err(Nobody::from) {
+        match assign(&need, &state.roster, &state.usage, &state.switches, |agent| self.lives(agent), now)
+            .map_err(Nobody::from)
+        {
             Err(Nobody::Held(hold)) => Some(hold),
             Ok(_) => self.broken(&state, &step.verb, now).map(|(hold, _)| hold),
             Err(Nobody::Never(_)) => None,
@@ -312,7 +322,7 @@ impl Gate {
         let need = Need { action: deed.action, permission: deed.permission, resource: deed.resource };
         let found = {
             let state = self.state();
-            assign(&need, &state.roster, &state.usage, &state.switches, now)
+            assign(&need, &state.roster, &state.usage, &state.switches, |agent| self.lives(agent), now)
                 .map(|assignment| state.roster.get(&assignment.agent).cloned())
         };
         let agent = match found {
@@ -621,7 +631,11 @@ impl From<NoAgent> for Nobody {
         let stopped = none.why.iter().any(|(_, unfit)| matches!(unfit, Unfit::Stopped(_)));
         let by = if stopped { HeldBy::KillSwitch } else { HeldBy::NoAgent };
         // Somebody who was sent away for a while may be let back; one that has gone for good is not waited for.
-        let away = |unfit: &Unfit| matches!(unfit, Unfit::State(state) if *state != AgentState::Retired);
+        let away = |unfit: &Unfit| match unfit {
+            Unfit::State(state) => *state != AgentState::Retired,
+            Unfit::Elsewhere => true,
+            Unfit::Permission(_) | Unfit::Stopped(_) | Unfit::Quota(_) => false,
+        };
         let away = none.why.iter().any(|(_, unfit)| away(unfit));
         let because = none.to_string();
         if stopped || away || none.passes() { Self::Held(Hold { because, by }) } else { Self::Never(because) }

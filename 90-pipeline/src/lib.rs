@@ -71,7 +71,7 @@ pub use context::{Origin, RunContext};
 pub use decommission::{DecommissionError, Leaving, Removal};
 pub use denials::{Denial, record_denial};
 pub use drive::{Drive, DriveError, Ended, RunSubmission};
-pub use erase::{ERASED, Erase, EraseError, Words, erase, say, text_beside, words_about};
+pub use erase::{ERASED, Erase, EraseError, Words, erase, say, text_beside, words_about, words_in};
 pub use evidence::evidence;
 pub use export::{ExportError, Exported, check_export, export_paths, tile_path};
 pub use fault::order_fault;
@@ -103,7 +103,9 @@ pub use tokens::{
 pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};
-pub use writ_agents::{AgentMove, AgentState, KillScope, Pulled, RedeemRefused};
+pub use writ_agents::{
+    Agent, AgentMove, AgentState, KillScope, Limits as AgentLimits, Pulled, RedeemRefused, RosterRefused,
+};
 pub use writ_automation::{
     Answer as RunAnswer, BallotRefused, Budget as StandingBudget, Glass, GlassRefused, Run, RunState, Says as RunSays,
     Signal as RunSignal, Standing, execution,

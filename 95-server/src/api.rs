@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod agents;
 mod audit;
 mod changes;
 mod glass;
@@ -26,6 +27,7 @@ mod waivers;
 mod tests;
 
 pub(crate) use access::{Caller, Needs, still};
+pub(crate) use agents::{AgentDetails, tell_agent};
 pub(crate) use audit::{check as check_journal, filter as audit_filter};
 pub(crate) use lists::votes;
 pub(crate) use of::Of;
@@ -113,6 +115,7 @@ pub(crate) fn table() -> Vec<Route> {
         audit::routes,
         log::routes,
         people::routes,
+        agents::routes,
         links::routes,
         notifications::routes,
         health::routes,

@@ -1,6 +1,7 @@
 //! The console: pages that the server renders, for people. Everything is read and answered without JavaScript; scripts add what
 //! is live. A page is a typed struct and a template beside it; what changes something is a form that posts to the page it is on.
 
+mod agent;
 mod agents;
 mod approvals;
 mod assets;
@@ -75,6 +76,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/recommendations", get(recommendations::list).post(recommendations::collect))
         .route("/recommendations/{id}", get(recommendations::one).post(recommendations::answer))
         .route("/agents", get(agents::page).post(agents::kill_switch))
+        .route("/agents/{id}", get(agent::page).post(agent::command))
         .route("/contracts", get(contracts::page))
         .route("/reference", get(reference::page))
         .route("/settings", get(settings::page))

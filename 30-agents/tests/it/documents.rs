@@ -72,7 +72,7 @@ fn row_2_07_an_action_goes_to_the_agent_that_holds_its_permission_and_to_no_othe
     ] {
         let permission = Permission(permission.into());
         let need = Need { action, permission: &permission, resource: "web-service-001/i-1" };
-        let assigned = assign(&need, &roster, &BTreeMap::new(), &KillSwitches::default(), now);
+        let assigned = assign(&need, &roster, &BTreeMap::new(), &KillSwitches::default(), |_| true, now);
         assert_eq!(assigned.ok().map(|one| one.agent.to_string()), wanted.map(str::to_owned));
     }
 }
@@ -88,7 +88,7 @@ fn the_least_busy_agent_is_taken_and_each_that_is_not_says_why() {
     usage.entry("a".parse().unwrap()).or_default().given("web/i-9", now);
     let mut switches = KillSwitches::default();
     let taken = |usage: &BTreeMap<AgentId, Usage>, switches: &KillSwitches| {
-        assign(&need, &roster, usage, switches, now).map(|one| one.agent.to_string())
+        assign(&need, &roster, usage, switches, |_| true, now).map(|one| one.agent.to_string())
     };
     assert_eq!(taken(&usage, &switches), Ok("b".to_owned()));
     let pulled = Pulled { at: now, by: Actor::system("test"), reason: None };
@@ -98,8 +98,13 @@ fn the_least_busy_agent_is_taken_and_each_that_is_not_says_why() {
     let nobody = taken(&usage, &switches).unwrap_err();
     assert_eq!(nobody.why.len(), 3);
     assert!(!nobody.passes());
+    let away = |agent: &writ_agents::Agent| agent.id.as_str() != "a";
+    let other = assign(&need, &roster, &BTreeMap::new(), &KillSwitches::default(), away, now);
+    assert_eq!(other.map(|one| one.agent.to_string()), Ok("b".to_owned()));
+    let told = assign(&need, &roster, &usage, &KillSwitches::default(), |_| false, now).unwrap_err().to_string();
+    assert!(told.contains("`a`: it does not live here: its key is not on this server; `b`"), "{told}");
     let none = enrolled(&example(), false);
-    let told = assign(&need, &none, &BTreeMap::new(), &KillSwitches::default(), now).unwrap_err().to_string();
+    let told = assign(&need, &none, &BTreeMap::new(), &KillSwitches::default(), |_| true, now).unwrap_err().to_string();
     assert_eq!(told, "no agent may do `deploy_instances` on `web/i-1`: `provisioning-agent-001`: it is enrolled");
 }
 

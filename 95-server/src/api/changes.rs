@@ -1,6 +1,7 @@
 //! Changes of what governs: policies, people's roles, and what is proposed of them. Each is made at once, or waits for somebody
 //! else as an approval like any other.
 
+use super::agents::stays;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, words};
 use crate::error::Failure;
@@ -169,7 +170,8 @@ impl From<ChangeError> for Failure {
     fn from(error: ChangeError) -> Self {
         let told = |status, code, error: &ChangeError| Self::new(status, code, error_chain(error));
         match error {
-            ChangeError::Nothing | ChangeError::Agent(_) => told(StatusCode::CONFLICT, "refused", &error),
+            ChangeError::Agent(ref because) => stays(&error, because),
+            ChangeError::Nothing => told(StatusCode::CONFLICT, "refused", &error),
             ChangeError::Policies(ref problems) => {
                 told(StatusCode::UNPROCESSABLE_ENTITY, "invalid", &error).with(json!({"problems": problems}))
             }

@@ -1,20 +1,18 @@
-//! People, their tokens, the agents, and what is to be forgotten: what administrators do.
+//! People, their tokens, and what is to be forgotten: what administrators do.
 
 use super::changes::propose;
-use super::lists::unchanged;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason, words};
 use crate::error::{Failure, short};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
-use writ_core::{AgentId, Permission};
 use writ_pipeline::{
-    AgentError, AgentMove, AgentState, AgentWish, Erase, EraseError, GovernanceWish, TokenError, erase, error_chain,
-    issue_token, people, person, revoke_token, tokens as all_tokens,
+    Erase, EraseError, GovernanceWish, TokenError, erase, issue_token, people, person, revoke_token,
+    tokens as all_tokens,
 };
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -48,17 +46,6 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<Forget>()
             .answers::<Forgotten>()
             .fails(&[404, 409]),
-        Route::post("/api/v1/agents/{id}/{command}", Needs::Admin, Of::Realm, agent)
-            .says(
-                "agents",
-                "Change an agent",
-                "`key` needs `public_key`, `permissions` needs `permissions`; the others need nothing.",
-            )
-            .word("command", &["activate", "drain", "quarantine", "retire", "key", "permissions"])
-            .matches()
-            .takes::<AgentDetails>()
-            .answers::<AgentTold>()
-            .fails(&[409]),
     ]
 }
 
@@ -70,8 +57,6 @@ documents! {
     /// A token that was issued, and for this once `token`: what to show. Where somebody new needs a second person's word, the
     /// `approval` that it waits for instead.
     Issued;
-    /// An agent after it was changed: `agent`, and what it is `now`; with the `approval` that it waits for, where it does.
-    AgentTold;
 }
 
 /// All people.
@@ -189,71 +174,6 @@ async fn forget(State(shared): App, caller: Caller, Body(forget): Body<Forget>) 
     };
     let gone = erase(journal, &what, reason(&forget.reason)?, &caller.actor()).await?;
     Ok(Json(Forgotten { erased: json!(gone), of: what.to_string() }))
-}
-
-/// What is wanted of an agent.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct AgentDetails {
-    /// Why.
-    reason: String,
-    /// Its new key: ed25519, hexadecimal.
-    public_key: Option<String>,
-    /// All that it may from now on: `execute:recovery`.
-    permissions: Option<Vec<String>>,
-}
-
-async fn agent(
-    State(shared): App,
-    caller: Caller,
-    headers: HeaderMap,
-    Path((id, command)): Path<(String, String)>,
-    Body(details): Body<AgentDetails>,
-) -> Answer<AgentTold> {
-    unchanged(&shared, "agents", &id, &headers).await?;
-    let agent: AgentId = parsed(&id)?;
-    let moved = |to| AgentWish::Move { to, because: "an administrator said so".into() };
-    let needs = |field: &str| Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("`{command}` needs `{field}`"));
-    let wish = match command.as_str() {
-        "activate" => moved(AgentMove::Activate),
-        "drain" => moved(AgentMove::Drain),
-        "quarantine" => moved(AgentMove::Quarantine),
-        "retire" => moved(AgentMove::Retire),
-        "key" => AgentWish::Key { public_key: details.public_key.clone().ok_or_else(|| needs("public_key"))? },
-        "permissions" => {
-            let wanted = details.permissions.clone().ok_or_else(|| needs("permissions"))?;
-            AgentWish::Permissions(wanted.into_iter().map(Permission).collect())
-        }
-        other => {
-            let detail = format!("an agent cannot be told to `{}`", other.chars().take(40).collect::<String>());
-            return Err(Failure::new(StatusCode::NOT_FOUND, "not-found", detail)
-                .hint("one of activate, drain, quarantine, retire, key, permissions"));
-        }
-    };
-    if shared.pipeline.gate().state().roster.get(&agent).is_none() {
-        return Err(Failure::not_found("agent", agent.as_str()));
-    }
-    // What gives an agent more than it has is for two people; what takes from it is for whoever is there.
-    let state = shared.pipeline.gate().state().roster.get(&agent).map(|agent| agent.state);
-    let gives = match &wish {
-        AgentWish::Move { to, .. } => *to == AgentMove::Activate && state == Some(AgentState::Quarantined),
-        AgentWish::Key { .. } | AgentWish::Permissions(_) => true,
-    };
-    if gives {
-        let wish = GovernanceWish::Agent { agent: agent.clone(), wish };
-        let mut proposed = propose(&shared, wish, &details.reason, &caller).await?;
-        proposed["agent"] = json!(agent);
-        proposed["now"] = json!(shared.pipeline.gate().state().roster.get(&agent).cloned());
-        return Ok(Json(AgentTold(proposed)));
-    }
-    let done = shared.pipeline.change_agent(&agent, &wish, words(&details.reason)?, &caller.actor()).await;
-    done.map_err(|error| match error {
-        AgentError::Refused(_) => Failure::new(StatusCode::CONFLICT, "refused", error_chain(&error)),
-        AgentError::Commit(error) => Failure::from(error),
-        AgentError::Ledger(error) => Failure::from(error),
-    })?;
-    let now = shared.pipeline.gate().state().roster.get(&agent).cloned();
-    Ok(Json(AgentTold(json!({"agent": agent, "now": now}))))
 }
 
 impl From<TokenError> for Failure {

@@ -1,3 +1,4 @@
+mod agents;
 mod scopes;
 
 use super::*;

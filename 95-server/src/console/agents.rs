@@ -2,8 +2,8 @@
 
 use super::frame::{Frame, Page, shown};
 use super::session::Visitor;
-use super::words::{Html, badge, link, list as items, number, text, texts as words_of, when, when_of};
-use crate::api::App;
+use super::words::{Html, badge, link, when, when_of};
+use crate::api::{App, Shared};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::{Form, State};
@@ -17,25 +17,27 @@ use writ_pipeline::KillScope;
 /// Agents on the page.
 const SHOWN: usize = 500;
 
-struct Row {
-    id: String,
-    kind: String,
-    version: String,
-    state: Html,
-    permissions: Vec<String>,
-    contracts: Vec<String>,
-    limits: String,
-    key: String,
-    changed: Html,
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) version: String,
+    pub(super) state: Html,
+    pub(super) permissions: Vec<String>,
+    pub(super) contracts: Vec<String>,
+    pub(super) limits: String,
+    pub(super) key: String,
+    pub(super) changed: Html,
+    /// Whether it lives in this process, and can redeem what it is given.
+    pub(super) here: bool,
     pulled: bool,
-    tickets: Vec<Held>,
+    pub(super) tickets: Vec<Held>,
 }
 
 /// A ticket that an agent holds now.
-struct Held {
-    resource: String,
-    run: Html,
-    until: Html,
+pub(super) struct Held {
+    pub(super) resource: String,
+    pub(super) run: Html,
+    pub(super) until: Html,
 }
 
 /// A switch that is pulled.
@@ -56,6 +58,41 @@ struct AgentsPage {
     may: bool,
 }
 
+/// Agents as they are now, with when each last changed as its document says.
+pub(super) fn rows(shared: &Shared, docs: &[(String, Value)]) -> Vec<Row> {
+    let state = shared.pipeline.gate().state();
+    let row = |(id, doc): &(String, Value)| {
+        let agent = state.roster.get(&id.parse().ok()?)?;
+        let stops = |scope: &KillScope| matches!(scope, KillScope::Agent { agent } if agent.as_str() == id);
+        let uses = agent.provides.iter().map(|one| ("provides", one));
+        let uses = uses.chain(agent.requires.iter().map(|one| ("requires", one)));
+        let held = state.tickets.held_by(&agent.id).map(|ticket| Held {
+            resource: ticket.order.resource.clone(),
+            run: link(ticket.order.run.as_str()),
+            until: when(ticket.order.lease_until),
+        });
+        let limits = &agent.limits;
+        Some(Row {
+            id: id.clone(),
+            kind: agent.kind.clone(),
+            version: agent.version.clone(),
+            state: badge(&agent.state.to_string()),
+            permissions: agent.permissions.iter().map(ToString::to_string).collect(),
+            contracts: uses.map(|(how, one)| format!("{how} {} {}", one.contract, one.version)).collect(),
+            limits: format!(
+                "{} at once, {} a minute, {} resources an hour",
+                limits.tickets_at_once, limits.tickets_per_minute, limits.resources_per_hour
+            ),
+            key: agent.public_key.chars().take(12).collect(),
+            changed: when_of(doc, "/last/at"),
+            here: shared.pipeline.gate().lives(agent),
+            tickets: held.collect(),
+            pulled: state.switches.pulled().any(|(scope, _)| stops(scope)),
+        })
+    };
+    docs.iter().filter_map(row).collect()
+}
+
 pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     let journal = shared.pipeline.journal();
     let frame = Frame::new(&shared, &visitor, "/agents", "Agents").await?.live("agent/ safety/");
@@ -63,49 +100,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
         let state = shared.pipeline.gate().state();
         state.switches.pulled().map(|(scope, pulled)| (scope.clone(), pulled.by.to_string(), pulled.at)).collect()
     };
-    let held = |agent: &str| -> Vec<Held> {
-        let Ok(agent) = agent.parse::<AgentId>() else { return Vec::new() };
-        let state = shared.pipeline.gate().state();
-        let told = state.tickets.held_by(&agent).map(|ticket| Held {
-            resource: ticket.order.resource.clone(),
-            run: link(ticket.order.run.as_str()),
-            until: when(ticket.order.lease_until),
-        });
-        told.collect()
-    };
     let (docs, _) = journal.docs("agents", "", None, SHOWN).await?;
-    let row = |(id, doc): &(String, Value)| {
-        let texts = |pointer: &str| words_of(doc, pointer).map(str::to_owned).collect();
-        let contracts = items(doc, "/agent/provides").iter().map(|one| ("provides", one));
-        let contracts = contracts.chain(items(doc, "/agent/requires").iter().map(|one| ("requires", one)));
-        let state = text(doc, "/to");
-        let limit = |name: &str| number(doc, &format!("/agent/limits/{name}"));
-        Row {
-            id: id.clone(),
-            kind: text(doc, "/agent/kind").to_owned(),
-            version: text(doc, "/agent/version").to_owned(),
-            state: badge(if state.is_empty() { text(doc, "/agent/state") } else { state }),
-            permissions: texts("/agent/permissions"),
-            contracts: contracts
-                .map(|(how, one)| {
-                    let range = [text(one, "/version"), text(one, "/range")].concat();
-                    format!("{how} {} {range}", text(one, "/contract"))
-                })
-                .collect(),
-            limits: format!(
-                "{} at once, {} a minute, {} resources an hour",
-                limit("tickets_at_once"),
-                limit("tickets_per_minute"),
-                limit("resources_per_hour")
-            ),
-            key: text(doc, "/agent/public_key").chars().take(12).collect(),
-            changed: when_of(doc, "/last/at"),
-            tickets: held(id),
-            pulled: pulled
-                .iter()
-                .any(|(scope, _, _)| matches!(scope, KillScope::Agent { agent } if agent.as_str() == id)),
-        }
-    };
     let switches = pulled.iter().map(|(scope, by, at)| Switch {
         scope: scope.to_string(),
         form: match scope {
@@ -119,7 +114,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     });
     shown(&AgentsPage {
         frame,
-        rows: docs.iter().map(row).collect(),
+        rows: rows(&shared, &docs),
         all_pulled: pulled.iter().any(|(scope, _, _)| *scope == KillScope::All),
         switches: switches.collect(),
         may: visitor.holds("operator"),

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use writ_core::{Actor, ActorKind, Entry, LedgerError, Stored};
-use writ_pipeline::{Journal, decode, name_of, sentence, words_about};
+use writ_pipeline::{Journal, Words, decode, name_of, sentence, words_about, words_in};
 
 /// One entry in a list.
 pub(crate) struct EntryRow {
@@ -95,8 +95,17 @@ pub(crate) struct Said {
 
 /// What people said about something, oldest first.
 pub(crate) async fn said(journal: &Journal, about: &str) -> Result<Vec<Said>, LedgerError> {
+    told(journal, words_about(journal, about).await?).await
+}
+
+/// What people said in a stream, oldest first.
+pub(crate) async fn said_in(journal: &Journal, stream: &str) -> Result<Vec<Said>, LedgerError> {
+    told(journal, words_in(journal, stream).await?).await
+}
+
+async fn told(journal: &Journal, said: Vec<Words>) -> Result<Vec<Said>, LedgerError> {
     let mut all = Vec::new();
-    for words in words_about(journal, about).await? {
+    for words in said {
         all.push(Said { by: actor(journal, &words.by).await?, at: when(words.at), text: words.text });
     }
     Ok(all)

@@ -15,6 +15,9 @@ pub(crate) enum Agent {
     List,
     /// Show an agent
     Get { id: String },
+    /// Make an agent known; on a server, once somebody else agrees. It is given nothing before it is activated
+    #[command(alias = "enroll")]
+    Enrol(Enrol),
     /// Give it work; needs the role `admin`, as do all that change an agent
     Activate(Moved),
     /// Give it nothing more; what it has it may finish
@@ -33,6 +36,37 @@ pub(crate) enum Agent {
     Release(Scope),
     /// List the kill switches that are pulled
     Killed,
+}
+
+/// An agent that is to be known
+#[derive(Debug, Args)]
+pub(crate) struct Enrol {
+    /// What it is called
+    id: String,
+    /// What sort of agent it is: `self-healing`
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: String,
+    /// Its version: `1.5.0`
+    #[arg(long = "agent-version", value_name = "VERSION")]
+    version: String,
+    /// Its ed25519 public key, hexadecimal
+    #[arg(long, value_name = "HEX")]
+    public_key: String,
+    /// All that it may do: `read:metrics,execute:recovery`
+    #[arg(long, value_delimiter = ',', required = true, value_name = "PERMISSION")]
+    permissions: Vec<String>,
+    /// Tickets that it may hold at once
+    #[arg(long, value_name = "N")]
+    tickets_at_once: Option<u32>,
+    /// Tickets that it may be given in any minute
+    #[arg(long, value_name = "N")]
+    tickets_per_minute: Option<u32>,
+    /// Distinct resources that it may touch in any hour
+    #[arg(long, value_name = "N")]
+    resources_per_hour: Option<u32>,
+    /// Why; the words stand beside the journal and can be erased
+    #[arg(long)]
+    reason: String,
 }
 
 /// An agent, and why
@@ -117,6 +151,7 @@ impl Agent {
                 Ok(done)
             }
             Agent::Get { id } => get(common, "agents", &id).await,
+            Agent::Enrol(wanted) => enrol(common, &wanted).await,
             Agent::Activate(moved) => tell(common, "activate", &moved, json!({})).await,
             Agent::Drain(moved) => tell(common, "drain", &moved, json!({})).await,
             Agent::Quarantine(moved) => tell(common, "quarantine", &moved, json!({})).await,
@@ -158,10 +193,33 @@ fn told(one: &Value) -> String {
     )
 }
 
+async fn enrol(common: &Common, wanted: &Enrol) -> Result<Exit, Failure> {
+    let body = json!({
+        "id": wanted.id, "type": wanted.kind, "version": wanted.version, "public_key": wanted.public_key,
+        "permissions": wanted.permissions, "reason": wanted.reason,
+        "limits": {
+            "tickets_at_once": wanted.tickets_at_once, "tickets_per_minute": wanted.tickets_per_minute,
+            "resources_per_hour": wanted.resources_per_hour,
+        },
+    });
+    let answer = common.client()?.post("/api/v1/agents", &body).await?;
+    warn(common, &answer);
+    let done = format!("{} is enrolled, and is given nothing yet", wanted.id);
+    Ok(super::change::tell(common, &answer, &done, &format!("writ agent activate {} --reason REASON", wanted.id)))
+}
+
+/// What is odd about what was asked for.
+fn warn(common: &Common, answer: &Value) {
+    for one in answer.get("warnings").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        common.out().say(&format!("warning: {one}"));
+    }
+}
+
 async fn tell(common: &Common, command: &str, moved: &Moved, mut body: Value) -> Result<Exit, Failure> {
     let out = common.out();
     body["reason"] = json!(moved.reason);
     let answer = common.client()?.post(&format!("/api/v1/agents/{}/{command}", escaped(&moved.id)), &body).await?;
+    warn(common, &answer);
     if !text(&answer, "/approval").is_empty() {
         return Ok(super::change::tell(common, &answer, "", ""));
     }

@@ -98,6 +98,21 @@ fn people_policies_agents_and_standing_approvals_of_a_server_change_when_two_peo
     let fewer = proposed(&place, &agent, &admin);
     writ(&place, &by(&["reject", &fewer, "-m", "why"], &ada), 0);
     writ(&place, &["agent", "quarantine", "monitoring-agent-001", "--reason", "odd", "--as", "admin"], 0);
+    let key = writ_seal::Key::from_seed("x", &[9; 32]).public_hex();
+    let enrol = ["agent", "enrol", "robin", "--type", "self-healing", "--agent-version", "1.0.0", "--public-key", &key];
+    let enrol = [&enrol[..], &["--permissions", "execute:recovery,execute:recovrey", "--reason", "ours"]].concat();
+    let warned = writ(&place, &[&enrol[..], &["--as", "admin"]].concat(), 7);
+    assert!(warned.contains("no action here asks for `execute:recovrey`"), "{warned}");
+    let robin = proposed(&place, &enrol, &admin);
+    let shown = writ(&place, &by(&["approval", "get", &robin], &ada), 0);
+    assert!(shown.contains("execute:recovery") && shown.contains("self-healing"), "{shown}");
+    writ(&place, &["agent", "get", "robin", "--as", "admin"], 5);
+    writ(&place, &by(&["approve", &robin, "-m", "known"], &ada), 0);
+    assert!(writ(&place, &["agent", "get", "robin", "--as", "admin"], 0).contains("enrolled"));
+    let again = writ(&place, &[&enrol[..], &["--as", "admin"]].concat(), 3);
+    assert!(again.contains("is enrolled already") && again.contains("writ agent key robin"), "{again}");
+    writ(&place, &["agent", "activate", "robin", "--reason", "it is ready", "--as", "admin"], 0);
+
     let back = proposed(&place, &["agent", "activate", "monitoring-agent-001", "--reason", "well"], &admin);
     writ(&place, &by(&["approve", &back, "-m", "looked at"], &ada), 0);
     let listed = writ(&place, &["agent", "get", "monitoring-agent-001", "--as", "admin"], 0);

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 /// The admin socket's name in the balancer's directory.
 pub(crate) const SOCKET: &str = "admin.sock";
@@ -59,7 +59,7 @@ async fn run(dir: &Path) -> Result<(), String> {
     let said = |error: files::StateError| crate::http::chain(&error);
     let _alone = files::try_lock(&dir.join("lock")).map_err(said)?.ok_or("another balancer serves this directory")?;
     let mut setup: Setup = files::read(&setup_path(dir)).map_err(said)?.ok_or("there is no setup")?;
-    let listener = listen(&setup).await?;
+    let listener = listen(&setup)?;
     let bound = listener.local_addr().map_err(|error| error.to_string())?;
     if setup.bound != Some(bound.port()) {
         setup.bound = Some(bound.port());
@@ -91,17 +91,25 @@ async fn run(dir: &Path) -> Result<(), String> {
 }
 
 /// The port that was asked for; where none was, the one it had before if that is still free.
-async fn listen(setup: &Setup) -> Result<TcpListener, String> {
+fn listen(setup: &Setup) -> Result<TcpListener, String> {
     let address = |port| SocketAddr::new(setup.host, port);
     if setup.port != 0 {
         let failed = |error| format!("cannot listen on {}: {error}", address(setup.port));
-        return TcpListener::bind(address(setup.port)).await.map_err(failed);
+        return bind(address(setup.port)).map_err(failed);
     }
     if let Some(port) = setup.bound {
-        match TcpListener::bind(address(port)).await {
+        match bind(address(port)) {
             Ok(listener) => return Ok(listener),
             Err(error) => eprintln!("warning: port {port} is taken ({error}); another one is chosen"),
         }
     }
-    TcpListener::bind(address(0)).await.map_err(|error| format!("no port is free on {}: {error}", setup.host))
+    bind(address(0)).map_err(|error| format!("no port is free on {}: {error}", setup.host))
+}
+
+/// Takes an address. So many connections may wait to be accepted: one that finds no room comes again only after a second.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(4_096)
 }

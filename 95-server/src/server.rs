@@ -7,7 +7,7 @@ use crate::guard::{Underway, guarded};
 #[cfg(feature = "oidc")]
 use crate::oidc::Oidc;
 use crate::principals::{Beginning, admit};
-use crate::serve::{Serving, room_for};
+use crate::serve::{self, Serving, room_for};
 use crate::setup::Files;
 use crate::state::{ServerAddress, StateDir, StateError};
 use crate::system::{SystemClock, SystemEntropy};
@@ -17,7 +17,6 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use writ_core::{Clock as _, LedgerError, ProviderError};
 use writ_pipeline::{CommitError, Pipeline};
@@ -118,7 +117,7 @@ impl Server {
         let channels = channels(config)?;
         let state = StateDir::open(&config.state)?;
         let failed = |cause| ServerError::Listen { listen, cause };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let listener = serve::listen(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let url = url(address, tls.is_some());
         let links = config.public_url.clone().unwrap_or_else(|| url.clone());

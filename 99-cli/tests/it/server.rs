@@ -2,13 +2,14 @@
 
 use crate::journey::{SOON, writ};
 use crate::program;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
-use writ_bench::{Dev, Place, Signal, get, wait_until};
+use writ_bench::{Dev, Place, Signal, get, kill, wait_until};
 
 const READY: Duration = Duration::from_secs(30);
 
@@ -26,7 +27,7 @@ pub(crate) fn address(place: &Place) -> SocketAddr {
 
 /// Sends a request as it stands and reads the whole answer.
 pub(crate) fn raw(address: SocketAddr, request: &str) -> String {
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
@@ -148,7 +149,7 @@ fn connections_that_say_nothing_do_not_keep_others_out() {
     let address = address(&place);
     let mut silent = Vec::new();
     for _ in 0..2_000 {
-        silent.extend(std::net::TcpStream::connect(address));
+        silent.extend(TcpStream::connect(address));
         if silent.len() > 500 {
             silent.remove(0);
         }
@@ -156,6 +157,44 @@ fn connections_that_say_nothing_do_not_keep_others_out() {
     assert_eq!(get(address, "/health/ready").unwrap().0, 200);
     writ(&place, &["run", "list", "--as", "admin"], 0);
     assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn ten_thousand_silent_connections_keep_nobody_out_and_lose_nothing() {
+    const MANY: u64 = 10_000;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let needed = MANY + 500;
+    if maximum.is_some_and(|maximum| maximum < needed) {
+        println!("skipped: this machine lets a process have {} open files, not {needed}", maximum.unwrap_or(0));
+        return;
+    }
+    if current.is_some_and(|current| current < needed) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum }).unwrap();
+    }
+    let place = Place::new(program()).unwrap();
+    let mut dev = place.dev(&[]).unwrap();
+    dev.until_up().unwrap();
+    let (address, served) = (address(&place), place.alive());
+    let mut silent: Vec<TcpStream> = Vec::new();
+    for _ in 0..4 {
+        // Many at once: the system lets one that finds no room in the queue come again only after a second.
+        let some = || (0..MANY / 4 / 25).map(|_| TcpStream::connect(address).unwrap()).collect::<Vec<_>>();
+        silent.extend(std::thread::scope(|scope| {
+            let all: Vec<_> = (0..25).map(|_| scope.spawn(some)).collect();
+            all.into_iter().flat_map(|one| one.join().unwrap()).collect::<Vec<_>>()
+        }));
+        let (status, said) = get(address, "/health/ready").unwrap();
+        assert_eq!(status, 200, "after {}: {said}", silent.len());
+    }
+    assert_eq!(silent.len() as u64, MANY);
+    kill(served["i-1"], Signal::KILL);
+    let healed = wait_until(SOON, || {
+        place.alive().get("i-1").is_some_and(|pid| *pid != served["i-1"]) && place.healthy().len() == 3
+    });
+    assert!(healed.is_some(), "{}", dev.said());
+    drop(silent);
+    writ(&place, &["audit", "verify"], 0);
+    assert_eq!(dev.end(), Some(0));
 }
 
 #[test]

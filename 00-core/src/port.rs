@@ -201,6 +201,11 @@ pub trait Notifier: Send + Sync {
     /// What it is called; one installation has one of each name.
     fn name(&self) -> &str;
 
+    /// Whether people read it, who want many tellings at once as one; programs want each.
+    fn is_read_by_people(&self) -> bool {
+        true
+    }
+
     /// Hands one telling over; it may be handed over more than once. Takes no longer than some seconds.
     async fn notify(&self, telling: &Telling) -> Result<(), NotifyError>;
 }

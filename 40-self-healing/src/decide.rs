@@ -100,16 +100,8 @@ impl Work<'_> {
             Signal::RemedyHeld { remedy, because } => {
                 let incident = self.asked(&remedy)?.remedy.incident.clone();
                 match incident.and_then(|id| self.heal.incident(&id)).cloned() {
-                    Some(incident) if !incident.held.contains(&because) => {
-                        self.decision.asks.push(Ask::Notify {
-                            key: format!("{remedy}/held"),
-                            severity: Severity::High,
-                            subject: format!("{component}: a remedy is held back, {}", because.words()),
-                            text: format!("remedy `{remedy}` of incident `{}`", incident.id),
-                        });
-                        self.hold(&incident, because, None)
-                    }
-                    Some(_) | None => Ok(()),
+                    Some(incident) => self.hold(&incident, because, None),
+                    None => Ok(()),
                 }
             }
             Signal::RemedyReleased { remedy } => {
@@ -125,13 +117,6 @@ impl Work<'_> {
             Signal::RemedyNeedsApproval { remedy, approval } => {
                 let tried = self.asked(&remedy)?.clone();
                 let incident = tried.remedy.incident.clone();
-                let subject = format!("{component}: {} waits for approval", tried.remedy.action);
-                self.decision.asks.push(Ask::Notify {
-                    key: format!("{remedy}/approval"),
-                    severity: Severity::High,
-                    subject,
-                    text: format!("remedy `{remedy}` waits for `{approval}`"),
-                });
                 self.emit(HealEvent::Waiting(Waiting { approval, at, component, incident, remedy }))
             }
             Signal::RemedyRunEnded { run, ok, because } => {
@@ -345,27 +330,7 @@ impl Work<'_> {
     }
 
     pub(crate) fn escalate(&mut self, incident: &Incident, because: EscalationReason) -> Step {
-        let what: Vec<String> = incident
-            .signs
-            .iter()
-            .map(|sign| format!("{} {}", sign.subject.instance().unwrap_or("component"), sign.symptom.name()))
-            .collect();
-        let why = match because {
-            EscalationReason::Attempts => format!("{} attempts did not help", incident.attempts),
-            EscalationReason::Budget => "the budget for recoveries is used up".to_owned(),
-            EscalationReason::Worse => "a remedy made it worse".to_owned(),
-            EscalationReason::AtMost => "more instances are needed than there may be".to_owned(),
-            EscalationReason::Denied => format!("{} attempts, the last of them not allowed", incident.attempts),
-            EscalationReason::Rejected => "a person rejected the remedy".to_owned(),
-            EscalationReason::Unanswered => "nobody answered whether the remedy may be tried".to_owned(),
-        };
         let component = self.config.component.clone();
-        self.decision.asks.push(Ask::Notify {
-            key: format!("{}/escalated", incident.id),
-            severity: Severity::Critical,
-            subject: format!("{component}: {} needs a person, {why}", what.join(", ")),
-            text: format!("incident `{}`; nothing more is tried until it is closed", incident.id),
-        });
         let (at, attempts, incident) = (self.now, incident.attempts, incident.id.clone());
         self.emit(HealEvent::Escalated(Escalated { at, attempts, because, component, incident }))
     }

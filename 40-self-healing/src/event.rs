@@ -302,6 +302,22 @@ pub enum EscalationReason {
     Unanswered,
 }
 
+impl EscalationReason {
+    /// The reason as people say it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            EscalationReason::Attempts => "none has helped",
+            EscalationReason::Budget => "the budget for recoveries is used up",
+            EscalationReason::Worse => "a remedy made it worse",
+            EscalationReason::AtMost => "more instances are needed than there may be",
+            EscalationReason::Denied => "the last of them was not allowed",
+            EscalationReason::Rejected => "a person rejected the remedy",
+            EscalationReason::Unanswered => "nobody answered whether the remedy may be tried",
+        }
+    }
+}
+
 /// An incident was handed to a person; nothing more is tried on it. Said once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Escalated {

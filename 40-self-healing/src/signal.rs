@@ -4,7 +4,7 @@ use crate::config::Mode;
 use crate::event::{DeniedBy, HealEvent, HoldReason};
 use crate::incident::Illegal;
 use crate::remedy::{Remedy, RemedyAction, RemedyKey};
-use writ_core::{ApprovalId, IncidentId, PrincipalId, RunId, Severity, Timestamp};
+use writ_core::{ApprovalId, IncidentId, PrincipalId, RunId, Timestamp};
 
 /// What can happen to a component's healing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,17 +99,6 @@ pub enum Ask {
     SetTimer {
         /// When.
         at: Timestamp,
-    },
-    /// Tell people.
-    Notify {
-        /// The same for every repetition.
-        key: String,
-        /// How bad it is.
-        severity: Severity,
-        /// One line.
-        subject: String,
-        /// The rest.
-        text: String,
     },
 }
 

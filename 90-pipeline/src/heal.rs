@@ -347,8 +347,6 @@ impl Task {
                 Ask::ProposeRemedy { remedy, mode } => self.propose(remedy, mode).await,
                 Ask::Withdraw { remedy } => self.withdraw(&remedy).await,
                 Ask::SetTimer { at } => self.wake(at),
-                // The entry says it; channels go through those.
-                Ask::Notify { .. } => {}
             }
         }
     }

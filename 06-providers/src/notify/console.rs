@@ -26,6 +26,10 @@ impl Notifier for ConsoleNotifier {
         "console"
     }
 
+    fn is_read_by_people(&self) -> bool {
+        false
+    }
+
     async fn notify(&self, telling: &Telling) -> Result<(), NotifyError> {
         files::append_line(&self.file, &document(telling))
             .map_err(|error| NotifyError::Unreachable { because: crate::http::chain(&error) })

@@ -63,6 +63,10 @@ impl Notifier for WebhookNotifier {
         "webhook"
     }
 
+    fn is_read_by_people(&self) -> bool {
+        false
+    }
+
     async fn notify(&self, telling: &Telling) -> Result<(), NotifyError> {
         let (id, body) = (&telling.id, document(telling).to_string());
         // The time of this attempt, so that a late one is not taken for an old one.

@@ -216,7 +216,6 @@ impl Trial {
                     self.live.remove(&remedy);
                 }
                 Ask::SetTimer { at: due } => assert!(due > at(self.script.now), "a timer is in the future"),
-                Ask::Notify { .. } => {}
             }
         }
         let journal = self.script.journal.clone();

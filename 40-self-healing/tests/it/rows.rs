@@ -106,7 +106,7 @@ fn first_remedy(play: impl Fn(&mut Script)) -> Option<RemedyAction> {
     play(&mut script);
     script.asks.iter().find_map(|ask| match ask {
         Ask::ProposeRemedy { remedy, .. } => Some(remedy.action),
-        Ask::Withdraw { .. } | Ask::SetTimer { .. } | Ask::Notify { .. } => None,
+        Ask::Withdraw { .. } | Ask::SetTimer { .. } => None,
     })
 }
 

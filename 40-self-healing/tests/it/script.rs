@@ -87,7 +87,6 @@ impl Script {
         self.journal.extend(events);
         for ask in asks {
             match &ask {
-                Ask::Notify { subject, .. } => self.transcript.push(format!("{} notify: {subject}", self.now)),
                 Ask::Withdraw { .. } => self.transcript.push(format!("{} withdraw", self.now)),
                 Ask::ProposeRemedy { .. } | Ask::SetTimer { .. } => {}
             }
@@ -179,7 +178,7 @@ impl Script {
     fn proposal(&self) -> (writ_self_healing::Remedy, Mode) {
         let found = self.asks.iter().rev().find_map(|ask| match ask {
             Ask::ProposeRemedy { remedy, mode } => Some((remedy.clone(), *mode)),
-            Ask::Withdraw { .. } | Ask::SetTimer { .. } | Ask::Notify { .. } => None,
+            Ask::Withdraw { .. } | Ask::SetTimer { .. } => None,
         });
         found.expect("something was proposed")
     }

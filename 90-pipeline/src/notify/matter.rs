@@ -51,6 +51,8 @@ pub(super) fn matter(entry: &Entry) -> Option<Matter> {
         "intent.moved/1" if word("/to") == "failed" => ("intent_failed", High),
         "intent.moved/1" if word("/to") == "degraded" => ("intent_degraded", High),
         "run.step_denied/1" if entry.body.pointer("/denial/findings").is_some() => ("step_denied", High),
+        // Whoever asked is told at once; others may want to know.
+        "policy.decided/1" if entry.outcome == Outcome::Denied => ("request_denied", Medium),
         ASKED => ("policy_tells", Medium),
         _ => return None,
     };
@@ -149,9 +151,9 @@ pub(super) fn opened(channel: &str, from: u64) -> Draft {
     outcome(channel, OPENED, Outcome::Success, json!({"seq": from}))
 }
 
-/// That a channel took a telling, after so many attempts.
-pub(super) fn delivered(channel: &str, of: &Entry, attempts: u64) -> Draft {
-    let body = json!({"attempts": attempts, "of": of.event_id, "seq": of.seq});
+/// That a channel took what is told of so many entries, the last of them this, after so many attempts.
+pub(super) fn delivered(channel: &str, of: &Entry, count: usize, attempts: u64) -> Draft {
+    let body = json!({"attempts": attempts, "count": count, "of": of.event_id, "seq": of.seq});
     outcome(channel, DELIVERED, Outcome::Success, body)
 }
 
@@ -164,7 +166,7 @@ pub(super) fn failed(channel: &str, of: &Entry, count: usize, attempts: u64, bec
 /// What a channel said to a test.
 pub(super) fn tested(channel: &str, of: &Entry, because: Option<&str>) -> Draft {
     let mut draft = match because {
-        None => delivered(channel, of, 1),
+        None => delivered(channel, of, 1, 1),
         Some(because) => failed(channel, of, 1, 1, because),
     };
     draft.body["test"] = json!(true);

@@ -3,7 +3,7 @@
 
 use super::Channel;
 use super::matter::{self, is_for, place};
-use super::telling::{Named, telling};
+use super::telling::{Named, Telling, several, telling};
 use crate::commit::{Batch, Cause, CommitError};
 use crate::journal::decode;
 use crate::pipeline::Pipeline;
@@ -13,10 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use writ_automation::Backoff;
-use writ_core::{ActorKind, Digest, Draft, Entry, LedgerError, NotifyError, Timestamp, failpoint};
+use writ_core::{ActorKind, Digest, Draft, Entry, LedgerError, NotifyError, Severity, Timestamp, failpoint};
 
 /// Tellings that are looked up at once.
 const PAGE: usize = 32;
+
+/// When so many wait for a channel that people read, they are told as one, but for what needs somebody now.
+const BUNDLE: usize = 20;
 
 /// What is older is not told any more: who looks finds it in the journal.
 const TOO_OLD: Duration = Duration::from_secs(86_400);
@@ -172,8 +175,23 @@ impl Post {
                 let draft = matter::failed(self.channel.notifier.name(), last, old, 0, because);
                 self.record(last, draft).await?;
             }
-            for entry in waiting.iter().skip(old) {
-                self.deliver(entry).await?;
+            let rest = waiting.get(old..).unwrap_or_default();
+            match rest.get(..self.bundle(rest)) {
+                Some(bundle @ [_, .., last]) => {
+                    let mut tellings = Vec::new();
+                    for entry in bundle {
+                        tellings.extend(self.telling(entry).await?);
+                    }
+                    let told = several(&tellings, &self.pipeline.setup().address);
+                    self.deliver(told, last, bundle.len()).await?;
+                }
+                Some(_) | None => {
+                    for entry in rest {
+                        if let Some(told) = self.telling(entry).await? {
+                            self.deliver(told, entry, 1).await?;
+                        }
+                    }
+                }
             }
         }
     }
@@ -188,10 +206,23 @@ impl Post {
         decode(found.first().ok_or_else(missing)?)
     }
 
-    /// Hands one telling over, until it is taken or given up.
-    async fn deliver(&mut self, entry: &Entry) -> Result<(), Stop> {
-        let Some(matter) = matter::matter(entry) else { return Ok(()) };
-        let telling = telling(entry, matter, &self.named(entry).await?);
+    /// How many of those that wait, oldest first, are told as one; 0 when each is told by itself. It depends on nothing but the
+    /// journal, so that after a crash the same are told as one again.
+    fn bundle(&self, waiting: &[Entry]) -> usize {
+        if waiting.len() < BUNDLE || !self.channel.notifier.is_read_by_people() {
+            return 0;
+        }
+        let mild = |entry: &&Entry| matter::matter(entry).is_some_and(|matter| matter.severity < Severity::Critical);
+        waiting.iter().take(BUNDLE).take_while(mild).count()
+    }
+
+    async fn telling(&self, entry: &Entry) -> Result<Option<Telling>, LedgerError> {
+        let Some(matter) = matter::matter(entry) else { return Ok(None) };
+        Ok(Some(telling(entry, matter, &self.named(entry).await?)))
+    }
+
+    /// Hands one telling over, which is of so many entries, until it is taken or given up.
+    async fn deliver(&mut self, telling: Telling, entry: &Entry, count: usize) -> Result<(), Stop> {
         let journal = self.pipeline.journal().clone();
         let clock = journal.base().clock.clone();
         let (mut tries, mut since) = (Tries::default(), None);
@@ -208,7 +239,7 @@ impl Post {
             failpoint::pass("notify.sent", self.name());
             let Err(error) = took else {
                 self.channel.fails(None);
-                let draft = matter::delivered(self.name(), entry, tries.attempts);
+                let draft = matter::delivered(self.name(), entry, count, tries.attempts);
                 return self.record(entry, draft).await;
             };
             tries.faults += u64::from(matches!(error, NotifyError::Failed { .. }));
@@ -220,7 +251,7 @@ impl Post {
             let Some(wait) = wait else {
                 tracing::error!(channel = self.name(), because, of = %entry.event_id, "a notification was given up");
                 self.channel.fails(None);
-                let draft = matter::failed(self.name(), entry, 1, tries.attempts, &because);
+                let draft = matter::failed(self.name(), entry, count, tries.attempts, &because);
                 return self.record(entry, draft).await;
             };
             if tries.attempts == 1 {
@@ -251,6 +282,11 @@ impl Post {
             }
             None => None,
         };
+        let seen = match text("/incident") {
+            Some(incident) => journal.doc("incidents", incident).await?,
+            None => None,
+        };
+        let seen = seen.as_ref().and_then(|doc| doc.get("seen")?.as_str()).map(str::to_owned);
         let asked = text("/requester/kind") == Some("human");
         let by = if asked { text("/requester/id") } else { text("/by") };
         let by = match by.and_then(|by| by.parse().ok()) {
@@ -270,6 +306,7 @@ impl Post {
             approvers: setup.approvers.clone(),
             by,
             rules,
+            seen: seen.unwrap_or_default(),
             intent: intent.unwrap_or_default(),
         })
     }

@@ -4,7 +4,7 @@
 use super::matter::{EXPIRES, Matter, OVERDUE};
 use serde_json::Value;
 pub(super) use writ_core::Telling;
-use writ_core::{Entry, Severity};
+use writ_core::{Entry, Severity, Timestamp};
 use writ_self_healing::{EscalationReason, HoldReason};
 
 /// What an entry names, in words.
@@ -18,6 +18,8 @@ pub(super) struct Named {
     pub(super) by: String,
     /// The rules that demand it.
     pub(super) rules: Vec<String>,
+    /// What was seen of the entry's incident, last.
+    pub(super) seen: String,
     /// What the entry's run carries out.
     pub(super) intent: String,
 }
@@ -53,6 +55,30 @@ pub(super) fn test(entry: &Entry, address: &str) -> Telling {
     }
 }
 
+/// Titles that are told when many things are told as one.
+const TITLES: usize = 10;
+
+/// Many things as one.
+pub(super) fn several(all: &[Telling], address: &str) -> Telling {
+    let count = all.len();
+    let mut titles: Vec<&str> = all.iter().take(TITLES).map(|telling| telling.title.as_str()).collect();
+    let more = format!("and {} more", count.saturating_sub(TITLES));
+    titles.extend((count > TITLES).then_some(more.as_str()));
+    let last = all.last();
+    Telling {
+        // Not that of its last: that may have been handed over by itself before.
+        id: format!("{}-{count}", last.map_or("", |last| last.id.as_str())),
+        at: last.map_or(Timestamp::from_micros(0), |last| last.at),
+        audience: None,
+        facts: Vec::new(),
+        link: format!("{address}/"),
+        severity: all.iter().map(|telling| telling.severity).max().unwrap_or_default(),
+        text: format!("{}.", titles.join("; ")),
+        title: format!("{count} things at once"),
+        topic: "several",
+    }
+}
+
 struct Said {
     audience: Option<String>,
     facts: Vec<(&'static str, String)>,
@@ -65,7 +91,10 @@ fn said(entry: &Entry, named: &Named) -> Said {
     let body = &entry.body;
     let word = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let id = entry.stream.split_once('/').map_or("", |(_, id)| id);
-    let incident = || (format!("/incidents/{}", word("/incident")), vec![("incident", word("/incident").to_owned())]);
+    let incident = || {
+        let facts = vec![("incident", word("/incident").to_owned()), ("seen", named.seen.clone())];
+        (format!("/incidents/{}", word("/incident")), facts)
+    };
     let run = || (format!("/runs/{id}"), vec![("change", id.to_owned()), ("of", named.intent.clone())]);
     let (title, text, (page, facts), audience) = match entry.kind.as_str() {
         "approval.asked/1" => approval(entry, named),
@@ -122,7 +151,7 @@ fn said(entry: &Entry, named: &Named) -> Said {
             (title, sentence(word("/because")), about, None)
         }
         "incident.escalated/1" => {
-            let because = read(body).map_or("it cannot be healed", reason);
+            let because = read::<EscalationReason>(body).map_or("it cannot be healed", EscalationReason::words);
             let text = format!(
                 "After {} attempts {because}. Nothing more is tried until the incident is closed.",
                 body.get("attempts").and_then(Value::as_u64).unwrap_or(0)
@@ -147,6 +176,12 @@ fn said(entry: &Entry, named: &Named) -> Said {
             };
             let title = format!("{}: a version was not brought about", entry.resource);
             (title, text, (format!("/intents/{}", entry.resource), vec![("intent", entry.resource.clone())]), None)
+        }
+        "policy.decided/1" => {
+            let finding = |field: &str| word(&format!("/findings/0/{field}")).to_owned();
+            let facts = vec![("denied by", finding("rule")), ("stage", word("/stage").to_owned())];
+            let page = format!("/audit/{}", entry.event_id);
+            (format!("{}: a request is denied", entry.resource), sentence(&finding("message")), (page, facts), None)
         }
         "run.step_denied/1" => {
             let finding = |field: &str| word(&format!("/denial/findings/0/{field}")).to_owned();
@@ -199,18 +234,6 @@ fn approval(entry: &Entry, named: &Named) -> Words {
 
 fn read<T: serde::de::DeserializeOwned>(body: &Value) -> Option<T> {
     body.get("because").and_then(|because| serde_json::from_value(because.clone()).ok())
-}
-
-fn reason(because: EscalationReason) -> &'static str {
-    match because {
-        EscalationReason::Attempts => "none has helped",
-        EscalationReason::Budget => "the budget for recoveries is used up",
-        EscalationReason::Worse => "a remedy made it worse",
-        EscalationReason::AtMost => "more instances are needed than there may be",
-        EscalationReason::Denied => "the last of them was not allowed",
-        EscalationReason::Rejected => "a person rejected the remedy",
-        EscalationReason::Unanswered => "nobody answered whether the remedy may be tried",
-    }
 }
 
 /// A reason as a sentence.

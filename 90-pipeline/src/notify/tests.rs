@@ -39,9 +39,9 @@ fn what_a_channel_did_is_written_so() {
     let id = of.event_id.as_str();
     for (draft, kind, body) in [
         (
-            delivered("slack", &of, 2),
+            delivered("slack", &of, 20, 2),
             "notification.delivered/1",
-            json!({"attempts": 2, "channel": "slack", "of": id, "seq": 12}),
+            json!({"attempts": 2, "channel": "slack", "count": 20, "of": id, "seq": 12}),
         ),
         (
             failed("slack", &of, 3, 8, "it answers 500"),
@@ -51,7 +51,7 @@ fn what_a_channel_did_is_written_so() {
         (
             tested("slack", &of, None),
             "notification.delivered/1",
-            json!({"attempts": 1, "channel": "slack", "of": id, "seq": 12, "test": true}),
+            json!({"attempts": 1, "channel": "slack", "count": 1, "of": id, "seq": 12, "test": true}),
         ),
         (
             asked("changes", "run_1", "s-1", "instance.ensure", "web/i-1"),
@@ -71,7 +71,7 @@ fn a_channel_goes_on_behind_what_was_dealt_with_last_and_a_test_moves_nothing() 
     assert_eq!(doc["upto"], 5);
     let tried = channel_next(Some(&doc), &sealed(13, tested("slack", &of, Some("it answers 404")))).unwrap();
     assert_eq!((&tried["upto"], &tried["failed"]["because"]), (&json!(5), &json!("it answers 404")));
-    let doc = channel_next(Some(&doc), &sealed(14, delivered("slack", &of, 1))).unwrap();
+    let doc = channel_next(Some(&doc), &sealed(14, delivered("slack", &of, 1, 1))).unwrap();
     assert_eq!((&doc["upto"], doc["delivered"].is_object(), doc.get("failed")), (&json!(13), true, None));
     let before = channel_next(Some(&doc), &opened).unwrap();
     assert_eq!(before["upto"], 13, "opening it again tells nothing again");
@@ -145,6 +145,7 @@ fn what_is_told_has_a_line_a_sentence_and_a_way_to_it() {
         address: "https://writ.example".into(),
         approvers: "approver".into(),
         by: "Ada".into(),
+        seen: "process ended".into(),
         rules: vec!["SEC-001".into(), "COST-002".into()],
         intent: "DEPLOY-WEB-001".into(),
     };

@@ -3,8 +3,8 @@
 use crate::journeys::{example, paused};
 use std::sync::Arc;
 use std::time::Duration;
-use writ_core::{Actor, Entry, Filter, Ledger, NotifyError};
-use writ_pipeline::{GlassWish, Origin, decode};
+use writ_core::{Actor, Draft, Entry, Filter, Ledger, NotifyError, Outcome, Severity};
+use writ_pipeline::{Batch, GlassWish, Origin, decode};
 use writ_sim::{Deathbed, Files, Moment, Site, person};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -139,6 +139,38 @@ fn a_slow_channel_holds_up_nothing_else() {
 }
 
 #[test]
+fn twenty_that_wait_are_told_as_one_and_what_needs_somebody_now_by_itself() {
+    paused(async {
+        let site = site(true).await;
+        site.channel.says(Some(NotifyError::Unreachable { because: "nobody is there".into() }));
+        let ask = || Draft {
+            action: "test".into(),
+            actor: Actor::system("test"),
+            body: serde_json::json!({"channel": "sim", "resource": "r", "run": "run_1", "step": "s", "verb": "v"}),
+            kind: "notification.asked/1",
+            outcome: Outcome::Started,
+            resource: "r".into(),
+            stream: "test".into(),
+        };
+        let journal = site.pipeline().journal();
+        journal.commit(&journal.new_cause(), Batch::of(vec![ask()])).await.unwrap();
+        site.pass(Duration::from_millis(100)).await;
+        journal.commit(&journal.new_cause(), Batch::of((0..25).map(|_| ask()).collect())).await.unwrap();
+        happens(&site, "operator").await;
+        site.channel.says(None);
+        site.pass(HOUR).await;
+        let titles: Vec<String> = site.channel.handed().into_iter().map(|telling| telling.title).collect();
+        let (single, several) = ("v on r begins".to_owned(), "20 things at once".to_owned());
+        let glass = titles.last().unwrap().clone();
+        assert!(glass.contains("has broken the glass"), "{titles:?}");
+        assert_eq!(titles, [vec![single.clone(), several], vec![single; 5], vec![glass]].concat());
+        let counts: Vec<_> =
+            entries(&site, "notification.delivered/1").await.iter().map(|entry| entry.body["count"].clone()).collect();
+        assert_eq!(counts, [1, 20, 1, 1, 1, 1, 1, 1]);
+    });
+}
+
+#[test]
 fn every_channel_answers_a_test_and_that_is_an_entry() {
     paused(async {
         let site = site(true).await;
@@ -152,5 +184,31 @@ fn every_channel_answers_a_test_and_that_is_an_entry() {
         site.channel.says(None);
         happens(&site, "deputy").await;
         assert_eq!(site.channel.handed().len(), 2, "a test is not in the way of what is to be told");
+    });
+}
+
+#[test]
+fn row_0_15_what_policy_denies_is_not_done_and_somebody_is_told() {
+    paused(async {
+        let policies = "description: Not now.\nowner: tests\nrules:\n  - id: ALLOW-001\n    effect: allow\n    actions: ['*']\n    message: Allowed\n  - id: FREEZE-001\n    effect: deny\n    actions: [restart_instance]\n    message: nothing is restarted today\n";
+        let files = Files::read(&example()).unwrap().with_policies(&[("policies.yaml", policies)]).unwrap();
+        let site = Site::open(Arc::new(files.with_channel()), 5).await.unwrap();
+        let text = std::fs::read(example().join("intent.yaml")).unwrap();
+        site.pipeline().submit("intent.yaml", &text, &person("operator").unwrap(), None, Origin::Intent).await.unwrap();
+        site.pass(Duration::from_secs(5)).await;
+        let generation = |site: &Site| site.world.instances().iter().map(|(_, generation, _)| *generation).sum::<u64>();
+        let before = generation(&site);
+        site.world.kill("web-service-001/i-2");
+        site.pass(Duration::from_secs(60)).await;
+        assert_eq!(generation(&site), before, "nothing was started anew");
+        let told = site.channel.notices();
+        let denied = told.iter().find(|telling| telling.topic == "remedy_denied").unwrap_or_else(|| panic!("{told:?}"));
+        assert_eq!((&*denied.title, denied.severity), ("web-service-001: a remedy is denied", Severity::High));
+        assert!(
+            denied.text.contains("FREEZE-001") || denied.text.contains("othing is restarted today"),
+            "{}",
+            denied.text
+        );
+        assert!(told.iter().any(|telling| telling.topic == "incident_escalated"), "it waits for a person: {told:?}");
     });
 }

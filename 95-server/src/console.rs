@@ -4,6 +4,7 @@
 mod agent;
 mod agents;
 mod approvals;
+mod asked;
 mod assets;
 mod audit;
 mod components;

@@ -2,9 +2,11 @@
 //! each channel goes through those entries from where it stood.
 //!
 //! `matter.rs` says which entries tell something, `telling.rs` in which words; `post.rs` hands them to a channel, again and again
-//! within bounds, and records what came of it; `remind.rs` makes entries of what only time brings about. Nobody waits for any
+//! within bounds, and records what came of it; `remind.rs` makes entries of what only time brings about, and `closed.rs` tells the one
+//! thing that cannot be recorded. Nobody waits for any
 //! of this: a channel that is slow or dead holds up nothing but its own tellings.
 
+mod closed;
 mod matter;
 mod post;
 mod remind;
@@ -171,7 +173,7 @@ impl Pipeline {
             tokio::select! {
                 biased;
                 _ = over.wait_for(|over| *over) => return,
-                came = reported.changed() => if came.is_err() { return },
+                came = reported.changed() => if came.is_err() { return self.tell_closed() },
             }
             let size = *reported.borrow_and_update();
             let found = self.journal().ledger().views_back("tellings", "", None, 1).await;

@@ -29,6 +29,7 @@ pub(super) fn matter(entry: &Entry) -> Option<Matter> {
     let word = |pointer: &str| entry.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (topic, severity) = match entry.kind.as_str() {
         "approval.asked/1" => ("approval_asked", High),
+        "policy.waiver_asked/1" => ("waiver_asked", High),
         "approval.glass_broken/1" => ("glass_broken", Critical),
         OVERDUE => ("review_overdue", High),
         EXPIRES => ("expires_soon", High),
@@ -51,6 +52,7 @@ pub(super) fn matter(entry: &Entry) -> Option<Matter> {
         "intent.moved/1" if word("/to") == "failed" => ("intent_failed", High),
         "intent.moved/1" if word("/to") == "degraded" => ("intent_degraded", High),
         "run.step_denied/1" if entry.body.pointer("/denial/findings").is_some() => ("step_denied", High),
+        "recommend.activated/1" => ("recommendation_made", Medium),
         // Whoever asked is told at once; others may want to know.
         "policy.decided/1" if entry.outcome == Outcome::Denied => ("request_denied", Medium),
         ASKED => ("policy_tells", Medium),

@@ -34,7 +34,7 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(60);
 const GO_ON: Duration = Duration::from_secs(1);
 
 /// How long it waits between two attempts.
-const AGAIN: Backoff = Backoff {
+pub(super) const AGAIN: Backoff = Backoff {
     ceiling: Duration::from_secs(300),
     factor_percent: 200,
     first: Duration::from_secs(1),

@@ -55,6 +55,23 @@ pub(super) fn test(entry: &Entry, address: &str) -> Telling {
     }
 }
 
+/// That the journal takes nothing any more. It has no entry; its size makes the id.
+pub(super) fn closed(because: &str, size: u64, at: Timestamp, address: &str) -> Telling {
+    Telling {
+        id: format!("closed-{size}-{}", at.millis()),
+        at,
+        audience: None,
+        facts: vec![("entries", size.to_string())],
+        link: format!("{address}/"),
+        severity: Severity::Critical,
+        text: format!(
+            "The journal takes nothing: {because}. Services keep running and are not healed until writ is restarted."
+        ),
+        title: "writ acts on nothing".into(),
+        topic: "journal_closed",
+    }
+}
+
 /// Titles that are told when many things are told as one.
 const TITLES: usize = 10;
 
@@ -116,7 +133,7 @@ fn said(entry: &Entry, named: &Named) -> Said {
         ),
         EXPIRES => {
             let (what, then, page) = match word("/what") {
-                "waiver" => ("a waiver", "the rule holds again", "/policies#waivers".to_owned()),
+                "waiver" => ("a waiver", "the rule holds again", "/policy#waivers".to_owned()),
                 _ => (
                     "a standing approval",
                     "remedies that cite it wait for people",
@@ -182,6 +199,24 @@ fn said(entry: &Entry, named: &Named) -> Said {
             let facts = vec![("denied by", finding("rule")), ("stage", word("/stage").to_owned())];
             let page = format!("/audit/{}", entry.event_id);
             (format!("{}: a request is denied", entry.resource), sentence(&finding("message")), (page, facts), None)
+        }
+        "recommend.activated/1" => (
+            format!("{id}: a recommendation is made"),
+            "It waits for somebody to approve or to dismiss it.".into(),
+            (format!("/recommendations/{id}"), vec![("recommendation", id.to_owned())]),
+            Some(named.approvers.clone()),
+        ),
+        "policy.waiver_asked/1" => {
+            let text = format!(
+                "{} asks for {} not to hold on {} until {}; somebody else has to agree.",
+                named.by,
+                word("/rule"),
+                word("/subject"),
+                word("/expires_at")
+            );
+            let facts = vec![("waiver", word("/waiver").to_owned()), ("asked by", named.by.clone())];
+            let page = ("/policy#waivers".to_owned(), facts);
+            (format!("waiver asked: {}", word("/rule")), text, page, Some(named.approvers.clone()))
         }
         "run.step_denied/1" => {
             let finding = |field: &str| word(&format!("/denial/findings/0/{field}")).to_owned();

@@ -188,6 +188,33 @@ fn every_channel_answers_a_test_and_that_is_an_entry() {
 }
 
 #[test]
+fn that_nothing_can_be_recorded_any_more_is_told_all_the_same() {
+    paused(async {
+        let site = site(true).await;
+        // Somebody else takes the journal over: the next commit of this one finds that out.
+        let head = site.ledger().head().await.unwrap().unwrap();
+        site.ledger().take_over(head).await.unwrap();
+        let wish = GlassWish { actions: vec!["*".into()], targets: vec!["x".into()], span: Duration::from_secs(60) };
+        site.pipeline().break_glass(wish, "because", &person("operator").unwrap()).await.unwrap_err();
+        site.pass(Duration::from_secs(1)).await;
+        let told = site.channel.handed();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((told[0].topic, told[0].severity), ("journal_closed", Severity::Critical));
+        assert!(told[0].text.contains("the journal has moved on without this writer"), "{}", told[0].text);
+    });
+}
+
+#[test]
+fn a_stop_that_was_asked_for_tells_nobody() {
+    paused(async {
+        let site = site(true).await;
+        site.pipeline().stop().await;
+        site.pass(HOUR).await;
+        assert_eq!(site.channel.handed(), []);
+    });
+}
+
+#[test]
 fn row_0_15_what_policy_denies_is_not_done_and_somebody_is_told() {
     paused(async {
         let policies = "description: Not now.\nowner: tests\nrules:\n  - id: ALLOW-001\n    effect: allow\n    actions: ['*']\n    message: Allowed\n  - id: FREEZE-001\n    effect: deny\n    actions: [restart_instance]\n    message: nothing is restarted today\n";

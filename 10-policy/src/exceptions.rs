@@ -124,7 +124,7 @@ pub enum WaiverRefused {
         by: PrincipalId,
     },
     /// It would end before it begins, or stand too long.
-    #[error("a waiver stands for a while, of at most {} days; this one would end at {expires_at}", WAIVER_MAX.as_secs() / 86_400)]
+    #[error("a waiver may stand for at most {} days, and this one would until {expires_at}", WAIVER_MAX.as_secs() / 86_400)]
     Span {
         /// Its end.
         expires_at: Timestamp,

@@ -127,7 +127,12 @@ pub(crate) fn table() -> Vec<Route> {
 
 /// The whole server: the table's routes, each behind what it needs, and the pages of the console.
 pub fn router(shared: Arc<Shared>) -> Router {
-    let mut routes = if shared.config.console { crate::console::routes() } else { Router::new() };
+    let mut routes = if shared.config.console {
+        let noted = middleware::from_fn_with_state(shared.clone(), access::noted);
+        crate::console::routes().route_layer(noted)
+    } else {
+        Router::new()
+    };
     for route in table() {
         let rule = access::Rule { needs: route.needs, of: route.of, again: route.again };
         let admit = middleware::from_fn_with_state((shared.clone(), rule), access::admit);

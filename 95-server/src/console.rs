@@ -4,7 +4,6 @@
 mod agent;
 mod agents;
 mod approvals;
-mod asked;
 mod assets;
 mod audit;
 mod components;

@@ -1,8 +1,8 @@
 //! Who may use which route, asked before a handler is.
 
-use super::Shared;
 use super::of::Of;
 use super::once::{Again, once};
+use super::{App, Shared};
 use crate::error::{Code, Failure};
 use crate::limits::is_change;
 use crate::serve::Peer;
@@ -141,13 +141,36 @@ pub(crate) async fn admit(State((shared, rule)): State<(Arc<Shared>, Rule)>, req
         }
         Err(failure) => failure.into_response(),
     };
-    if let Some(Code("forbidden", detail)) = answer.extensions().get()
-        && let Some(before) = shared.throttle.denied(&caller.0.id)
-    {
-        let by = Some(&caller.0.id);
-        note(&shared, Denial { because: detail, before, by, method: method.as_str(), route: &route }).await;
+    if let Some(because) = refusal(&answer) {
+        refused(&shared, &because, &caller.0, &method, &route).await;
     }
     answer
+}
+
+/// Records who is refused something on a page, as on a route.
+pub(crate) async fn noted(State(shared): App, request: Request, next: Next) -> Response {
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
+    let answer = next.run(request).await;
+    if let Some(because) = refusal(&answer)
+        && let Ok(Some(visitor)) = crate::console::visitor_of(shared.pipeline.journal(), &headers).await
+    {
+        refused(&shared, &because, &visitor, &method, &route).await;
+    }
+    answer
+}
+
+/// Why an answer refuses somebody for want of a role.
+fn refusal(answer: &Response) -> Option<String> {
+    let Code(code, detail) = answer.extensions().get()?;
+    (*code == "forbidden").then(|| detail.clone())
+}
+
+/// Records that somebody was refused something, as often as is useful.
+async fn refused(shared: &Shared, because: &str, who: &Principal, method: &Method, route: &str) {
+    if let Some(before) = shared.throttle.denied(&who.id) {
+        note(shared, Denial { because, before, by: Some(&who.id), method: method.as_str(), route }).await;
+    }
 }
 
 /// Who asks: by bearer token, or, where nothing is changed, by a session of the console.

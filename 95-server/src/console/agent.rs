@@ -1,7 +1,6 @@
 //! One agent: what it is and may do, what it holds now, and what it can be told, with what follows from that.
 
 use super::agents::{Row, rows};
-use super::asked::{Form, Path, Query};
 use super::audit::{EntryRow, Said, rows as entry_rows, said_in};
 use super::frame::{Frame, Page, shown, told};
 use super::session::Visitor;
@@ -9,7 +8,7 @@ use super::words::segment;
 use crate::api::{AgentDetails, App, Caller, Needs, Of, parsed, reason, tell_agent};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;

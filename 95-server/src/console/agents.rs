@@ -1,13 +1,12 @@
 //! Agents: what each may do, how much of it is left, and the kill switch.
 
-use super::asked::Form;
 use super::frame::{Frame, Page, shown};
 use super::session::Visitor;
 use super::words::{Html, badge, link, when, when_of};
 use crate::api::{App, Shared};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Form, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;

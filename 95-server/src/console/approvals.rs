@@ -1,6 +1,5 @@
 //! Approvals: what is asked, by whom, which rule demands it, what exactly would be done, and until when.
 
-use super::asked::{Form, Path, Query};
 use super::audit::{Said, attached, named, requester, said as said_about};
 use super::diff::{Side, sides};
 use super::frame::{Frame, Page, shown, told};
@@ -11,7 +10,7 @@ use super::words::{Html, badge, link, list as items, number, segment, short, tex
 use crate::api::{App, Shared, parsed, reason, votes};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;

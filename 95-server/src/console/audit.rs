@@ -1,7 +1,6 @@
 //! Evidence: the journal, entry by entry, with filters that stand in the address, and each entry's proof, which the browser
 //! checks for itself.
 
-use super::asked::{Path, Query};
 use super::frame::{Frame, Page, PageError, shown};
 use super::list::{PAGE, older};
 use super::session::Visitor;
@@ -9,7 +8,7 @@ use super::words::{Html, badge, escape, link, page_of, segment, short, shortened
 use crate::api::{App, audit_filter, check_journal};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

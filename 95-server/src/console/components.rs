@@ -1,6 +1,5 @@
 //! A component: the instances that stand behind it, how it does, and what heals it under which bounds.
 
-use super::asked::{Form, Path};
 use super::draw::spark;
 use super::frame::{Frame, Page, shown};
 use super::home::windows;
@@ -10,7 +9,7 @@ use super::words::{Html, badge, list as items, number, segment, text};
 use crate::api::App;
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;

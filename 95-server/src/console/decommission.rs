@@ -1,6 +1,5 @@
 //! Taking an intent away: what would go, whether policy lets it, and the form that asks for it.
 
-use super::asked::{Form, Path};
 use super::frame::{Frame, Page, PageError, shown};
 use super::look::{Judged, results_of};
 use super::session::Visitor;
@@ -8,7 +7,7 @@ use super::words::{Html, badge, segment, text};
 use crate::api::{App, Needs, Of, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -4,8 +4,9 @@ use super::assets::STAMP;
 use super::session::{Visitor, cookie};
 use super::words::text;
 use crate::api::Shared;
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 use askama::Template;
+use axum::Extension;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use writ_core::LedgerError;
@@ -203,8 +204,9 @@ impl IntoResponse for PageError {
             hint: text(&said, "/hint"),
             code: text(&said, "/code"),
         };
+        let code = Extension(Code(self.0.code(), text(&said, "/detail").to_owned()));
         match page.render() {
-            Ok(page) => (status, Html(page)).into_response(),
+            Ok(page) => (status, code, Html(page)).into_response(),
             // Without its template there are still the words.
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, text(&said, "/detail").to_owned()).into_response(),
         }

@@ -1,6 +1,5 @@
 //! Incidents: what was seen, what is suspected, what was tried, and whether it helped.
 
-use super::asked::{Form, Path, Query};
 use super::audit::{EntryRow, Said as Words, rows, said as said_about};
 use super::frame::{Frame, Page, shown, told};
 use super::list::{PAGE, docs_of, filed, newest, open};
@@ -9,7 +8,7 @@ use super::words::{Html, badge, link, segment, span, text, time_of, when_of};
 use crate::api::{App, Needs, Of, Shared, parsed};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;

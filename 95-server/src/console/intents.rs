@@ -1,6 +1,5 @@
 //! Intents: what must hold, in which version, what policy says of it line by line, and what it would come to.
 
-use super::asked::{Path, Query};
 use super::audit::attached;
 use super::diff::{Side, sides};
 use super::draw::{Node, dag};
@@ -14,7 +13,7 @@ use super::words::{
 use crate::api::{App, parsed};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::Value;
 use writ_core::{Entry, IntentId, LedgerError};

@@ -8,12 +8,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_pipeline::{SubmitError, with_fix};
 
-/// Lines of a manifest that are shown from its beginning: of a longer one only those follow that something is said about.
-const LINES_SHOWN: usize = 2_000;
-
 /// A line of a manifest with what is said about it.
 pub(crate) struct Line {
-    pub(crate) number: usize,
     pub(crate) text: String,
     pub(crate) marks: Vec<Mark>,
 }
@@ -99,7 +95,10 @@ pub(crate) async fn look(shared: &Shared, name: &str, manifest: &str, visitor: &
         marks.entry(line).or_default().push(Mark { tone: "bad", who: "reading".into(), message });
     }
     let results = results_of(&document, &mut marks);
-    let lines = lines_of(manifest, marks);
+    let lines = manifest.lines().zip(1..);
+    let lines = lines
+        .map(|(text, number)| Line { text: text.to_owned(), marks: marks.remove(&number).unwrap_or_default() })
+        .collect();
     let conflict = |one: &Value| {
         let names: Vec<String> = texts(one, "").map(|name| name.replace('_', " ")).collect();
         names.join(", ")
@@ -107,15 +106,6 @@ pub(crate) async fn look(shared: &Shared, name: &str, manifest: &str, visitor: &
     let conflicts = items(&document, "/report/infeasible/conflicts").iter().map(conflict).collect();
     let fixes = document.get("report").map(|report| fixes(manifest, report)).unwrap_or_default();
     Looked { lines, results, answer, document, conflicts, fixes }
-}
-
-/// The lines of a manifest, each with what is said about it. Of a very long one those at the beginning, and what is said of others.
-fn lines_of(manifest: &str, mut marks: BTreeMap<usize, Vec<Mark>>) -> Vec<Line> {
-    let all = manifest.lines().zip(1..).filter_map(|(text, number)| {
-        let marks = marks.remove(&number).unwrap_or_default();
-        (number <= LINES_SHOWN || !marks.is_empty()).then(|| Line { number, text: text.to_owned(), marks })
-    });
-    all.take(2 * LINES_SHOWN).collect()
 }
 
 /// What each rule said, stage by stage; what it said about a line is put beside that.

@@ -1,6 +1,5 @@
 //! Policy: the rules in force, what they decided lately, who may break one for a while, and a place to try a text against them.
 
-use super::asked::{Form, Path, Query};
 use super::audit::{EntryRow, rows};
 use super::frame::{Frame, Page, PageError, shown};
 use super::look::{Judged, Looked, look};
@@ -9,7 +8,7 @@ use super::words::{Html, badge, link, list as items, text, when};
 use crate::api::{App, Shared, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,7 +1,6 @@
 //! Recommendations: what was learnt, what it rests on, what it would change, and what it really brought.
 
 use super::approvals::Answer;
-use super::asked::{Form, Path, Query};
 use super::audit::{Said, said as said_about};
 use super::diff::{Side, sides};
 use super::frame::{Frame, Page, PageError, shown, told};
@@ -11,7 +10,7 @@ use super::words::{Html, badge, link, list as items, number, segment, text, text
 use crate::api::{App, Needs, Of, reason};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;

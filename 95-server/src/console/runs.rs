@@ -1,6 +1,5 @@
 //! Changes: what is done, in which order, how far it is, and why it waits.
 
-use super::asked::{Form, Path, Query};
 use super::audit::{Said as Words, named, requester, said as said_about};
 use super::draw::{Bar, Lane, Node, dag, timeline};
 use super::frame::{Frame, Page, PageError, shown};
@@ -10,7 +9,7 @@ use super::words::{Html, badge, link, number, segment, short, span, text, texts,
 use crate::api::{App, Needs, Of, Shared, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;

@@ -1,7 +1,6 @@
 //! Logging in and out. A browser shows a token once and holds a session from then on, in a cookie that scripts cannot read and
 //! other sites cannot send.
 
-use super::asked::{Form, Query};
 use super::frame::{PageError, Theme};
 use super::words::segment;
 use crate::api::{App, Caller, Needs, Of, Shared};
@@ -9,7 +8,7 @@ use crate::error::Failure;
 use crate::serve::Peer;
 use askama::Template;
 use axum::Extension;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{Form, FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};

@@ -1,6 +1,5 @@
 //! Submitting an intent: a text, what would come of it while somebody types, and the change that it becomes.
 
-use super::asked::{Form, Query};
 use super::frame::{Frame, Page, shown};
 use super::intents::{Wanted, current};
 use super::look::{Looked, look, predictions};
@@ -9,7 +8,7 @@ use super::words::{Html, badge, list as items, number, segment, text};
 use crate::api::{App, Shared, parsed};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use writ_core::{Digest, IntentId};

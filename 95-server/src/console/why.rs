@@ -1,13 +1,12 @@
 //! Why anything is as it is: what led to it, and what came of it.
 
-use super::asked::{Path, Query};
 use super::frame::{Frame, Page, shown};
 use super::session::Visitor;
 use super::words::{Html, segment, when};
 use crate::api::App;
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use writ_pipeline::{Line, why};

@@ -24,7 +24,7 @@ async function paths() {
     ["/approvals", await first("approvals")], ["/recommendations", await first("recommendations")], ["/why", "last"], ["/audit", "20"],
   ];
   const places = ["/", "/intents", "/intents/new", "/runs", "/runs?show=open", "/approvals", "/approvals?show=all", "/incidents",
-    "/policy", "/policy/playground", "/audit", "/audit?actor=nobody-at-all", "/audit/verify", "/recommendations", "/agents", "/contracts",
+    "/policy", "/policy/playground", "/audit", "/audit?actor=nobody-at-all", "/audit/verify", "/recommendations", "/agents", "/agents/scaling-agent-001", "/contracts",
     "/settings", "/reference", "/intents/DEPLOY-WEB-001/decommission"];
   return [...places, ...things.filter(([, id]) => id).map(([place, id]) => `${place}/${encodeURIComponent(id)}`)];
 }

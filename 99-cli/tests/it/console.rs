@@ -56,6 +56,13 @@ fn people_do_in_a_browser_what_the_console_is_for() {
 }
 
 #[test]
+fn people_log_in_by_an_issuer_that_is_another_site() {
+    if let Some(told) = browse("oidc.mjs") {
+        assert_eq!(told.lines().filter(|line| line.starts_with("ok ")).count(), 5, "{told}");
+    }
+}
+
+#[test]
 fn the_first_ten_minutes_go_as_they_are_told() {
     if let Some(told) = browse("ten-minutes.mjs") {
         assert!(told.contains("healed after ") && told.contains("ok the first ten minutes"), "{told}");

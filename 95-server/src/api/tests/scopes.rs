@@ -272,4 +272,13 @@ async fn a_page_says_in_words_what_somebody_would_have_to_hold() {
         let close = realm.place.ask(post("/incidents/inc_pay".into()), "command=ack").await;
         assert_eq!(close.status() == StatusCode::FORBIDDEN, !may, "{role}: {}", close.status());
     }
+    // What a page refused is recorded as what a route refuses.
+    let denials = realm.place.shared.pipeline.journal().stream("denials").await.unwrap();
+    let routes: Vec<&Value> = denials.iter().map(|entry| &entry.body["route"]).collect();
+    assert_eq!(routes, ["/runs/{id}", "/incidents/{id}"]);
+    let because = denials[0].body["because"].as_str().unwrap();
+    assert!(
+        because.ends_with("does not hold the role `operator` for team `payments` in environment `prod`"),
+        "{because}"
+    );
 }

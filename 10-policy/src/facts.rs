@@ -145,7 +145,7 @@ fn action() -> Schema {
         .fact("class", Type::WORD, "keyed, conditional, probeable or opaque")
         .fact("resource", Type::WORD, "what it is done to: web-service-001/i-2")
         .maybe("component", Type::WORD, "the component that the resource belongs to")
-        .fact("origin", Type::WORD, "intent, remedy, scaling, feedback, exec or decommission")
+        .fact("origin", Type::WORD, "intent, remedy, scaling, feedback, exec, decommission or playbook")
         .fact("permission", Type::WORD, "what the agent must hold: execute:recovery");
     let agent = Schema::new()
         .fact("id", Type::WORD, "the agent")

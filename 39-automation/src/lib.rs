@@ -26,6 +26,8 @@
 //! [`Approval`], [`Standing`] and [`Glass`] say when people have agreed; [`ApprovalEvent`] records it. [`Run::waiting`] and [`Run::step_waiting`] say
 //! why something is not over yet, [`execution`] what was done and how long it took.
 //!
+//! A [`Playbook`] is read from a file, told its arguments, and joined to a plan from what others say its actions mean.
+//!
 //! This crate refuses to know: policy, agents and their keys, providers, the store.
 
 mod answer;
@@ -47,6 +49,7 @@ mod operator;
 mod options;
 mod pause;
 mod permit;
+mod playbook;
 mod probe;
 mod recover;
 mod replan;
@@ -78,6 +81,9 @@ pub use event::{DecodeError, RunEvent, What, decode};
 pub use execution::execution;
 pub use glass::{BREAK_GLASS_MAX, BreakGlass, Glass, GlassRefused};
 pub use options::{OnFailure, Options, ProbeRule};
+pub use playbook::{
+    Act, ArgumentProblem, BindError, Bound, JoinError, Kind, Parameter, Playbook, Verb, join, read_playbook,
+};
 pub use retry::Backoff;
 pub use run::{Deed, FoldError, Illegal, Run, effect_key};
 pub use settle::{Pending, Settled, settle};

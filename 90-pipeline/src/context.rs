@@ -23,6 +23,8 @@ pub enum Origin {
     Exec,
     /// An intent that is taken away.
     Decommission,
+    /// A playbook that somebody runs.
+    Playbook,
 }
 
 impl Origin {
@@ -36,6 +38,7 @@ impl Origin {
             Origin::Feedback => "feedback",
             Origin::Exec => "exec",
             Origin::Decommission => "decommission",
+            Origin::Playbook => "playbook",
         }
     }
 }
@@ -55,6 +58,9 @@ pub struct RunContext {
     /// The `outside` facts that policy judges, as they were when it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outside: Option<Value>,
+    /// The playbook that it runs, with its version and the digest of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<Value>,
     /// The `remedy` facts that policy judges, as they were when it was proposed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<Value>,

@@ -81,6 +81,27 @@ pub(crate) async fn publish_contracts(journal: &Journal, setup: &Setup) -> Resul
     Ok(())
 }
 
+/// Records playbooks that the journal does not know yet. A version says the same for ever.
+pub(crate) async fn publish_playbooks(journal: &Journal, setup: &Setup) -> Result<(), PipelineError> {
+    for playbook in &setup.playbooks {
+        let mut draft = playbook.published(&Actor::system("playbooks"));
+        let known = journal.stream(&draft.stream).await?;
+        let same = known.iter().find(|entry| entry.body.get("version") == draft.body.get("version"));
+        if let Some(entry) = same {
+            if entry.body.get("digest") == draft.body.get("digest") {
+                continue;
+            }
+            return Err(PipelineError::Republished { id: playbook.id.clone(), version: playbook.version.to_string() });
+        }
+        let mut batch = Batch::default();
+        draft.body["attachments"] = json!({"playbook": batch.attach(playbook.text.to_vec())});
+        batch.expects.push(Expect { stream: draft.stream.clone(), version: known.len() as u64 });
+        batch.drafts.push(draft);
+        journal.commit(&journal.new_cause(), batch).await?;
+    }
+    Ok(())
+}
+
 /// The event that a contract file came into force as it stands.
 fn published(contract: &writ_contracts::Contract, digest: Digest) -> writ_contracts::ContractEvent {
     writ_contracts::ContractEvent::Published {

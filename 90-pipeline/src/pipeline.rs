@@ -10,7 +10,7 @@ use crate::gate::Gate;
 use crate::heal::Healing;
 use crate::journal::{Journal, decode};
 use crate::notify;
-use crate::opening::{enrol_agents, gate_state, policies, publish_contracts};
+use crate::opening::{enrol_agents, gate_state, policies, publish_contracts, publish_playbooks};
 use crate::remedy::Attempts;
 use crate::submit::moved;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast;
 use writ_agents::AgentSpec;
-use writ_automation::{RunState, Standing};
+use writ_automation::{Playbook, RunState, Standing};
 use writ_contracts::{Needs, Registry};
 use writ_core::{
     AgentId, ComponentId, Digest, Entry, IntentId, LedgerError, Notifier, Plan, Provider, Sensor, Severity, Signer,
@@ -43,6 +43,8 @@ pub struct Setup {
     pub needs: Needs,
     /// The platform.
     pub platform: Arc<Platform>,
+    /// The playbooks that may be run.
+    pub playbooks: Vec<Playbook>,
     /// The contracts.
     pub registry: Registry,
     /// The role that is asked when a remedy needs a person.
@@ -88,6 +90,14 @@ pub enum PipelineError {
         /// What is wrong.
         because: String,
     },
+    /// A playbook has changed, and its version has not.
+    #[error("the playbook `{id}` {version} was published with other content; give what it says now a new version")]
+    Republished {
+        /// The playbook.
+        id: String,
+        /// The version that is taken.
+        version: String,
+    },
 }
 
 pub(crate) struct Inner {
@@ -120,6 +130,7 @@ impl Pipeline {
         let agreement = InForce::of(stand(&journal, setup.standing.take()).await?);
         let bundle = policies(&journal, &setup).await?;
         publish_contracts(&journal, &setup).await?;
+        publish_playbooks(&journal, &setup).await?;
         enrol_agents(&journal, &setup).await?;
         let state = gate_state(&journal, bundle).await?;
         let keys: HashMap<AgentId, Arc<dyn Signer>> =
@@ -313,7 +324,7 @@ impl Pipeline {
         match over.context.origin {
             Origin::Intent | Origin::Feedback => self.intent_run_ended(over).await,
             Origin::Decommission => self.removal_ended(over).await,
-            Origin::Remedy | Origin::Scaling | Origin::Exec => {}
+            Origin::Remedy | Origin::Scaling | Origin::Exec | Origin::Playbook => {}
         }
     }
 

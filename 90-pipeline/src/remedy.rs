@@ -91,6 +91,7 @@ impl Task {
             incident: remedy.incident.clone(),
             origin: if remedy.incident.is_some() { Origin::Remedy } else { Origin::Scaling },
             outside: None,
+            playbook: None,
             remedy: Some(self.remedy_facts(remedy, mode, covered, now)),
             remedy_key: Some(remedy.key.to_string()),
             roles: Vec::new(),
@@ -213,7 +214,7 @@ fn mode_word(mode: Mode) -> &'static str {
 }
 
 /// Slots of a component with the parameters that made them; and those that would be used next, up to a hundred.
-fn component_view(component: &ComponentId, plan: &Plan, zones: &[String], world: &World) -> ComponentView {
+pub(crate) fn component_view(component: &ComponentId, plan: &Plan, zones: &[String], world: &World) -> ComponentView {
     let template = plan.steps.iter().find(|step| step.verb == "instance.ensure");
     let prefix = format!("{component}/");
     let there: BTreeMap<&str, &Value> = world

@@ -18,7 +18,7 @@ use writ_intent::read_manifest;
 #[derive(Debug, thiserror::Error)]
 pub enum ReplanError {
     /// It is no run of an intent.
-    #[error("run `{run}` is a remedy; its plan follows from its incident, not from an intent")]
+    #[error("run `{run}` is no run of an intent, from which its plan could be made anew")]
     Remedy {
         /// The run.
         run: RunId,

@@ -83,6 +83,7 @@ pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String,
         "agent",
         "component",
         "contract",
+        "playbook",
         "policy",
         "principal",
     ] {

@@ -16,6 +16,7 @@ mod of;
 mod once;
 mod openapi;
 mod people;
+mod playbooks;
 mod resources;
 mod route;
 mod runs;
@@ -103,6 +104,7 @@ pub(crate) fn table() -> Vec<Route> {
     ];
     for resource in [
         intents::routes,
+        playbooks::routes,
         actions::routes,
         runs::routes,
         lists::routes,

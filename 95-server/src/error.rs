@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use writ_core::LedgerError;
 use writ_pipeline::{
-    AnswerError, BallotRefused, Barred, CommitError, DecommissionError, DriveError, OutsideError, ReflectError,
-    ReplanError, SubmitError, error_chain,
+    AnswerError, BallotRefused, Barred, CommitError, DecommissionError, DriveError, OutsideError, PlaybookError,
+    ReflectError, ReplanError, SubmitError, error_chain,
 };
 
 /// A problem as a client reads it (RFC 9457), with what else belongs to it.
@@ -210,6 +210,43 @@ impl From<DecommissionError> for Failure {
             DecommissionError::Ledger(error) => Self::from(error),
             DecommissionError::Commit(error) => Self::from(error),
             DecommissionError::Drive(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<PlaybookError> for Failure {
+    fn from(error: PlaybookError) -> Self {
+        let refused = |error: &PlaybookError| Self::new(StatusCode::CONFLICT, "refused", error_chain(error));
+        match error {
+            PlaybookError::Unknown { name } => Self::not_found("playbook", &name),
+            PlaybookError::Bind { ref playbook, .. } => {
+                let unfit = Self::new(StatusCode::BAD_REQUEST, "invalid", error_chain(&error));
+                unfit.hint(format!("`writ playbook get {playbook}` shows what it takes"))
+            }
+            PlaybookError::Name { .. } => Self::new(StatusCode::BAD_REQUEST, "invalid", error_chain(&error)),
+            PlaybookError::NoComponent { ref component } => Self::not_found("component", component.as_str()),
+            PlaybookError::Bounds { ref intent, .. } => refused(&error)
+                .hint(format!("`writ intent get {intent}` shows them; a new version of the intent changes them")),
+            PlaybookError::World { .. } => refused(&error).hint("`writ why` of the component shows what is there"),
+            PlaybookError::Join { .. } => refused(&error),
+            PlaybookError::Busy { ref run, .. } => Self::new(StatusCode::CONFLICT, "busy", error.to_string())
+                .with(json!({"run": run}))
+                .hint(format!("follow it with `writ run watch {run}`, or end it with `writ run cancel {run}`")),
+            PlaybookError::Barred(barred) => Self::from(barred),
+            PlaybookError::Nobody { .. } => refused(&error).hint("writ agent list"),
+            PlaybookError::Denied { ref component, ref validation, .. } => {
+                Self::new(StatusCode::FORBIDDEN, "denied", error.to_string())
+                    .with(json!({"validation": [validation]}))
+                    .hint(format!("writ why {component}"))
+            }
+            PlaybookError::Stale { .. } => {
+                Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("look again, and decide again")
+            }
+            PlaybookError::Provider(cause) => Self::new(StatusCode::BAD_GATEWAY, "provider", error_chain(&cause)),
+            PlaybookError::Recorded(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error_chain(&error)),
+            PlaybookError::Ledger(error) => Self::from(error),
+            PlaybookError::Commit(error) => Self::from(error),
+            PlaybookError::Drive(error) => Self::from(error),
         }
     }
 }

@@ -1,16 +1,17 @@
-//! Reading a directory of files into a setup: platform, policies, contracts, agents.
+//! Reading a directory of files into a setup: platform, policies, contracts, playbooks, agents.
 //!
 //! ```text
 //! platform.yaml            what the organisation provides
 //! agents.yaml              agents and their permissions
 //! policies/*.yaml          bundles of rules; files that hold tests are their tests
 //! contracts/*.yaml         contracts; requirements.yaml says who needs which
+//! playbooks/*.yaml         playbooks
 //! ```
 //! Every part but policies may be missing; what is missing has its default.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use writ_pipeline::input::{self, AgentSpec, Bundle, Needs, Platform, Problem, Registry};
+use writ_pipeline::input::{self, AgentSpec, Bundle, Needs, Platform, Playbook, Problem, Registry};
 
 /// What a directory says.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Files {
     pub needs: Needs,
     /// The platform.
     pub platform: Platform,
+    /// Playbooks, by name and version.
+    pub playbooks: Vec<Playbook>,
     /// Contracts.
     pub registry: Registry,
 }
@@ -101,13 +104,42 @@ pub fn read_files(dir: &Path) -> Result<Files, Vec<Problem>> {
             Registry::new()
         }
     };
+    let playbooks = match read_playbooks(dir) {
+        Ok(playbooks) => playbooks,
+        Err(found) => {
+            collect(found);
+            Vec::new()
+        }
+    };
     match bundle {
         Some(bundle) if problems.is_empty() => {
             let bundle = Arc::new(bundle);
-            Ok(Files { agents, bundle, policy_files, policy_tests, needs, platform, registry })
+            Ok(Files { agents, bundle, policy_files, policy_tests, needs, platform, playbooks, registry })
         }
         _ => Err(problems),
     }
+}
+
+/// Reads the playbooks of a directory.
+///
+/// # Errors
+/// Everything that is wrong with its files, each with its place.
+fn read_playbooks(dir: &Path) -> Result<Vec<Playbook>, Vec<Problem>> {
+    let (mut playbooks, mut problems): (Vec<Playbook>, Vec<Problem>) = (Vec::new(), Vec::new());
+    for (name, bytes) in all(&dir.join("playbooks"))? {
+        match input::read_playbook(&name, &bytes) {
+            Ok(playbook) => {
+                if playbooks.iter().any(|one| one.id == playbook.id && one.version == playbook.version) {
+                    let message = format!("there is another `{}` {}", playbook.id, playbook.version);
+                    problems.push(Problem::new(place(&name), message).hint("give it a version of its own"));
+                }
+                playbooks.push(playbook);
+            }
+            Err(found) => problems.extend(found),
+        }
+    }
+    playbooks.sort_by(|one, other| (&one.id, &one.version).cmp(&(&other.id, &other.version)));
+    if problems.is_empty() { Ok(playbooks) } else { Err(problems) }
 }
 
 fn place(file: &str) -> writ_core::Place {

@@ -313,6 +313,7 @@ fn setup(files: &Files, key: &dyn Fn(&str) -> Result<Key, StateError>) -> Result
         policy_files: files.policy_files.clone(),
         needs: files.needs.clone(),
         platform: Arc::new(files.platform.clone()),
+        playbooks: files.playbooks.clone(),
         registry: files.registry.clone(),
         approvers: "approver".into(),
         summary: Duration::from_secs(10),

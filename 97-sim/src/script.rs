@@ -3,6 +3,7 @@
 //! ```text
 //! submit intent.yaml               the operator submits a file; `by deputy` names somebody else
 //! decommission                     the newest intent is to be taken away
+//! playbook restart-web NAME=VALUE   a playbook is run; the component is the one that every script is about
 //! plan intent.yaml / apply …       the plan is shown, and later carried out only if it is still the same
 //! approve / reject [by deputy]     the newest question is answered, by the reviewer
 //! pause resume rollback cancel     the newest run; `cancel keep` leaves what was done
@@ -32,7 +33,7 @@ use crate::{governance, outside};
 use std::sync::Arc;
 use std::time::Duration;
 use writ_core::{Actor, ApprovalId, Digest, Filter, Ledger, LedgerError, NotifyError, RunId, StepKey, Telling};
-use writ_pipeline::{KillScope, Origin, Principal, RunSignal};
+use writ_pipeline::{KillScope, Origin, PlaybookOrder, Principal, RunSignal};
 
 /// The component that every script is about.
 const COMPONENT: &str = "web-service-001";
@@ -149,6 +150,7 @@ impl Player<'_> {
             ["apply", file] => self.submit(file, &asks()?, self.planned).await,
             ["plan", file] => self.plan(file, &asks()?).await,
             ["decommission"] => self.decommission(&asks()?).await,
+            ["playbook", id, arguments @ ..] => self.playbook(id, arguments, &asks()?).await,
             ["approve"] => self.answer(&answers()?, true).await,
             ["reject"] => self.answer(&answers()?, false).await,
             ["pause"] => self.tell(RunSignal::Pause, &asks()?).await,
@@ -307,6 +309,19 @@ impl Player<'_> {
                 Some(run) => format!("= it is taken away, {run}"),
                 None => "= it is archived, nothing to do".to_owned(),
             },
+            Err(error) => refused(&error),
+        })
+    }
+
+    async fn playbook(&self, id: &str, arguments: &[&str], by: &Principal) -> Result<String, Senseless> {
+        let mut order = PlaybookOrder { id: id.to_owned(), ..PlaybookOrder::default() };
+        order.arguments.insert("component".to_owned(), COMPONENT.into());
+        for argument in arguments {
+            let (name, value) = argument.split_once('=').ok_or(format!("`{argument}` is no NAME=VALUE"))?;
+            order.arguments.insert(name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into()));
+        }
+        Ok(match self.site.pipeline().run_playbook(&order, by, "").await {
+            Ok((_, run)) => format!("= {run}"),
             Err(error) => refused(&error),
         })
     }

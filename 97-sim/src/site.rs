@@ -64,11 +64,12 @@ pub struct Files {
     channel: bool,
     needs: Needs,
     platform: Arc<Platform>,
+    playbooks: Vec<input::Playbook>,
     registry: Registry,
 }
 
 impl Files {
-    /// Reads `platform.yaml`, `agents.yaml`, `policies/` and `contracts/` of a directory.
+    /// Reads `platform.yaml`, `agents.yaml`, `policies/`, `contracts/` and, where there are any, `playbooks/` of a directory.
     ///
     /// # Errors
     /// The first file that is unsound.
@@ -96,6 +97,10 @@ impl Files {
         let bundle = Arc::new(Bundle::load(&named).map_err(told)?);
         let registry = Registry::of(contracts)
             .map_err(|refused| bad(refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+        let mut playbooks = Vec::new();
+        for name in names(&dir.join("playbooks")).unwrap_or_default() {
+            playbooks.push(input::read_playbook(&name, &one(&format!("playbooks/{name}"))?).map_err(told)?);
+        }
         let dir = dir.to_owned();
         Ok(Self {
             dir,
@@ -106,6 +111,7 @@ impl Files {
             channel: false,
             needs,
             platform: Arc::new(platform),
+            playbooks,
             registry,
         })
     }
@@ -363,6 +369,7 @@ impl Parts<'_> {
             policy_files: files.policy_files.clone(),
             needs: files.needs.clone(),
             platform: files.platform.clone(),
+            playbooks: files.playbooks.clone(),
             registry: files.registry.clone(),
             approvers: "approver".into(),
             summary: Duration::from_secs(10),

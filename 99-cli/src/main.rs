@@ -175,22 +175,9 @@ enum Noun {
     /// The server's configuration
     #[command(subcommand)]
     Config(cmd::config::ConfigOf),
-    #[command(hide = true)]
-    Playbook(Later),
-}
-
-/// A command that is not built yet, with whatever follows it.
-#[derive(Debug, Args)]
-struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<String>,
-}
-
-/// Says that a command is not built yet, and what there is instead.
-fn later(name: &str, instead: &str, later: &Later) -> cmd::Failure {
-    let rest = later.rest.iter().map(|word| format!(" {word}")).collect::<String>();
-    let text = format!("`writ {name}{rest}` is not built yet");
-    cmd::Failure::Other { exit: exit::USAGE, text, hint: Some(instead.to_owned()) }
+    /// Playbooks: written sequences of actions on what an intent brought up
+    #[command(subcommand)]
+    Playbook(cmd::playbook::Playbook),
 }
 
 impl Noun {
@@ -316,8 +303,6 @@ async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
         Noun::Schema(schema) => schema.run(common),
         Noun::Server(server) => server.run(common).await,
         Noun::Config(config) => config.run(common),
-        Noun::Playbook(rest) => {
-            Err(later("playbook", "remedies and intents run without one; see `writ run list`", &rest))
-        }
+        Noun::Playbook(playbook) => playbook.run(common).await,
     }
 }

@@ -4,6 +4,7 @@
 
 mod build;
 mod golden;
+mod playbooks;
 mod rows;
 mod schedules;
 mod scripts;

@@ -159,13 +159,3 @@ fn a_rule_is_explained_with_the_values_of_its_parts_and_linted() {
     assert_eq!(lint.code, Some(1), "{}", lint.err);
     assert!(lint.out.contains("never decides anything: `NEVER-001` forbids all that it is about"), "{}", lint.out);
 }
-
-#[test]
-fn what_is_not_built_yet_says_so() {
-    let place = Place::new(program()).unwrap();
-    for args in [&["playbook", "list"][..], &["playbook", "run", "x"]] {
-        let said = place.writ(args).unwrap();
-        assert_eq!(said.code, Some(64), "{args:?}: {}", said.err);
-        assert!(said.err.contains("is not built yet") && said.err.contains("hint: "), "{args:?}: {}", said.err);
-    }
-}

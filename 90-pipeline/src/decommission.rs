@@ -355,7 +355,8 @@ impl Pipeline {
         if succeeded {
             let mut gone = moved(intent, version, State::Decommissioning, State::Archived, "all of it was taken away");
             if let Value::Object(body) = &mut gone.body {
-                let nothing = ["applied_plan", "applied_manifest", "applied_version"];
+                let nothing =
+                    ["applied_plan", "applied_manifest", "applied_version", "applied_environment", "applied_team"];
                 body.extend(nothing.map(|field| (field.to_owned(), Value::Null)));
             }
             drafts.push(gone);

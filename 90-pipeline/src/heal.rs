@@ -10,7 +10,7 @@ use crate::journal::Journal;
 use crate::remedy::{Attempts, Begun};
 use crate::resume::{Unfinished, recorded};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -124,6 +124,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
         blind: None,
         undecided: None,
         windows: VecDeque::new(),
+        expected: BTreeSet::new(),
         runs: HashMap::new(),
         tell_begun,
         shown: shown.clone(),
@@ -171,6 +172,8 @@ pub(crate) struct Task {
     /// Why nothing could be decided, as it was said last.
     undecided: Option<String>,
     windows: VecDeque<Window>,
+    /// The instances that there should be.
+    pub(crate) expected: BTreeSet<String>,
     /// Remedies whose runs are not over.
     runs: HashMap<RunId, Followed>,
     tell_begun: mpsc::Sender<RunId>,
@@ -500,13 +503,23 @@ impl Task {
         }
     }
 
-    /// Tells the watch which instances there should be.
+    /// Tells the watch which instances there should be: those that there are, which scaling may have changed, and of the plan's
+    /// so many more that they are not fewer than there may be. A world that was lost is not one that is well.
     async fn expect_instances(&mut self) {
-        if let Ok(world) = self.parts.provider.observe(&self.parts.config.component).await {
-            let prefix = format!("{}/i-", self.parts.config.component);
-            let names = world.resources.keys().filter(|name| name.starts_with(&prefix));
-            self.watch.expect(names.filter_map(|name| name.rsplit_once('/').map(|(_, slot)| slot)));
+        let Ok(world) = self.parts.provider.observe(&self.parts.config.component).await else { return };
+        let prefix = format!("{}/i-", self.parts.config.component);
+        let slot = |resource: &str| resource.rsplit_once('/').map(|(_, slot)| slot.to_owned());
+        let there = world.resources.keys().filter(|name| name.starts_with(&prefix));
+        self.expected = there.filter_map(|name| slot(name)).collect();
+        let planned = self.parts.plan.steps.iter().filter(|step| step.verb == "instance.ensure");
+        let planned: Vec<String> = planned.filter_map(|step| slot(&step.resource)).collect();
+        let least = self.parts.config.scaling.as_ref().map_or(planned.len() as u64, |scaling| scaling.min);
+        for name in planned {
+            if (self.expected.len() as u64) < least {
+                self.expected.insert(name);
+            }
         }
+        self.watch.expect(self.expected.iter().map(String::as_str));
     }
 }
 

@@ -341,7 +341,7 @@ impl Pipeline {
         };
         let succeeded = *over.run.state() == RunState::Succeeded;
         let doc = self.journal().doc("intents", intent.as_str()).await.ok().flatten().unwrap_or_default();
-        let former = doc.get("applied_plan");
+        let former = doc.get("applied_plan").filter(|plan| plan.is_string());
         let mut drafts = Vec::new();
         if doc.get("to") == Some(&json!(State::Ready)) {
             drafts.push(moved(
@@ -354,10 +354,8 @@ impl Pipeline {
         }
         if succeeded {
             let mut active = moved(intent, version, State::Executing, State::Active, "the run succeeded");
-            if let (Value::Object(body), Some((plan, manifest))) = (&mut active.body, &applied) {
-                body.insert("applied_plan".into(), json!(plan));
-                body.insert("applied_manifest".into(), json!(manifest));
-                body.insert("applied_version".into(), json!(version));
+            if let (Value::Object(body), Some(Value::Object(applied))) = (&mut active.body, applied) {
+                body.extend(applied);
             }
             drafts.push(active);
             drafts.push(moved(intent, version, State::Active, State::Monitoring, "it is watched"));
@@ -389,20 +387,24 @@ impl Pipeline {
         }
     }
 
-    /// Digests of the whole plan and the manifest of one version of an intent.
-    async fn applied(&self, intent: &IntentId, version: u64) -> Result<Option<(Digest, Digest)>, LedgerError> {
-        let (mut plan, mut manifest) = (None, None);
+    /// What is to be remembered of a version once it is in force: its whole plan, its manifest, and whose it is.
+    async fn applied(&self, intent: &IntentId, version: u64) -> Result<Option<Value>, LedgerError> {
+        let (mut plan, mut submitted) = (None, None);
         for entry in self.journal().stream(&stream(intent)).await? {
             if entry.body.get("version").and_then(Value::as_u64) != Some(version) {
                 continue;
             }
-            let digest = |field: &str| entry.body.get(field).and_then(Value::as_str).and_then(|text| text.parse().ok());
             match entry.kind.as_str() {
-                "intent.translated/1" => plan = digest("plan"),
-                "intent.submitted/1" => manifest = digest("manifest"),
+                "intent.translated/1" => plan = entry.body.get("plan").cloned(),
+                "intent.submitted/1" => submitted = Some(entry.body),
                 _ => {}
             }
         }
-        Ok(plan.zip(manifest))
+        Ok(plan.zip(submitted).map(|(plan, submitted)| {
+            json!({
+                "applied_plan": plan, "applied_manifest": submitted.get("manifest"), "applied_version": version,
+                "applied_environment": submitted.get("environment"), "applied_team": submitted.get("team"),
+            })
+        }))
     }
 }

@@ -13,7 +13,7 @@ use crate::remedy::component_view;
 use crate::scope::scope_in;
 use crate::submit::{APPROVAL_SPAN, HELD_MS_MAX, policy_decided};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use writ_automation::{
     Act, ApprovalTerms, BindError, Bound, Gate as RunGate, JoinError, Options, Playbook, Submission, Verb, join,
@@ -290,7 +290,7 @@ impl Pipeline {
             }
             None => (&[][..], 1, u64::MAX),
         };
-        let view = component_view(component, &owner.plan, zones, &world);
+        let view = component_view(component, &owner.plan, zones, &world, &BTreeSet::new());
         let mut parts = Vec::with_capacity(bound.acts.len());
         for act in &bound.acts {
             if act.skipped.is_some() {

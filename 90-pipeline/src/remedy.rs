@@ -9,7 +9,7 @@ use crate::drive::DriveError;
 use crate::gate::{Decided, Nobody};
 use crate::heal::{Parts, Task};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use writ_automation::{ApprovalTerms, Gate as RunGate, HeldBy, OnFailure, Options, Submission};
@@ -165,7 +165,7 @@ impl Task {
     async fn plan(&self, remedy: &Remedy) -> Result<(World, Plan), String> {
         let Parts { provider, plan, zones, .. } = &self.parts;
         let world = provider.observe(&remedy.component).await.map_err(|error| error_chain(&error))?;
-        let view = component_view(&remedy.component, plan, zones, &world);
+        let view = component_view(&remedy.component, plan, zones, &world, &self.expected);
         let head = PlanHead {
             intent: plan.intent.clone(),
             intent_digest: plan.intent_digest,
@@ -213,8 +213,15 @@ fn mode_word(mode: Mode) -> &'static str {
     }
 }
 
-/// Slots of a component with the parameters that made them; and those that would be used next, up to a hundred.
-pub(crate) fn component_view(component: &ComponentId, plan: &Plan, zones: &[String], world: &World) -> ComponentView {
+/// Slots of a component with the parameters that made them, or would make those that should be there and are not; and those that
+/// would be used next, up to a hundred.
+pub(crate) fn component_view(
+    component: &ComponentId,
+    plan: &Plan,
+    zones: &[String],
+    world: &World,
+    expected: &BTreeSet<String>,
+) -> ComponentView {
     let template = plan.steps.iter().find(|step| step.verb == "instance.ensure");
     let prefix = format!("{component}/");
     let there: BTreeMap<&str, &Value> = world
@@ -224,8 +231,9 @@ pub(crate) fn component_view(component: &ComponentId, plan: &Plan, zones: &[Stri
         .filter(|(slot, _)| slot.starts_with("i-"))
         .collect();
     let slot = |name: &str, seen: Option<&Value>| template.map(|template| slot_of(template, zones, name, seen));
-    let slots = there.iter().filter_map(|(name, document)| slot(name, Some(document))).collect();
-    let free = (1..=100).map(|number| format!("i-{number}")).filter(|name| !there.contains_key(name.as_str()));
+    let names: BTreeSet<&str> = there.keys().copied().chain(expected.iter().map(String::as_str)).collect();
+    let slots = names.iter().filter_map(|name| slot(name, there.get(name).copied())).collect();
+    let free = (1..=100).map(|number| format!("i-{number}")).filter(|name| !names.contains(name.as_str()));
     let spare = free.filter_map(|name| slot(&name, None)).collect();
     let before = plan.steps.iter().find(|step| step.verb == "balancer.ensure");
     let balancer = before.and_then(|step| Some((step.resource.rsplit_once('/')?.1.to_owned(), step.params.clone())));

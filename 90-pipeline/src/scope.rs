@@ -17,14 +17,19 @@ pub(crate) fn scope_of(intent: &Intent) -> Scope {
     Scope { team: intent.labels.get(TEAM).cloned(), environment }
 }
 
-/// Whose an intent is, as its document says.
+/// Whose an intent is, as its document says: as long as a version is in force, what that one said. One that was only submitted,
+/// and denied or rejected, takes nothing from anybody.
 pub(crate) fn scope_in(doc: &Value) -> Scope {
-    let text = |field: &str| doc.get(field).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
-    Scope { team: text(TEAM), environment: text("environment") }
+    let in_force = doc.get("applied_version").is_some_and(Value::is_u64);
+    let text = |field: &str, applied: &str| {
+        let said = doc.get(applied).filter(|_| in_force).or_else(|| doc.get(field));
+        said.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    Scope { team: text(TEAM, "applied_team"), environment: text("environment", "applied_environment") }
 }
 
 impl Pipeline {
-    /// Whose an intent is, as its newest version says; none when there is no such intent.
+    /// Whose an intent is: as the version in force says, or the newest while none is; none when there is no such intent.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -92,5 +97,33 @@ impl Pipeline {
             Some(intent) => Ok(Some(self.scope_of_intent(&intent).await?.unwrap_or_default())),
             None => Ok(Some(Scope::whole())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_only_submitted_takes_an_intent_from_nobody() {
+        let told = |doc: Value| {
+            let Scope { team, environment } = scope_in(&doc);
+            (team.unwrap_or_default(), environment.unwrap_or_default())
+        };
+        let newest = json!({"team": "payments", "environment": "dev", "version": 2});
+        assert_eq!(told(newest.clone()), ("payments".into(), "dev".into()), "while nothing is in force");
+        let with = |more: Value| {
+            let mut doc = newest.clone();
+            doc.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            doc
+        };
+        let search = json!({"applied_version": 1, "applied_team": "search", "applied_environment": "prod"});
+        assert_eq!(told(with(search)), ("search".into(), "prod".into()));
+        let nobodys = json!({"applied_version": 1, "applied_team": null, "applied_environment": "prod"});
+        assert_eq!(told(with(nobodys)), (String::new(), "prod".into()), "no team is not the newest one's");
+        let before = json!({"applied_version": 1});
+        assert_eq!(told(with(before)), ("payments".into(), "dev".into()), "entries of before did not say it");
+        let archived = json!({"applied_version": null, "applied_team": null, "applied_environment": null});
+        assert_eq!(told(with(archived)), ("payments".into(), "dev".into()));
     }
 }

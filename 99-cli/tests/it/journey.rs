@@ -265,6 +265,19 @@ fn after_a_power_cut_everything_comes_up_again_and_nobody_is_asked() {
 }
 
 #[test]
+fn a_world_that_was_lost_is_not_taken_for_one_that_is_well() {
+    let (place, dev) = up(&[]);
+    assert_eq!(dev.end(), Some(0));
+    assert!(place.alive().is_empty(), "what dev started ends with it");
+    // Nobody submits anything: what is in force is brought back because it is watched.
+    let mut dev = place.dev(&["--no-submit"]).unwrap();
+    dev.until(&["next: writ why last"], Duration::from_secs(30)).unwrap();
+    let back = wait_until(Duration::from_secs(60), || place.alive().len() == 4 && place.healthy().len() == 3);
+    assert!(back.is_some(), "{:?} {}", place.alive(), dev.said());
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
 fn a_change_that_waits_for_people_does_not_end_what_runs() {
     let (place, dev) = up(&["--keep"]);
     dev.crash();

@@ -22,6 +22,11 @@ pub enum KeyError {
     /// Not a point on the curve.
     #[error("the bytes are not an ed25519 public key")]
     Point,
+    /// A key that anybody may sign for, or another writing of a key: signatures under it prove nothing.
+    #[error(
+        "the bytes are no ed25519 public key that a key pair has: they are of small order, or written otherwise than such a key is"
+    )]
+    Weak,
 }
 
 impl Key {
@@ -68,12 +73,40 @@ pub fn verify_signature(public_key: &[u8; 32], bytes: &[u8], signature: &[u8; 64
 /// The public key of 64 hexadecimal digits.
 ///
 /// # Errors
-/// When it is anything else, or no point on the curve.
+/// When it is anything else, no point on the curve, or one that proves nothing.
 pub fn public_key_from_hex(text: &str) -> Result<[u8; 32], KeyError> {
     let bytes: [u8; 32] = hex::decode(text)
         .ok()
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or(KeyError::Length { length: text.chars().count() })?;
-    VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::Point)?;
+    let key = VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::Point)?;
+    if key.is_weak() || key.to_edwards().compress().to_bytes() != bytes {
+        return Err(KeyError::Weak);
+    }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_proves_nothing_is_no_key() {
+        let low = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
+        for (text, because) in [
+            ("00".repeat(31), KeyError::Length { length: 62 }),
+            ("zz".repeat(32), KeyError::Length { length: 64 }),
+            ("00".repeat(32), KeyError::Weak),
+            (format!("01{}", "00".repeat(31)), KeyError::Weak),
+            (format!("ec{}7f", "ff".repeat(30)), KeyError::Weak),
+            (low.to_owned(), KeyError::Weak),
+            ("ff".repeat(32), KeyError::Weak),
+            (format!("02{}", "00".repeat(31)), KeyError::Point),
+        ] {
+            assert_eq!(public_key_from_hex(&text), Err(because), "{text}");
+        }
+        let sound = Key::from_seed("k", &[7; 32]);
+        assert_eq!(public_key_from_hex(&sound.public_hex()), Ok(sound.public_key()));
+        assert_eq!(public_key_from_hex(&sound.public_hex().to_uppercase()), Ok(sound.public_key()));
+    }
 }

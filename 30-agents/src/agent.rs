@@ -3,6 +3,12 @@
 use serde::{Deserialize, Serialize};
 use writ_core::{AgentId, Permission};
 
+/// The most permissions of an agent: policies look at no more, so one that held more could never act.
+pub const PERMISSIONS_MAX: usize = 32;
+
+/// The longest type or version of an agent, in bytes.
+const WORD_MAX: usize = 64;
+
 /// How much an agent may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +67,16 @@ impl Agent {
     pub fn may(&self, needed: &Permission) -> bool {
         self.permissions.iter().any(|held| crate::covers(held, needed))
     }
+}
+
+/// Whether a text says what sort of agent one is.
+pub(crate) fn is_kind(text: &str) -> bool {
+    !text.is_empty() && text.len() <= WORD_MAX && !text.chars().any(writ_text::is_hidden)
+}
+
+/// Whether a text is the version of an agent.
+pub(crate) fn is_version(text: &str) -> bool {
+    text.len() <= WORD_MAX && semver::Version::parse(text).is_ok()
 }
 
 /// The state of an agent.

@@ -1,6 +1,6 @@
 //! The agents file: the source's `agent_deployment:` document, in which every further key is optional.
 
-use crate::agent::{Agent, AgentState, ContractUse, Limits};
+use crate::agent::{Agent, AgentState, ContractUse, Limits, PERMISSIONS_MAX, is_kind, is_version};
 use crate::permission::permission;
 use std::collections::BTreeMap;
 use writ_core::{AgentId, Permission, Place};
@@ -81,11 +81,13 @@ fn document(node: &Node, problems: &Problems) -> Option<Vec<AgentSpec>> {
 fn agent(node: &Node, problems: &Problems) -> Option<AgentSpec> {
     let mut fields = node.fields("the agent", problems)?;
     let id = fields.text("agent_id").and_then(|text| said(&fields, "agent_id", text.parse::<AgentId>()));
-    let kind = fields.text("type").map(str::to_owned);
+    let kind = fields.text("type").and_then(|text| {
+        let wrong = || format!("`{text}` is no type of an agent; write it in up to 64 bytes that can be seen");
+        said(&fields, "type", is_kind(text).then(|| text.to_owned()).ok_or_else(wrong))
+    });
     let version = fields.text("version").and_then(|text| {
-        let parsed =
-            semver::Version::parse(text).map_err(|_| format!("`{text}` is not a version; write it as `1.5.0`"));
-        said(&fields, "version", parsed).map(|_| text.to_owned())
+        let wrong = || format!("`{text}` is not a version; write it as `1.5.0`, in up to 64 bytes");
+        said(&fields, "version", is_version(text).then(|| text.to_owned()).ok_or_else(wrong))
     });
     let permissions = permissions(&mut fields);
     let public_key = fields
@@ -111,6 +113,14 @@ fn agent(node: &Node, problems: &Problems) -> Option<AgentSpec> {
 fn permissions(fields: &mut Fields<'_>) -> Option<Vec<Permission>> {
     let problems = fields.problems();
     let items = fields.items("permissions")?;
+    if items.len() > PERMISSIONS_MAX {
+        let count = items.len();
+        fields.say(
+            "permissions",
+            format!("{count} permissions; {PERMISSIONS_MAX} is the most, for policies look at no more"),
+        );
+        return None;
+    }
     let mut granted: Vec<Permission> = Vec::new();
     for item in items {
         let Some(text) = item.text(problems) else { continue };

@@ -1,13 +1,10 @@
 //! The agents that are known: the fold of what was recorded about them.
 
-use crate::agent::{Agent, AgentMove, AgentState, IllegalMove};
+use crate::agent::{Agent, AgentMove, AgentState, IllegalMove, PERMISSIONS_MAX, is_kind, is_version};
 use crate::event::{AgentChange, AgentEvent, Enrolled, KeyRotated, PermissionsChanged, StateChanged};
 use crate::permission::{PermissionError, permission};
 use std::collections::BTreeMap;
 use writ_core::{AgentId, Permission};
-
-/// The longest type of an agent.
-const KIND_MAX: usize = 64;
 
 /// The agents that are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,6 +62,16 @@ pub enum RosterRefused {
         /// What is wrong with it.
         #[source]
         cause: PermissionError,
+    },
+    /// More permissions than policies look at.
+    #[error(
+        "agent `{agent}` cannot be given {count} permissions: {PERMISSIONS_MAX} is the most, for policies look at no more"
+    )]
+    TooMany {
+        /// The agent.
+        agent: AgentId,
+        /// How many there are.
+        count: usize,
     },
     /// The agent's state does not have that move.
     #[error("agent `{agent}` cannot change its state")]
@@ -175,16 +182,19 @@ impl Roster {
 
 fn check_words(agent: &Agent) -> Result<(), RosterRefused> {
     let wrong = |text: &str, what| Err(RosterRefused::Word { text: text.chars().take(140).collect(), what });
-    if agent.kind.is_empty() || agent.kind.len() > KIND_MAX || agent.kind.chars().any(writ_text::is_hidden) {
+    if !is_kind(&agent.kind) {
         return wrong(&agent.kind, "type of an agent: write it in up to 64 bytes that can be seen");
     }
-    if semver::Version::parse(&agent.version).is_err() {
-        return wrong(&agent.version, "version: write it as `1.5.0`");
+    if !is_version(&agent.version) {
+        return wrong(&agent.version, "version: write it as `1.5.0`, in up to 64 bytes");
     }
     Ok(())
 }
 
 fn check_permissions(id: &AgentId, permissions: &[Permission]) -> Result<(), RosterRefused> {
+    if permissions.len() > PERMISSIONS_MAX {
+        return Err(RosterRefused::TooMany { agent: id.clone(), count: permissions.len() });
+    }
     for held in permissions {
         permission(&held.0).map_err(|cause| RosterRefused::Permission { agent: id.clone(), cause })?;
     }
@@ -239,11 +249,30 @@ mod tests {
         assert!(matches!(roster.enroll(unseen), Err(RosterRefused::Word { .. })));
         let unversioned = Agent { version: "two".into(), ..agent("a-2", 2) };
         assert!(matches!(roster.enroll(unversioned), Err(RosterRefused::Word { .. })));
+        let long = Agent { version: format!("1.0.0-{}", "a".repeat(64)), ..agent("a-2", 2) };
+        assert!(matches!(roster.enroll(long), Err(RosterRefused::Word { .. })));
         let no_key = Agent { public_key: "00".into(), ..agent("a-2", 2) };
         assert!(matches!(roster.enroll(no_key), Err(RosterRefused::Key { .. })));
         let all = Agent { permissions: vec![Permission("*".into())], ..agent("a-2", 2) };
         assert!(matches!(roster.enroll(all), Err(RosterRefused::Permission { .. })));
         let gone = roster.change_state(&"a-9".parse().unwrap(), AgentMove::Drain, "");
         assert!(matches!(gone, Err(RosterRefused::Unknown { .. })));
+    }
+
+    #[test]
+    fn an_agent_holds_as_many_permissions_as_policies_look_at_and_no_more() {
+        let held = |count: usize| (0..count).map(|at| Permission(format!("read:m{at}"))).collect::<Vec<_>>();
+        let with = |count| Agent { permissions: held(count), ..agent("a-1", 1) };
+        let mut roster = Roster::default();
+        let told = roster.enroll(with(PERMISSIONS_MAX + 1)).unwrap_err();
+        assert_eq!(
+            told.to_string(),
+            "agent `a-1` cannot be given 33 permissions: 32 is the most, for policies look at no more"
+        );
+        roster.apply(&event("a-1", roster.enroll(with(PERMISSIONS_MAX)).unwrap()));
+        let id = "a-1".parse().unwrap();
+        assert!(roster.change_permissions(&id, held(PERMISSIONS_MAX)).is_ok());
+        let told = roster.change_permissions(&id, held(10_000)).unwrap_err();
+        assert_eq!(told, RosterRefused::TooMany { agent: id, count: 10_000 });
     }
 }

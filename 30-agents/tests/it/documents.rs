@@ -109,6 +109,29 @@ fn the_least_busy_agent_is_taken_and_each_that_is_not_says_why() {
 }
 
 #[test]
+fn an_agents_file_gives_an_agent_no_more_than_policies_look_at() {
+    let file = |kind: &str, version: &str, count: usize| {
+        let held: Vec<String> = (0..count).map(|at| format!("'read:m{at}'")).collect();
+        let held = held.join(", ");
+        let text = format!(
+            "agent_deployment:\n  agents:\n    - agent_id: m\n      type: '{kind}'\n      version: '{version}'\n      permissions: [{held}]\n"
+        );
+        let node = read("a.yaml", text.as_bytes(), &TextLimits::default()).unwrap();
+        read_agents(&node).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    };
+    assert_eq!(file("x", "1.0.0", PERMISSIONS_MAX).unwrap()[0].permissions.len(), PERMISSIONS_MAX);
+    let long = "a".repeat(65);
+    for (found, part) in [
+        (file("x", "1.0.0", PERMISSIONS_MAX + 1), "33 permissions; 32 is the most"),
+        (file(&long, "1.0.0", 1), "is no type of an agent"),
+        (file("x", &format!("1.0.0-{long}"), 1), "is not a version"),
+    ] {
+        let told = found.unwrap_err();
+        assert!(told.contains(part), "{part} in {told}");
+    }
+}
+
+#[test]
 fn an_agents_file_with_many_faults_names_them_all_with_their_places() {
     let text = "agent_deployment:\n  agents:\n    - agent_id: 'a b'\n      type: x\n      version: 'two'\n      \
                 permissions: ['everything', 'read:metrics', 'read:metrics']\n      limits: {tickets_at_once: 0}\n      \

@@ -216,6 +216,10 @@ pub(crate) async fn tell_agent(
 /// Why an agent stays as it is, with the way out where there is one.
 pub(crate) fn stays(error: &ChangeError, because: &RosterRefused) -> Failure {
     let refused = Failure::new(StatusCode::CONFLICT, "refused", error_chain(error));
+    if matches!(because, RosterRefused::TooMany { .. }) {
+        return Failure::new(StatusCode::BAD_REQUEST, "invalid", error_chain(error))
+            .hint("`read:*` is every object of a verb; or make two agents of it");
+    }
     if let RosterRefused::Taken { agent, .. } = because {
         return refused.hint(format!(
             "if it is the same agent with a new key: `writ agent key {agent}`; if it is another, give it another id: one that is \

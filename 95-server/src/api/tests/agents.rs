@@ -20,10 +20,14 @@ async fn enrol(place: &Place, body: &Value) -> (u16, Value) {
 }
 
 async fn tell(place: &Place, id: &str, command: &str) -> (u16, Value) {
+    tell_with(place, id, command, &json!({"reason": "x"})).await
+}
+
+async fn tell_with(place: &Place, id: &str, command: &str, body: &Value) -> (u16, Value) {
     let request = Request::builder().method("POST").uri(format!("/api/v1/agents/{id}/{command}"));
     let request = request.header("content-type", "application/json");
     let request = request.header("authorization", format!("Bearer {}", place.tokens[4]));
-    let (status, told) = read(place.ask(request, "{\"reason\":\"x\"}").await).await;
+    let (status, told) = read(place.ask(request, body.to_string()).await).await;
     (status.as_u16(), told)
 }
 
@@ -32,6 +36,10 @@ async fn an_agent_that_makes_no_sense_is_not_enrolled() {
     let place = Place::new().await;
     assert_eq!(enrol(&place, &wanted("robin", 1)).await.0, 200);
     let before = place.size().await;
+    let many = |count: usize| json!((0..count).map(|at| format!("read:m{at}")).collect::<Vec<_>>());
+    let wish = json!({"reason": "x", "permissions": many(10_000)});
+    let (status, problem) = tell_with(&place, "robin", "permissions", &wish).await;
+    assert_eq!((status, &problem["code"]), (400, &json!("invalid")), "{problem}");
     for (field, value, status, told) in [
         ("id", json!("has space"), 400, "is not AgentId"),
         ("id", json!("robin"), 409, "is enrolled already, as version 1.0.0"),
@@ -39,8 +47,12 @@ async fn an_agent_that_makes_no_sense_is_not_enrolled() {
         ("type", json!("a\u{202e}b"), 409, "is no type of an agent"),
         ("version", json!("two"), 409, "is no version"),
         ("public_key", json!("00"), 409, "not an ed25519 public key"),
+        ("public_key", json!("00".repeat(32)), 409, "small order"),
+        ("public_key", json!("ff".repeat(32)), 409, "small order"),
         ("public_key", wanted("robin", 1)["public_key"].clone(), 409, "belongs to agent `robin`"),
         ("permissions", json!(["*"]), 409, "is not a permission"),
+        ("permissions", many(33), 400, "33 permissions: 32 is the most"),
+        ("permissions", many(10_000), 400, "10000 permissions: 32 is the most"),
         ("permissions", json!("execute:recovery"), 422, "invalid type"),
         ("limits", json!({"tickets_at_once": 0}), 400, "may do nothing"),
         ("limits", json!({"tickets_at_once": -1}), 422, "invalid value"),

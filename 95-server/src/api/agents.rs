@@ -26,7 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "On a server, once somebody else agrees. It is given nothing before it is activated, and permits only while its key is on \
                  the server. Told with `warnings`: permissions that no action asks for.",
             )
-            .takes::<Newcomer>()
+            .takes::<NewAgent>()
             .answers::<AgentTold>()
             .fails(&[409]),
         Route::post("/api/v1/agents/{id}/{command}", Needs::Admin, Of::Realm, command)
@@ -52,7 +52,7 @@ documents! {
 /// An agent that is to be known.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Newcomer {
+pub(crate) struct NewAgent {
     /// What it is called.
     id: String,
     /// What sort of agent it is: `self-healing`.
@@ -104,7 +104,7 @@ impl Amount {
     }
 }
 
-async fn enrol(State(shared): App, caller: Caller, Body(wanted): Body<Newcomer>) -> Answer<AgentTold> {
+async fn enrol(State(shared): App, caller: Caller, Body(wanted): Body<NewAgent>) -> Answer<AgentTold> {
     let id: AgentId = parsed(&wanted.id)?;
     let permissions: Vec<Permission> = wanted.permissions.into_iter().map(Permission).collect();
     let warnings = warnings(&shared, &permissions);

@@ -89,6 +89,17 @@ mod tests {
     }
 
     #[test]
+    fn no_two_types_have_one_name_in_the_document() {
+        let mut seen = Schemas::new();
+        for route in super::super::table() {
+            for (name, schema) in &route.schemas {
+                let first = seen.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert!(first == schema, "`{name}` of {} is another type elsewhere: rename one", route.path);
+            }
+        }
+    }
+
+    #[test]
     fn every_operation_says_what_it_does_and_every_name_in_the_document_means_something() {
         let document: Value = serde_json::from_str(&TEXT).unwrap();
         let mut ids = BTreeSet::new();

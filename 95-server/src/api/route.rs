@@ -44,7 +44,8 @@ pub(crate) struct Route {
     answer: (&'static str, Option<RefOr<Schema>>),
     fails: BTreeSet<u16>,
     tagged: bool,
-    pub(crate) schemas: Schemas,
+    /// What the types of it are called and look like, in the order in which they were named.
+    pub(crate) schemas: Vec<(String, RefOr<Schema>)>,
 }
 
 impl Route {
@@ -99,7 +100,7 @@ impl Route {
             answer: ("application/json", None),
             fails,
             tagged: false,
-            schemas: Schemas::new(),
+            schemas: Vec::new(),
         }
     }
 

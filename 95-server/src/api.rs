@@ -226,6 +226,19 @@ pub(crate) fn reason(text: &str) -> Result<&str, Failure> {
     }
 }
 
+/// The plan that a form says was looked at, which may be none. Another text is never taken for none: what was looked at would
+/// not be what is done.
+pub(crate) fn looked_at(text: &str) -> Result<Option<writ_core::Digest>, Failure> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        let detail = format!("`{}` is not the digest of a plan", crate::error::short(text));
+        Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
+            .hint("look at the page again, and send its form")
+    })
+}
+
 /// How many items a page has at the most.
 const PAGE_MAX: usize = 1_000;
 

@@ -1,4 +1,5 @@
 mod agents;
+mod forms;
 mod scopes;
 
 use super::*;

@@ -4,7 +4,7 @@ use super::frame::{Frame, Page, PageError, shown};
 use super::look::{Judged, results_of};
 use super::session::Visitor;
 use super::words::{Html, badge, segment, text};
-use crate::api::{App, Needs, Of, parsed, reason};
+use crate::api::{App, Needs, Of, looked_at, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::{Form, Path, State};
@@ -72,7 +72,7 @@ pub(crate) async fn ask(
     let intent: IntentId = parsed(&id)?;
     visitor.must_of(&shared, Needs::Operator, Of::Intent, &id).await?;
     let because = reason(&farewell.reason)?;
-    let planned = farewell.planned.parse().ok();
+    let planned = looked_at(&farewell.planned)?;
     let leaving = shared.pipeline.decommission(&intent, &visitor.principal, planned, because).await;
     let leaving = leaving.map_err(|error| PageError::from(Failure::from(error)))?;
     let to = match leaving.run {

@@ -5,13 +5,13 @@ use super::intents::{Wanted, current};
 use super::look::{Looked, look, predictions};
 use super::session::Visitor;
 use super::words::{Html, badge, list as items, number, segment, text};
-use crate::api::{App, Shared, parsed};
+use crate::api::{App, Shared, looked_at, parsed};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
-use writ_core::{Digest, IntentId};
+use writ_core::IntentId;
 use writ_pipeline::{Origin, SubmitError, with_fix};
 use writ_seal::sha256;
 
@@ -127,8 +127,10 @@ pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): 
         visitor.must("operator")?;
     }
     let pipeline = &shared.pipeline;
-    let looked_at = written.of == sha256(manifest.as_bytes()).hex();
-    let planned = written.planned.parse::<Digest>().ok().filter(|_| looked_at);
+    let planned = match looked_at(&written.planned) {
+        Ok(planned) => planned.filter(|_| written.of == sha256(manifest.as_bytes()).hex()),
+        Err(failure) => return new_page(&shared, &visitor, manifest, Some(failure)).await,
+    };
     let done = pipeline.submit("intent.yaml", manifest.as_bytes(), &visitor.principal, planned, Origin::Intent).await;
     match done {
         Ok(accepted) => {

@@ -87,6 +87,11 @@ impl Outside {
         if authority.as_str().contains('@') {
             return Err(wrong("has credentials in it: a receiver knows writ by the signature"));
         }
+        let after_host = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        let given = authority.port_u16().filter(|port| *port > 0);
+        if given.is_none() && !after_host.is_empty() {
+            return Err(wrong("has a port that is not a number from 1 to 65535"));
+        }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let tls = match scheme {
             "https" => {
@@ -98,7 +103,7 @@ impl Outside {
             "http" => return Err(wrong("begins with `http://`, which is for this machine alone; use `https://`")),
             _ => return Err(wrong("is neither `https://` nor, on this machine, `http://`")),
         };
-        let port = authority.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
+        let port = given.unwrap_or(if tls.is_some() { 443 } else { 80 });
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         Ok(Self { authority: authority.to_string(), host, port, path, tls })
     }

@@ -129,6 +129,10 @@ fn what_is_no_secret_or_no_url_is_refused_and_not_repeated() {
         ("http://hooks.example/T0/hunter2", "is for this machine alone"),
         ("http://127.0.0.1.hooks.example/", "is for this machine alone"),
         ("ftp://hooks.example/", "is neither"),
+        ("https://[::1]:99999/hunter2", "has a port"),
+        ("https://hooks.example:99999/", "has a port"),
+        ("https://hooks.example:0/", "has a port"),
+        ("http://localhost:/", "has a port"),
         ("https:// /", "names no server"),
     ] {
         let told = webhook(url).err().unwrap_or_else(|| panic!("{url}")).to_string();

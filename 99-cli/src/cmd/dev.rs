@@ -4,7 +4,7 @@ use super::Failure;
 use super::config::Configured;
 use super::server::{Ends, not_started, now};
 use crate::Common;
-use crate::client::ClientError;
+use crate::client::{Client, ClientError};
 use crate::exit::{self, Exit};
 use clap::Args;
 use serde_json::{Value, json};
@@ -130,6 +130,10 @@ async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -
     }
     let mut tries = 0;
     let answer = loop {
+        if let Some(told) = taken_away(&client, &body, manifest).await {
+            out.line(&told);
+            return show_service(common).await;
+        }
         match client.post("/api/v1/intents", &body).await {
             Err(ClientError::Problem { code, problem, .. }) if code == "busy" && tries < BUSY_MAX => {
                 tries += 1;
@@ -169,17 +173,32 @@ async fn go_on(common: &Common, problem: &Value) -> Result<(), Failure> {
 }
 
 /// Whether the manifest is the one in force and nothing differs from it: then there is nothing to submit.
-async fn holds_already(client: &crate::client::Client, body: &Value) -> Result<Option<String>, Failure> {
-    let Ok(plan) = client.post("/api/v1/plan", body).await else { return Ok(None) };
+async fn holds_already(client: &Client, body: &Value) -> Result<Option<String>, Failure> {
+    let Some((plan, known)) = planned_and_known(client, body).await else { return Ok(None) };
     let unchanged = plan.pointer("/diff/changes").and_then(Value::as_array).is_some_and(Vec::is_empty);
     let id = super::text(&plan, "/intent");
-    let Ok(known) = client.get(&format!("/api/v1/intents/{}", crate::client::escaped(&id))).await else {
-        return Ok(None);
-    };
     let same = known.get("digest").is_some() && known.get("digest") == plan.get("intent_digest");
     let watched = super::text(&known, "/to") == "monitoring";
     Ok((unchanged && same && watched)
         .then(|| format!("intent {id} v{} is in force; nothing has to change", super::text(&known, "/version"))))
+}
+
+/// What is said of an intent that somebody took away on purpose: only a person brings it back.
+async fn taken_away(client: &Client, body: &Value, manifest: &Path) -> Option<String> {
+    let (plan, known) = planned_and_known(client, body).await?;
+    (super::text(&known, "/to") == "archived").then(|| {
+        let (id, at) = (super::text(&plan, "/intent"), super::text(&known, "/last/at"));
+        let file = manifest.display();
+        format!("intent {id} is archived: taken away at {at}; bring it back with `writ apply -f {file}`")
+    })
+}
+
+/// What the manifest would come to, and what is known of its intent.
+async fn planned_and_known(client: &Client, body: &Value) -> Option<(Value, Value)> {
+    let plan = client.post("/api/v1/plan", body).await.ok()?;
+    let id = super::text(&plan, "/intent");
+    let known = client.get(&format!("/api/v1/intents/{}", crate::client::escaped(&id))).await.ok()?;
+    Some((plan, known))
 }
 
 /// Where the service answers, and which processes stand behind it.

@@ -331,7 +331,16 @@ fn what_is_taken_away_is_gone_and_a_new_version_brings_it_back() {
     assert!(writ(&place, &[&leave[..], &["--yes", "-m", "again"]].concat(), 3).contains("is archived"));
     // Nobody misses what was taken away on purpose.
     assert_eq!(place.list("incidents").unwrap(), Vec::<Value>::new());
+    // Nor does the next start bring it back by itself.
+    assert_eq!(dev.end(), Some(0));
+    let mut dev = place.dev(&[]).unwrap();
+    dev.until_up().unwrap();
     let file = place.files().join("intent.yaml").display().to_string();
+    let way = format!("bring it back with `writ apply -f {file}`");
+    let said = dev.said();
+    assert!(said.contains("intent DEPLOY-WEB-001 is archived: taken away at 2") && said.contains(&way), "{said}");
+    assert!(writ(&place, &["intent", "list"], 0).contains("archived"));
+    assert!(place.alive().is_empty(), "{:?}", place.processes());
     writ(&place, &["apply", "-f", &file, "--wait"], 0);
     assert!(wait_until(SOON, || place.alive().len() == 4).is_some(), "{}", dev.said());
     writ(&place, &["audit", "verify"], 0);

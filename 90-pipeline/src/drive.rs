@@ -389,6 +389,20 @@ impl Drive {
         None
     }
 
+    /// Whether somebody's change of this component is being carried out: no remedy, and none that only waits for people.
+    pub(crate) async fn is_changing(&self, component: &ComponentId) -> bool {
+        for id in self.live_runs() {
+            if let Ok((run, context)) = self.run(&id).await
+                && context.component.as_ref() == Some(component)
+                && !matches!(context.origin, Origin::Remedy | Origin::Scaling)
+                && has_begun(run.state())
+            {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Waits until the first step of a live run may start. False when it never will.
     pub async fn begun(&self, id: &RunId) -> bool {
         let Some(mut seen) = self.live().get(id).map(|handle| handle.seen.clone()) else { return false };

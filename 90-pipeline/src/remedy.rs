@@ -165,7 +165,10 @@ impl Task {
     async fn plan(&self, remedy: &Remedy) -> Result<(World, Plan), String> {
         let Parts { provider, plan, zones, .. } = &self.parts;
         let world = provider.observe(&remedy.component).await.map_err(|error| error_chain(&error))?;
-        let view = component_view(&remedy.component, plan, zones, &world, &self.expected);
+        // What a change that is under way has taken away is not made again.
+        let changing = self.parts.drive.is_changing(&remedy.component).await;
+        let expected = if changing { &BTreeSet::new() } else { &self.expected };
+        let view = component_view(&remedy.component, plan, zones, &world, expected);
         let head = PlanHead {
             intent: plan.intent.clone(),
             intent_digest: plan.intent_digest,

@@ -148,7 +148,7 @@ async fn a_higher_generation_takes_over_and_a_lower_one_changes_nothing() {
         ("refused", "generation 5 runs with other parameters; ask for a higher generation to replace it")
     );
     signal(pid(&second), Signal::KILL);
-    until("it is dead", async || alive_in(&world, "i-1").is_empty()).await;
+    until("it is known to be dead", async || health(&provider, "i-1").await == Some(Health::Failed)).await;
     let (sort, text) = because(provider.perform(&world.order("instance.ensure", "i-1", instance("i-1", 4))).await);
     assert_eq!(
         (sort, text.as_str()),

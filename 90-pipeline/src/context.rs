@@ -1,5 +1,6 @@
 //! What a run is for: recorded with its submission, so that a restart and the gate know it.
 
+use crate::approvals::Principal;
 use crate::grant::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -78,6 +79,18 @@ pub struct RunContext {
 }
 
 impl RunContext {
+    /// Something that somebody asks for, where it is of a team or an environment.
+    pub(crate) fn asked(origin: Origin, component: Option<ComponentId>, scope: &Scope, by: &Principal) -> Self {
+        Self {
+            component,
+            environment: scope.environment.clone().unwrap_or_default(),
+            origin,
+            roles: by.within(scope).roles,
+            team: scope.team.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Whose the run is, and where.
     #[must_use]
     pub fn scope(&self) -> Scope {

@@ -6,17 +6,17 @@ use crate::commit::{Batch, CommitError, Expect};
 use crate::context::{Origin, RunContext};
 use crate::drive::{DriveError, Ended};
 use crate::erase::{said_about, words};
-use crate::gate::{Decided, Nobody, POLICY_STREAM};
+use crate::gate::{Decided, POLICY_STREAM};
 use crate::grant::Scope;
 use crate::pipeline::Pipeline;
+use crate::prepared::lines;
 use crate::scope::scope_in;
-use crate::submit::{APPROVAL_SPAN, HELD_MS_MAX, SubmitError, moved, policy_decided};
+use crate::submit::{HELD_MS_MAX, SubmitError, Whole, moved, policy_decided};
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
-use writ_automation::{ApprovalTerms, Gate as RunGate, OnFailure, Options, Run, RunState, Submission};
+use writ_automation::{Gate as RunGate, OnFailure, Options, Run, RunState, Submission};
 use writ_core::{
-    Actor, ApprovalId, ComponentId, Decision, Digest, Draft, IntentId, LedgerError, Plan, ProviderError, RunId, Stage,
-    Step,
+    Actor, ComponentId, Decision, Digest, Draft, IntentId, LedgerError, Plan, ProviderError, RunId, Stage,
 };
 use writ_intent::{Diff, State, decommission, diff_document, plan_digest, stream};
 use writ_self_healing::Signal as HealSignal;
@@ -119,13 +119,12 @@ impl Removal {
     /// All of it as one document.
     #[must_use]
     pub fn document(&self) -> Value {
-        let line = |step: &Step| format!("  {:<18} {}\n", step.verb, step.resource);
-        let steps = self.diff.iter().flat_map(|diff| &diff.plan.steps);
+        let steps = self.diff.as_ref().map_or(&[][..], |diff| &diff.plan.steps);
         json!({
             "intent": self.intent, "version": self.version, "state": self.state, "decision": self.decision,
             "validation": self.judged.iter().map(|decided| decided.judgement.validation()).collect::<Vec<_>>(),
             "diff": self.diff.as_ref().map(|diff| diff_document(diff)["diff"].clone()),
-            "digest": self.digest(), "text": steps.map(line).collect::<String>(),
+            "digest": self.digest(), "text": lines(steps),
         })
     }
 }
@@ -153,10 +152,8 @@ impl Pipeline {
         if state == State::Archived {
             return Err(DecommissionError::Archived { intent: id.clone() });
         }
-        let run = match self.drive().run_of(id).await {
-            None => self.drive().run_on(component.as_ref()).await,
-            run => run,
-        };
+        let on_component = || component.as_ref().and_then(|component| self.drive().run_on(component));
+        let run = self.drive().run_of(id).or_else(on_component);
         if run.is_some() || (state.to(State::Decommissioning).is_err() && state.to(State::Archived).is_err()) {
             return Err(DecommissionError::Busy { intent: id.clone(), state: state.word(), run });
         }
@@ -204,34 +201,12 @@ impl Pipeline {
     fn judge_removal(&self, removal: &Removal, plan: &Plan, by: &Principal) -> Result<Decided, DecommissionError> {
         let intent = &removal.intent;
         let nobody = |because: String| DecommissionError::Nobody { intent: intent.clone(), because };
-        let first = plan.steps.first().ok_or_else(|| nobody("nothing is there".to_owned()))?;
-        let whole = Step {
-            action_name: ACTION.to_owned(),
-            resource: intent.to_string(),
-            verb: "intent.decommission".to_owned(),
-            ..first.clone()
-        };
-        let (context, requester, now) = (self.removal_context(removal, by), Actor::human(&by.id), self.journal().now());
-        let decided = self.gate().judge_step(&whole, intent, &requester, &context, now);
-        let decided = decided.map_err(|none| match none {
-            Nobody::Held(hold) => nobody(hold.because),
-            Nobody::Never(because) => nobody(because),
-        })?;
-        if decided.judgement.verdict.decision == Decision::Deny {
-            return Ok(decided);
-        }
-        Ok(self.first_denied(plan, &requester, &context).unwrap_or(decided))
+        let whole = Whole { action: ACTION, resource: intent.as_str(), verb: "intent.decommission" };
+        self.judge_whole(&whole, plan, &Self::removal_context(removal, by), &Actor::human(&by.id)).map_err(nobody)
     }
 
-    fn removal_context(&self, removal: &Removal, by: &Principal) -> RunContext {
-        RunContext {
-            component: removal.component.clone(),
-            environment: removal.scope.environment.clone().unwrap_or_default(),
-            origin: Origin::Decommission,
-            roles: by.within(&removal.scope).roles,
-            team: removal.scope.team.clone(),
-            ..RunContext::default()
-        }
+    fn removal_context(removal: &Removal, by: &Principal) -> RunContext {
+        RunContext::asked(Origin::Decommission, removal.component.clone(), &removal.scope, by)
     }
 
     /// Takes an intent away. With `planned`, only if that is still what would be done. One of which nothing is there is
@@ -276,14 +251,12 @@ impl Pipeline {
             self.journal().commit(&cause, batch).await?;
             return Err(DecommissionError::Denied { intent: id.clone(), validation: decided.judgement.validation() });
         }
-        let approval = ApprovalId::mint(now.millis(), self.journal().chance());
-        let quorums = decided.judgement.verdict.quorums();
-        let approval = ApprovalTerms::of(quorums, approval, decided.digest, now.plus(APPROVAL_SPAN));
+        let approval = decided.terms(self.journal(), now);
         // While people are asked, everything stays as it is.
         if approval.is_none() {
             batch.drafts.push(leaving(id, removal.version, removal.state, &actor));
         }
-        let seed = self.journal().chance().iter().fold(0_u64, |seed, byte| seed << 8 | u64::from(*byte));
+        let seed = self.journal().seed();
         let submission = Submission {
             gate: RunGate { approval, window_opens_at: None },
             options: Options { start_timeout_ms: HELD_MS_MAX, ..Options::new(OnFailure::Hold, seed) },
@@ -293,7 +266,7 @@ impl Pipeline {
             run,
             world: diff.plan.world,
         };
-        let run = self.drive().begin(submission, self.removal_context(&removal, by), &cause, batch).await?;
+        let run = self.drive().begin(submission, Self::removal_context(&removal, by), &cause, batch).await?;
         self.attend_removal(run.clone());
         Ok(Leaving { removal, run: Some(run) })
     }

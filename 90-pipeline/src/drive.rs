@@ -113,6 +113,7 @@ impl Told {
 }
 
 struct Handle {
+    context: Arc<RunContext>,
     inbox: mpsc::Sender<Told>,
     seen: watch::Receiver<Arc<Run>>,
 }
@@ -364,43 +365,34 @@ impl Drive {
         self.live().get(run).map(|handle| handle.seen.borrow().state().clone())
     }
 
+    /// The live runs that fit, in no order. They are asked in memory: the journal is not read for any of them.
+    pub(crate) fn live_where(&self, fits: impl Fn(&Run, &RunContext) -> bool) -> Vec<RunId> {
+        let live = self.live();
+        let fitting = live.iter().filter(|(_, handle)| fits(&handle.seen.borrow(), &handle.context));
+        fitting.map(|(id, _)| id.clone()).collect()
+    }
+
     /// The live run that carries an intent out; remedies under the same intent are not it.
-    pub async fn run_of(&self, intent: &IntentId) -> Option<RunId> {
-        for id in self.live_runs() {
-            if let Ok((run, context)) = self.run(&id).await
-                && run.submitted().intent == *intent
-                && matches!(context.origin, Origin::Intent | Origin::Feedback | Origin::Decommission)
-            {
-                return Some(id);
-            }
-        }
-        None
+    #[must_use]
+    pub fn run_of(&self, intent: &IntentId) -> Option<RunId> {
+        let carries_out =
+            |context: &RunContext| matches!(context.origin, Origin::Intent | Origin::Feedback | Origin::Decommission);
+        self.live_where(|run, context| run.submitted().intent == *intent && carries_out(context)).pop()
     }
 
     /// A live run that changes this component.
-    pub(crate) async fn run_on(&self, component: Option<&ComponentId>) -> Option<RunId> {
-        for id in self.live_runs() {
-            if let Ok((_, context)) = self.run(&id).await
-                && component.is_some_and(|component| context.component.as_ref() == Some(component))
-            {
-                return Some(id);
-            }
-        }
-        None
+    pub(crate) fn run_on(&self, component: &ComponentId) -> Option<RunId> {
+        self.live_where(|_, context| context.component.as_ref() == Some(component)).pop()
     }
 
     /// Whether somebody's change of this component is being carried out: no remedy, and none that only waits for people.
-    pub(crate) async fn is_changing(&self, component: &ComponentId) -> bool {
-        for id in self.live_runs() {
-            if let Ok((run, context)) = self.run(&id).await
-                && context.component.as_ref() == Some(component)
+    pub(crate) fn is_changing(&self, component: &ComponentId) -> bool {
+        let changes = |run: &Run, context: &RunContext| {
+            context.component.as_ref() == Some(component)
                 && !matches!(context.origin, Origin::Remedy | Origin::Scaling)
                 && has_begun(run.state())
-            {
-                return true;
-            }
-        }
-        false
+        };
+        !self.live_where(changes).is_empty()
     }
 
     /// Waits until the first step of a live run may start. False when it never will.
@@ -434,7 +426,7 @@ impl Drive {
     fn task(&self, run: Run, context: Arc<RunContext>, cause: Cause, version: u64) -> Task {
         let (sender, inbox) = mpsc::channel(INBOX);
         let (shown, seen) = watch::channel(Arc::new(run.clone()));
-        self.live().insert(run.id().clone(), Handle { inbox: sender.clone(), seen });
+        self.live().insert(run.id().clone(), Handle { context: context.clone(), inbox: sender.clone(), seen });
         Task { inner: self.inner.clone(), run, context, cause, version, timers: BTreeMap::new(), inbox, sender, shown }
     }
 

@@ -5,6 +5,7 @@ use crate::commit::Expect;
 use crate::context::RunContext;
 use crate::facts::{About, action_facts, exact};
 use crate::glass::Glasses;
+use crate::journal::Journal;
 use crate::safety::Safety;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -29,7 +30,7 @@ use writ_seal::{canonical, seal_permit, sha256, sign_redemption};
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// How long people have to answer when policy asks for them.
-const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
 
 /// When a step that nobody may do right now is asked for again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -158,6 +159,14 @@ pub(crate) struct Decided {
     pub(crate) judgement: Judgement,
     pub(crate) bytes: Vec<u8>,
     pub(crate) digest: Digest,
+}
+
+impl Decided {
+    /// Whom it wants asked; none where it allows by itself.
+    pub(crate) fn terms(&self, journal: &Journal, now: Timestamp) -> Option<ApprovalTerms> {
+        let id = ApprovalId::mint(now.millis(), journal.chance());
+        ApprovalTerms::of(self.judgement.verdict.quorums(), id, self.digest, now.plus(APPROVAL_SPAN))
+    }
 }
 
 impl Gate {
@@ -624,6 +633,16 @@ pub(crate) enum Nobody {
     Held(Hold),
     /// Not until somebody changes the roster.
     Never(String),
+}
+
+impl Nobody {
+    /// Why, in words.
+    pub(crate) fn because(self) -> String {
+        match self {
+            Nobody::Held(hold) => hold.because,
+            Nobody::Never(because) => because,
+        }
+    }
 }
 
 impl From<NoAgent> for Nobody {

@@ -4,6 +4,7 @@
 use crate::agreement::InForce;
 use crate::causes::error_chain;
 use crate::commit::{Batch, Cause, CommitError};
+use crate::context::RunContext;
 use crate::drive::{Drive, Ended, has_begun, never_begins};
 use crate::gate::{ASK_AGAIN, Gate};
 use crate::journal::Journal;
@@ -383,12 +384,13 @@ impl Task {
 
     /// Remedies that were withdrawn just before the process ended, and whose runs still wait.
     async fn cancel_unneeded(&self) {
-        for id in self.parts.drive.live_runs() {
-            let Ok((run, context)) = self.parts.drive.run(&id).await else { continue };
-            let own = context.component.as_ref() == Some(&self.parts.config.component);
-            if own && context.remedy_key.is_some() && !self.runs.contains_key(&id) && !has_begun(run.state()) {
-                self.cancel(&id).await;
-            }
+        let own = |context: &RunContext| context.component.as_ref() == Some(&self.parts.config.component);
+        let unneeded = |run: &Run, context: &RunContext| {
+            let forgotten = context.remedy_key.is_some() && !self.runs.contains_key(run.id());
+            own(context) && forgotten && !has_begun(run.state())
+        };
+        for id in self.parts.drive.live_where(unneeded) {
+            self.cancel(&id).await;
         }
     }
 

@@ -189,6 +189,11 @@ impl Journal {
         bytes
     }
 
+    /// The chance in a run's waits.
+    pub(crate) fn seed(&self) -> u64 {
+        seed(self.chance())
+    }
+
     /// What the journal stands on.
     #[must_use]
     pub fn base(&self) -> &Foundations {
@@ -472,4 +477,9 @@ pub async fn tile(ledger: &dyn Ledger, at: TileAt) -> Result<Option<Vec<u8>>, Le
         Some(kept) => Ok(Some(kept)),
         None => partial_tile(ledger, at).await,
     }
+}
+
+/// Chance as a number.
+pub(crate) fn seed(chance: [u8; 10]) -> u64 {
+    chance.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte))
 }

@@ -3,8 +3,8 @@
 //!
 //! `matter.rs` says which entries tell something, `telling.rs` in which words; `post.rs` hands them to a channel, again and again
 //! within bounds, and records what came of it; `remind.rs` makes entries of what only time brings about, and `closed.rs` tells the one
-//! thing that cannot be recorded. Nobody waits for any
-//! of this: a channel that is slow or dead holds up nothing but its own tellings.
+//! thing that cannot be recorded. Nobody waits for any of this: a channel that is slow or dead holds up nothing but its own
+//! tellings.
 
 mod closed;
 mod matter;

@@ -7,7 +7,7 @@ use crate::context::{Origin, RunContext};
 use crate::desk::Taken;
 use crate::drive::DriveError;
 use crate::erase::{said_about, words};
-use crate::gate::{Decided, Nobody};
+use crate::gate::Decided;
 use crate::grant::{Barred, Scope};
 use crate::pipeline::Pipeline;
 use crate::scope::scope_in;
@@ -15,21 +15,16 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use writ_agents::RedeemRefused;
-use writ_automation::{
-    ApprovalTerms, Gate as RunGate, HeldBy, OnFailure, Options, Run, RunState, Signal, StepState, Submission,
-};
+use writ_automation::{Gate as RunGate, HeldBy, OnFailure, Options, Run, RunState, Signal, StepState, Submission};
 use writ_core::{
-    Actor, ApprovalId, Decision, Digest, Draft, EventId, IntentId, LedgerError, Outcome, Plan, RunId, Stage, StepKey,
-    Timestamp, World,
+    Actor, Decision, Digest, Draft, EventId, IntentId, LedgerError, Outcome, Plan, RunId, Stage, StepKey, Timestamp,
+    World,
 };
 use writ_intent::{Outside, OutsideRefused, OutsideWish, world_digest};
 use writ_self_healing::RemedyAction;
 
 /// The role of programs that think for themselves, which may ask for changes.
 const AGENT: &str = "agent";
-
-/// How long people have to answer when policy asks for them.
-const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
 
 /// How long a change may wait for people, and then for somebody to carry it out.
 const START_WITHIN: Duration = Duration::from_secs(48 * 3_600);
@@ -166,14 +161,8 @@ impl Pipeline {
         let by = &by.within(&scope);
         let world = world_digest(&World::default());
         let plan = outside.plan(version, digest, world);
-        let context = RunContext {
-            environment: scope.environment.unwrap_or_default(),
-            origin: Origin::Exec,
-            outside: Some(outside.facts()),
-            roles: by.roles.clone(),
-            team: scope.team,
-            ..RunContext::default()
-        };
+        let asked_for = RunContext::asked(Origin::Exec, None, &scope, by);
+        let context = RunContext { outside: Some(outside.facts()), ..asked_for };
         let requester = Actor::human(&by.id);
         let now = self.journal().now();
         let decided = self.judge_outside(&outside, &plan, &requester, &context, now)?;
@@ -193,10 +182,8 @@ impl Pipeline {
             let (action, validation) = (outside.action().to_owned(), decided.judgement.validation());
             return Err(OutsideError::Denied { action, validation, entry });
         }
-        let id = ApprovalId::mint(now.millis(), self.journal().chance());
-        let quorums = decided.judgement.verdict.quorums();
-        let approval = ApprovalTerms::of(quorums, id, decided.digest, now.plus(APPROVAL_SPAN));
-        let seed = self.journal().chance().iter().fold(0_u64, |seed, byte| seed << 8 | u64::from(*byte));
+        let approval = decided.terms(self.journal(), now);
+        let seed = self.journal().seed();
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let submission = Submission {
             gate: RunGate { approval, window_opens_at: None },
@@ -227,10 +214,8 @@ impl Pipeline {
     ) -> Result<Decided, OutsideError> {
         let nobody = |because| OutsideError::Nobody { action: outside.action().to_owned(), because };
         let step = plan.steps.first().ok_or_else(|| nobody("its plan has no step".into()))?;
-        self.gate().judge_step(step, &plan.intent, requester, context, now).map_err(|none| match none {
-            Nobody::Held(hold) => nobody(hold.because),
-            Nobody::Never(because) => nobody(because),
-        })
+        let decided = self.gate().judge_step(step, &plan.intent, requester, context, now);
+        decided.map_err(|none| nobody(none.because()))
     }
 
     /// Version and digest of the intent that a change serves, and whose it is; without one, it is of the whole installation.

@@ -263,10 +263,8 @@ impl Pipeline {
             }
             self.settle_lost_end(&intent, &doc).await?;
         }
-        for id in self.drive().live_runs() {
-            if self.drive().run(&id).await.is_ok_and(|(_, context)| context.origin == Origin::Decommission) {
-                self.attend_removal(id);
-            }
+        for id in self.drive().live_where(|_, context| context.origin == Origin::Decommission) {
+            self.attend_removal(id);
         }
         Ok(())
     }

@@ -6,21 +6,19 @@ use crate::commit::{Batch, CommitError, Expect};
 use crate::context::{Origin, RunContext};
 use crate::drive::DriveError;
 use crate::erase::{said_about, words};
-use crate::gate::{Decided, Nobody, POLICY_STREAM};
+use crate::gate::{Decided, POLICY_STREAM};
 use crate::grant::{Barred, Scope};
 use crate::pipeline::{Pipeline, PipelineError};
+use crate::prepared::lines;
 use crate::remedy::component_view;
 use crate::scope::scope_in;
-use crate::submit::{APPROVAL_SPAN, HELD_MS_MAX, policy_decided};
+use crate::submit::{HELD_MS_MAX, Whole, policy_decided};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use writ_automation::{
-    Act, ApprovalTerms, BindError, Bound, Gate as RunGate, JoinError, Options, Playbook, Submission, Verb, join,
-};
+use writ_automation::{Act, BindError, Bound, Gate as RunGate, JoinError, Options, Playbook, Submission, Verb, join};
 use writ_core::{
-    Actor, ApprovalId, ComponentId, Decision, Digest, IdError, IntentId, LedgerError, Plan, ProviderError, RunId,
-    Stage, Step,
+    Actor, ComponentId, Decision, Digest, IdError, IntentId, LedgerError, Plan, ProviderError, RunId, Stage,
 };
 use writ_intent::{Intent, plan_digest, stream, translate, world_digest};
 use writ_self_healing::{Blast, ComponentView, PlanHead, Remedy, RemedyAction, RemedyError, RemedyKey, Slot, Target};
@@ -182,7 +180,6 @@ impl Rehearsed {
     /// All of it as one document.
     #[must_use]
     pub fn document(&self) -> Value {
-        let line = |step: &Step| format!("  {:<18} {}\n", step.verb, step.resource);
         let skipped = self.bound.acts.iter().filter_map(|act| {
             let condition = act.skipped.as_ref()?;
             Some(json!({"action": act.name, "condition": condition}))
@@ -198,7 +195,7 @@ impl Rehearsed {
             "arguments": self.bound.arguments, "component": self.component, "intent": self.plan.intent,
             "decision": self.decision, "validation": [self.judged.judgement.validation()], "digest": self.digest(),
             "skipped": skipped.collect::<Vec<_>>(), "steps": steps.collect::<Vec<_>>(),
-            "text": self.plan.steps.iter().map(line).collect::<String>(),
+            "text": lines(&self.plan.steps),
         })
     }
 }
@@ -239,12 +236,15 @@ impl Pipeline {
         let playbook = self.playbook(&order.id, order.version.as_deref())?.clone();
         let (bound, component) = self.bound(order)?;
         let owner = self.owner_of(&component).await?;
-        if let Some(run) = self.drive().run_on(Some(&component)).await {
+        if let Some(run) = self.drive().run_on(&component) {
             return Err(PlaybookError::Busy { component, run });
         }
         let plan = self.worked_out(&playbook, &bound, &component, &owner).await?;
-        let (judged, decision) =
-            self.judge_playbook(&playbook, &plan, &context(&playbook, &component, &owner.scope, by), by)?;
+        let whole = Whole { action: ACTION, resource: &playbook.id, verb: "playbook.run" };
+        let nobody = |because| PlaybookError::Nobody { playbook: playbook.id.clone(), because };
+        let context = context(&playbook, &component, &owner.scope, by);
+        let judged = self.judge_whole(&whole, &plan, &context, &Actor::human(&by.id)).map_err(nobody)?;
+        let decision = judged.judgement.verdict.decision.clone();
         Ok(Rehearsed { plan, decision, bound, component, judged, playbook, scope: owner.scope })
     }
 
@@ -314,35 +314,6 @@ impl Pipeline {
         join(parts).map_err(|cause| PlaybookError::Join { playbook: playbook.id.clone(), cause })
     }
 
-    /// Asks policy about the whole, and then about the first step of each action, as the gate will when it is to start.
-    fn judge_playbook(
-        &self,
-        playbook: &Playbook,
-        plan: &Plan,
-        context: &RunContext,
-        by: &Principal,
-    ) -> Result<(Decided, Decision), PlaybookError> {
-        let nobody = |because: String| PlaybookError::Nobody { playbook: playbook.id.clone(), because };
-        let first = plan.steps.first().ok_or_else(|| nobody("it would do nothing".to_owned()))?;
-        let whole = Step {
-            action_name: ACTION.to_owned(),
-            resource: playbook.id.clone(),
-            verb: "playbook.run".to_owned(),
-            ..first.clone()
-        };
-        let (requester, now) = (Actor::human(&by.id), self.journal().now());
-        let decided = self.gate().judge_step(&whole, &plan.intent, &requester, context, now);
-        let mut decided = decided.map_err(|none| match none {
-            Nobody::Held(hold) => nobody(hold.because),
-            Nobody::Never(because) => nobody(because),
-        })?;
-        if decided.judgement.verdict.decision != Decision::Deny {
-            decided = self.first_denied(plan, &requester, context).unwrap_or(decided);
-        }
-        let decision = decided.judgement.verdict.decision.clone();
-        Ok((decided, decision))
-    }
-
     /// Runs a playbook, which may wait for approval. With `planned`, only if that is still what would be done.
     ///
     /// # Errors
@@ -389,10 +360,8 @@ impl Pipeline {
                 validation: decided.judgement.validation(),
             });
         }
-        let approval = ApprovalId::mint(now.millis(), self.journal().chance());
-        let quorums = decided.judgement.verdict.quorums();
-        let approval = ApprovalTerms::of(quorums, approval, decided.digest, now.plus(APPROVAL_SPAN));
-        let seed = self.journal().chance().iter().fold(0_u64, |seed, byte| seed << 8 | u64::from(*byte));
+        let approval = decided.terms(self.journal(), now);
+        let seed = self.journal().seed();
         let submission = Submission {
             gate: RunGate { approval, window_opens_at: None },
             options: Options {
@@ -415,15 +384,9 @@ impl Pipeline {
 /// What the run is for.
 fn context(playbook: &Playbook, component: &ComponentId, scope: &Scope, by: &Principal) -> RunContext {
     let version = playbook.version.to_string();
-    RunContext {
-        component: Some(component.clone()),
-        environment: scope.environment.clone().unwrap_or_default(),
-        origin: Origin::Playbook,
-        playbook: Some(json!({"id": playbook.id, "version": version, "digest": playbook.digest()})),
-        roles: by.within(scope).roles,
-        team: scope.team.clone(),
-        ..RunContext::default()
-    }
+    let playbook = json!({"id": playbook.id, "version": version, "digest": playbook.digest()});
+    let asked = RunContext::asked(Origin::Playbook, Some(component.clone()), scope, by);
+    RunContext { playbook: Some(playbook), ..asked }
 }
 
 /// An action as the remedy that does it; none when what it asks for holds already.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use writ_contracts::Report;
-use writ_core::{Decision, Digest, Plan, Stage, Timestamp};
+use writ_core::{Decision, Digest, Plan, Stage, Step, Timestamp};
 use writ_intent::{Diff, Manifest, Translation, plan_digest, plan_document, rollback, translation_document};
 use writ_policy::{Bundle, Judgement, Question};
 
@@ -172,13 +172,16 @@ impl Prepared {
             document["intent_digest"] = json!(target.intent_digest);
             document["digest"] = json!(self.digest());
             let back = rollback(&diff.plan, diff.plan.world);
-            let line = |step: &writ_core::Step| format!("  {:<18} {}\n", step.verb, step.resource);
-            let text: String = back.plan.steps.iter().map(line).collect();
-            document["rollback"] = json!({"text": text, "cannot": back.cannot});
+            document["rollback"] = json!({"text": lines(&back.plan.steps), "cannot": back.cannot});
         }
         if let Some(contracts) = &self.contracts {
             document["contract_verification"] = contracts["contract_verification"].clone();
         }
         document
     }
+}
+
+/// Steps as people read them, one in a line.
+pub(crate) fn lines(steps: &[Step]) -> String {
+    steps.iter().map(|step| format!("  {:<18} {}\n", step.verb, step.resource)).collect()
 }

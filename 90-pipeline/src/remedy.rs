@@ -8,6 +8,7 @@ use crate::context::{Origin, RunContext};
 use crate::drive::DriveError;
 use crate::gate::{Decided, Nobody};
 use crate::heal::{Parts, Task};
+use crate::journal::seed;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -114,7 +115,7 @@ impl Task {
             context.standing = Some(draw.id());
         }
         let chance = self.parts.journal.chance();
-        let seed = chance.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+        let seed = seed(chance);
         let freshness = u64::try_from(self.parts.config.bounds.freshness.as_millis()).unwrap_or(u64::MAX);
         let submission = Submission {
             gate: RunGate { approval: terms, window_opens_at: None },
@@ -166,7 +167,7 @@ impl Task {
         let Parts { provider, plan, zones, .. } = &self.parts;
         let world = provider.observe(&remedy.component).await.map_err(|error| error_chain(&error))?;
         // What a change that is under way has taken away is not made again.
-        let changing = self.parts.drive.is_changing(&remedy.component).await;
+        let changing = self.parts.drive.is_changing(&remedy.component);
         let expected = if changing { &BTreeSet::new() } else { &self.expected };
         let view = component_view(&remedy.component, plan, zones, &world, expected);
         let head = PlanHead {

@@ -6,20 +6,20 @@ use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::{Origin, RunContext};
 use crate::drive::DriveError;
 use crate::facts;
-use crate::gate::{Decided, POLICY_STREAM};
+use crate::gate::{APPROVAL_SPAN, Decided, Nobody, POLICY_STREAM};
 use crate::grant::Barred;
+use crate::journal::seed;
 use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
 use crate::scope::scope_of;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 use writ_automation::{ApprovalTerms, Gate as RunGate, OnFailure, Options, Submission};
 use writ_contracts::{Report, Subject, check};
 use writ_core::{
     Actor, ApprovalId, ComponentId, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan,
-    ProviderError, RunId, Stage,
+    ProviderError, RunId, Stage, Step,
 };
 use writ_intent::{
     Diff, FoundInfeasible, Infeasible, IntentEvent, Manifest, Moved, State, Submitted, TranslateError, Translated,
@@ -30,9 +30,6 @@ use writ_text::Problem;
 
 /// How often a submission is worked out anew because its intent moved meanwhile.
 const OVERTAKEN_MAX: u32 = 3;
-
-/// How long people have to answer when policy asks for them before a plan may run.
-pub(crate) const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
 
 /// How long a step may be held, by a window, a rate limit or a kill switch, before its run fails: every window of the day
 /// comes round in that time.
@@ -131,6 +128,13 @@ struct Offer<'a> {
     manifest: &'a Manifest,
     text: &'a [u8],
     by: &'a Principal,
+}
+
+/// What policy knows a plan as a whole by.
+pub(crate) struct Whole<'a> {
+    pub(crate) action: &'a str,
+    pub(crate) resource: &'a str,
+    pub(crate) verb: &'a str,
 }
 
 /// What a submission is decided on.
@@ -243,6 +247,33 @@ impl Pipeline {
             prepared.reports.push(denied.judgement.validation());
             prepared.judged.push((Stage::Action, denied));
         }
+    }
+
+    /// Asks policy about a plan as a whole, under a name of its own, and then about the first step of each action, as the gate
+    /// will when it is to start.
+    ///
+    /// # Errors
+    /// Why nobody may do it.
+    pub(crate) fn judge_whole(
+        &self,
+        whole: &Whole<'_>,
+        plan: &Plan,
+        context: &RunContext,
+        requester: &Actor,
+    ) -> Result<Decided, String> {
+        let first = plan.steps.first().ok_or("it would do nothing")?;
+        let step = Step {
+            action_name: whole.action.to_owned(),
+            resource: whole.resource.to_owned(),
+            verb: whole.verb.to_owned(),
+            ..first.clone()
+        };
+        let decided = self.gate().judge_step(&step, &plan.intent, requester, context, self.journal().now());
+        let decided = decided.map_err(Nobody::because)?;
+        if decided.judgement.verdict.decision == Decision::Deny {
+            return Ok(decided);
+        }
+        Ok(self.first_denied(plan, requester, context).unwrap_or(decided))
     }
 
     /// What is said of the first of a plan's actions that is denied.
@@ -381,7 +412,7 @@ impl Pipeline {
         let now = self.journal().now();
         let approval = self.terms(prepared);
         let chance = self.journal().chance();
-        let seed = chance.iter().fold(0_u64, |seed, byte| seed << 8 | u64::from(*byte));
+        let seed = seed(chance);
         let intent = &prepared.manifest.intent;
         let component = prepared.translation.as_ref().map(|translation| translation.component.clone());
         let submission = Submission {
@@ -454,7 +485,7 @@ impl Pipeline {
             return Ok(batch);
         }
         if from.to(State::Validating).is_err() {
-            let run = self.drive().run_of(&intent.id).await;
+            let run = self.drive().run_of(&intent.id);
             return Err(SubmitError::Busy { intent: intent.id.clone(), state: from.word(), run });
         }
         batch.drafts.push(moved(&intent.id, version, from, State::Validating, "submitted"));

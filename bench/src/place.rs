@@ -325,8 +325,15 @@ impl Place {
     /// # Errors
     /// As [`Place::api`].
     pub fn list(&self, view: &str) -> io::Result<Vec<Value>> {
-        let page = self.api(&format!("/api/v1/{view}?limit=1000"))?;
-        Ok(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
+        let (mut items, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.api(&format!("/api/v1/{view}?limit=1000{after}"))?;
+            items.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => after = format!("&after={next}"),
+                None => return Ok(items),
+            }
+        }
     }
 }
 

@@ -224,7 +224,7 @@ pub(crate) async fn one(
     let looked = look(&shared, &format!("{id}.yaml"), &text_shown, &visitor).await;
     let (nodes, told) = planned(journal, &doc).await?;
     let assumptions = texts(&looked.document, "/plan/assumptions").map(str::to_owned);
-    let runs = match shared.pipeline.drive().run_of(&intent).await {
+    let runs = match shared.pipeline.drive().run_of(&intent) {
         Some(run) => vec![link(run.as_str())],
         None => {
             let last = journal.doc("last_runs", &id).await?.unwrap_or_default();

@@ -61,23 +61,12 @@ fn up(place: &Place) -> Dev {
     dev
 }
 
-/// Every run that is not over, each with where it stands.
+/// Every command that was asked for, each with what happened to it last.
 fn live(place: &Place) -> BTreeSet<(String, String)> {
-    let mut all = BTreeSet::new();
-    let mut after = String::new();
-    loop {
-        let page = place.api(&format!("/api/v1/runs?limit=1000{after}")).unwrap();
-        for run in page["items"].as_array().unwrap() {
-            let (id, kind) = (run["id"].as_str().unwrap(), run["last"]["kind"].as_str().unwrap());
-            if run["context"]["origin"] == "exec" {
-                all.insert((id.to_owned(), kind.to_owned()));
-            }
-        }
-        match page["next"].as_str() {
-            Some(next) => after = format!("&after={next}"),
-            None => return all,
-        }
-    }
+    let runs = place.list("runs").unwrap();
+    let commands = runs.iter().filter(|run| run["context"]["origin"] == "exec");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    commands.map(|run| (text(&run["id"]), text(&run["last"]["kind"]))).collect()
 }
 
 #[test]

@@ -157,7 +157,7 @@ impl<'a> Fields<'a> {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("it knows {}", listed(self.asked.iter().copied())),
             };
-            self.problems.push(problem.hint(hint));
+            self.problems.push(problem.hint(hint).about(&*entry.key_at.pointer));
         }
     }
 }

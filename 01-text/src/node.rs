@@ -14,6 +14,9 @@ pub struct At {
     pub line: u32,
     /// The column in characters, from 1.
     pub column: u32,
+    /// What stands there, as a JSON pointer into the document: `/intent/constraints/region/0`. Of a key, that of its value; where it
+    /// would be longer than is useful, that of the value above.
+    pub pointer: Arc<str>,
 }
 
 impl At {

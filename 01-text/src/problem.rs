@@ -15,19 +15,29 @@ pub struct Problem {
     /// What would be right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Which value it is about, as a JSON pointer into the document, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
 }
 
 impl Problem {
     /// A problem without a hint.
     #[must_use]
     pub fn new(at: Place, message: impl Into<String>) -> Self {
-        Self { at, message: message.into(), hint: None }
+        Self { at, message: message.into(), hint: None, pointer: None }
     }
 
     /// The same problem with a way out.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same problem, about the value that a JSON pointer names.
+    #[must_use]
+    pub fn about(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = Some(pointer.into());
         self
     }
 }
@@ -60,12 +70,12 @@ impl Problems {
 
     /// One more, without a hint.
     pub fn say(&self, at: &At, message: impl Into<String>) {
-        self.push(Problem::new(at.place(), message));
+        self.push(Problem::new(at.place(), message).about(&*at.pointer));
     }
 
     /// One more, with a way out.
     pub fn suggest(&self, at: &At, message: impl Into<String>, hint: impl Into<String>) {
-        self.push(Problem::new(at.place(), message).hint(hint));
+        self.push(Problem::new(at.place(), message).hint(hint).about(&*at.pointer));
     }
 
     /// Whether none was found.

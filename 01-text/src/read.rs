@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use writ_core::Place;
 
+/// About how long a pointer may be, in bytes.
+const POINTER_MAX: usize = 256;
+
 /// The one document of a file; an empty file is null.
 ///
 /// # Errors
@@ -16,7 +19,7 @@ pub fn read(file: &str, bytes: &[u8], limits: &Limits) -> Result<Node, Vec<Probl
         let problem = Problem::new(second.place(), "a second document begins here, and this file may hold one only");
         return Err(vec![problem.hint("remove the `---` line, or split the file")]);
     }
-    let empty = Node { at: At { file: file.into(), line: 1, column: 1 }, value: Value::Null };
+    let empty = Node { at: At { file: file.into(), line: 1, column: 1, pointer: "".into() }, value: Value::Null };
     Ok(documents.pop().unwrap_or(empty))
 }
 
@@ -78,6 +81,11 @@ fn position(before: &[u8]) -> (u32, u32) {
     (small(line), small(column))
 }
 
+/// A key as a part of a JSON pointer.
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
 fn small(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -129,7 +137,22 @@ impl Tree {
     }
 
     fn at(&self, mark: &Marker) -> At {
-        At { file: self.file.clone(), line: small(mark.line()).max(1), column: small(mark.col().saturating_add(1)) }
+        let (line, column) = (small(mark.line()).max(1), small(mark.col().saturating_add(1)));
+        At { file: self.file.clone(), line, column, pointer: self.pointer(None) }
+    }
+
+    /// What comes next, as a JSON pointer; the value above it, where the pointer would be longer than is useful: many values
+    /// under long keys would have a file of a megabyte take gigabytes.
+    fn pointer(&self, key: Option<&str>) -> Arc<str> {
+        let Some(frame) = self.open.last() else { return "".into() };
+        let above = &frame.at.pointer;
+        let key = key.or(frame.key.as_ref().map(|(key, _)| key.as_str()));
+        let next = match key {
+            Some(key) if above.len() + key.len() < POINTER_MAX => format!("{above}/{}", escaped(key)),
+            None if !frame.is_map && above.len() < POINTER_MAX => format!("{above}/{}", frame.items.len()),
+            Some(_) | None => return above.clone(),
+        };
+        next.into()
     }
 
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
@@ -142,6 +165,7 @@ impl Tree {
             Event::DocumentStart(..) => self.anchors.clear(),
             Event::Scalar(text, style, anchor, tag) => {
                 if self.open.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) {
+                    let at = At { pointer: self.pointer(Some(&text)), ..at };
                     self.key(&text, style, at.clone());
                     if anchor != 0 {
                         self.problems.suggest(&at, "a key cannot be anchored", "anchor the value");
@@ -330,5 +354,42 @@ impl Tree {
             Some(hint) => problem.hint(hint),
             None => problem,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_and_key_knows_its_pointer_and_the_pointer_finds_it() {
+        fn look(root: &Node, node: &Node, found: &mut usize) {
+            assert!(std::ptr::eq(root.pointer(&node.at.pointer).unwrap(), node), "{}", node.at.pointer);
+            *found += 1;
+            for entry in node.entries() {
+                assert_eq!(entry.key_at.pointer, entry.value.at.pointer);
+                look(root, &entry.value, found);
+            }
+            if let Value::List(items) = &node.value {
+                items.iter().for_each(|item| look(root, item, found));
+            }
+        }
+        let text = b"a:\n  - 1\n  - {b/c: [x], d~e: ~}\n? q\n: - - y\n'': z\n";
+        let node = read("x", text, &Limits::default()).unwrap();
+        let mut found = 0;
+        look(&node, &node, &mut found);
+        assert_eq!(found, 11);
+        assert_eq!(&*node.pointer("/a/1/b~1c/0").unwrap().at.pointer, "/a/1/b~1c/0");
+    }
+
+    #[test]
+    fn a_pointer_stays_short_whatever_the_keys_are() {
+        let text = format!("{{\"{}\": {{a: [1, 2], b: {{c: 3}}}}, d: 4}}\n", "k".repeat(1_000));
+        let node = read("x", text.as_bytes(), &Limits::default()).unwrap();
+        let long = &node.entries()[0].value;
+        for at in [&long.at, &long.entries()[0].value.at, &long.entries()[1].value.entries()[0].key_at] {
+            assert!(at.pointer.len() < POINTER_MAX + 32, "{}", at.pointer.len());
+        }
+        assert_eq!(&*node.entries()[1].key_at.pointer, "/d");
     }
 }

@@ -13,7 +13,7 @@ impl Source<'_> {
     /// A problem of an expression, at its place in the file.
     pub(crate) fn expr_problem(&self, node: &Node, expr: &str, problem: ExprProblem) {
         let at = self.place(node, expr, &problem);
-        let told = Problem::new(at, problem.message);
+        let told = Problem::new(at, problem.message).about(&*node.at.pointer);
         self.problems.push(match problem.hint {
             Some(hint) => told.hint(hint),
             None => told,

@@ -39,7 +39,10 @@ impl Manifest {
     pub fn check(&self, platform: &Platform) -> Vec<Problem> {
         misfits(&self.intent, platform)
             .into_iter()
-            .map(|misfit| Problem::new(self.place(&misfit.pointer), misfit.message).hint(misfit.hint))
+            .map(|misfit| {
+                let problem = Problem::new(self.place(&misfit.pointer), misfit.message);
+                problem.hint(misfit.hint).about(misfit.pointer)
+            })
             .collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 pub use writ_agents::AgentSpec;
-pub use writ_automation::{BindError, Playbook, read_playbook};
+pub use writ_automation::{ArgumentProblem, BindError, Playbook, read_playbook};
 pub use writ_contracts::{Contract, Needs, Registry, comparison, matrix, read_contract, read_needs};
 pub use writ_intent::{
     Manifest, OutsideChange, Platform, Says, form, manifest_schema, platform_schema, read_manifest, read_manifests,

@@ -110,9 +110,9 @@ pub use writ_agents::{
 };
 pub use writ_automation::{
     Answer as RunAnswer, BallotRefused, Budget as StandingBudget, Glass, GlassRefused, Run, RunState, Says as RunSays,
-    Signal as RunSignal, Standing, execution,
+    Signal as RunSignal, Standing, StandingRefused, execution,
 };
 pub use writ_feedback::Refused as RecommendationRefused;
-pub use writ_intent::{OutsideChange, OutsideWish};
+pub use writ_intent::{OutsideChange, OutsideRefused, OutsideWish};
 pub use writ_policy::{WaiverRefused, WaiverState};
 pub use writ_self_healing::Signal as HealSignal;

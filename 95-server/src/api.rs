@@ -4,6 +4,7 @@ mod access;
 mod actions;
 mod agents;
 mod audit;
+mod body;
 mod changes;
 mod glass;
 mod health;
@@ -30,6 +31,7 @@ mod tests;
 pub(crate) use access::{Caller, Needs, still};
 pub(crate) use agents::{AgentDetails, tell_agent};
 pub(crate) use audit::{check as check_journal, filter as audit_filter};
+pub(crate) use body::{Asked, Body, Path};
 pub(crate) use lists::votes;
 pub(crate) use of::Of;
 pub(crate) use openapi::text as openapi;
@@ -44,12 +46,10 @@ use crate::limits::Throttle;
 use crate::metrics::Metrics;
 use crate::wire::{Break, NextKey, Processes};
 use axum::Router;
-use axum::extract::{self, FromRequest, FromRequestParts, Query, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use writ_pipeline::Pipeline;
 
@@ -162,48 +162,6 @@ async fn say_closed(State(shared): App, request: Request, next: Next) -> Respons
     answer
 }
 
-/// A JSON body; what is wrong with one is a problem like any other.
-pub(crate) struct Body<T>(pub(crate) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Failure;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        match axum::Json::<T>::from_request(request, state).await {
-            Ok(axum::Json(body)) => Ok(Self(body)),
-            Err(rejected) => Err(Failure::unreadable(rejected.status(), &rejected.body_text())),
-        }
-    }
-}
-
-/// The parts of a path, likewise.
-pub(crate) struct Path<T>(pub(crate) T);
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        match extract::Path::<T>::from_request_parts(parts, state).await {
-            Ok(extract::Path(parts)) => Ok(Self(parts)),
-            Err(rejected) => Err(Failure::unreadable(rejected.status(), &rejected.body_text())),
-        }
-    }
-}
-
-/// A query string, likewise.
-pub(crate) struct Asked<T>(pub(crate) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        match Query::<T>::from_request_parts(parts, state).await {
-            Ok(Query(asked)) => Ok(Self(asked)),
-            Err(rejected) => Err(Failure::unreadable(rejected.status(), &rejected.body_text())),
-        }
-    }
-}
-
 /// The most that a person may say about something, in bytes.
 const WORDS_MAX: usize = 4_096;
 
@@ -215,13 +173,14 @@ pub(crate) fn words(text: &str) -> Result<&str, Failure> {
     }
     let detail = format!("a reason of {} bytes is longer than {WORDS_MAX}", text.len());
     Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
-        .hint("say it shorter, and name a document for the rest"))
+        .hint("say it shorter, and name a document for the rest")
+        .at("/reason"))
 }
 
 /// What a person has to say about something.
 pub(crate) fn reason(text: &str) -> Result<&str, Failure> {
     match words(text)? {
-        "" => Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", "a reason is missing")),
+        "" => Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", "a reason is missing").at("/reason")),
         text => Ok(text),
     }
 }
@@ -248,11 +207,22 @@ pub(crate) fn limit(wanted: usize) -> Result<usize, Failure> {
         return Ok(wanted);
     }
     let detail = format!("`limit` is {wanted}; a page has 1 to {PAGE_MAX} items");
-    Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).hint("`next` of one page is `after` of the following"))
+    Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
+        .hint("`next` of one page is `after` of the following")
+        .parameter("limit"))
 }
 
-/// An id from a path, as the sort it should be.
+/// The id in a path, as the sort it should be.
 pub(crate) fn parsed<T: std::str::FromStr<Err = writ_core::IdError>>(text: &str) -> Result<T, Failure> {
+    id(text).map_err(|failure| failure.parameter("id"))
+}
+
+/// An id in a body, where a pointer says.
+pub(crate) fn field<T: std::str::FromStr<Err = writ_core::IdError>>(pointer: &str, text: &str) -> Result<T, Failure> {
+    id(text).map_err(|failure| failure.at(pointer))
+}
+
+fn id<T: std::str::FromStr<Err = writ_core::IdError>>(text: &str) -> Result<T, Failure> {
     text.parse()
         .map_err(|error: writ_core::IdError| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()))
 }

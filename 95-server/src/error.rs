@@ -1,5 +1,6 @@
 //! Problems as HTTP tells them: `application/problem+json` with a stable code. Causes inside go to the log alone.
 
+use crate::wrong::{Wrong, arguments, place_of};
 use axum::Extension;
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -29,6 +30,15 @@ pub(crate) struct Problem<'a> {
     detail: &'a str,
     /// What to do about it.
     hint: Option<&'a str>,
+    /// Which value of the body is wrong: a JSON pointer (RFC 6901) into it. Of several, the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<&'a str>,
+    /// Which part of the path, parameter of the query or header is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
+    /// Everything that is wrong with the body.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Wrong],
     /// Findings, conflicts, and whatever else the code brings.
     #[serde(flatten)]
     #[schema(value_type = BTreeMap<String, Value>)]
@@ -48,11 +58,21 @@ pub(crate) struct Failure {
     hint: Option<String>,
     more: Map<String, Value>,
     retry_after: Option<u64>,
+    /// What of the request it is about; beside it, for most are about none.
+    about: Box<About>,
+}
+
+/// What of a request a problem is about.
+#[derive(Debug, Clone, Default)]
+struct About {
+    parameter: Option<String>,
+    wrong: Vec<Wrong>,
 }
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), hint: None, more: Map::new(), retry_after: None }
+        let (detail, more) = (detail.into(), Map::new());
+        Self { status, code, detail, hint: None, more, retry_after: None, about: Box::default() }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -64,6 +84,44 @@ impl Failure {
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+
+    /// Which value of the body it is about.
+    pub(crate) fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.about.wrong.push(Wrong::at(pointer, &*self.detail));
+        self
+    }
+
+    /// The same of a body that calls a value otherwise.
+    pub(crate) fn elsewhere(mut self, usual: &str, here: &str) -> Self {
+        for wrong in self.about.wrong.iter_mut().filter(|wrong| wrong.pointer.as_deref() == Some(usual)) {
+            wrong.pointer = Some(here.to_owned());
+        }
+        self
+    }
+
+    /// Everything that is wrong with the body.
+    pub(crate) fn wrong(mut self, wrong: Vec<Wrong>) -> Self {
+        self.about.wrong = wrong;
+        self
+    }
+
+    /// Which part of the path, parameter of the query or header it is about.
+    pub(crate) fn parameter(mut self, name: impl Into<String>) -> Self {
+        self.about.parameter = Some(name.into());
+        self
+    }
+
+    /// What is wrong with something that was sent: in words where it is one thing, else how many there are.
+    pub(crate) fn of_findings(status: StatusCode, what: &str, found: Vec<Wrong>) -> Self {
+        let detail = match &found[..] {
+            [Wrong { pointer: Some(pointer), detail, .. }] if !pointer.is_empty() => {
+                format!("`{}` of {what}: {detail}", short(pointer))
+            }
+            [one] => format!("{what}: {}", one.detail),
+            several => format!("{what} has {} problems", several.len()),
+        };
+        Self::new(status, "invalid", detail).wrong(found)
     }
 
     pub(crate) fn with(mut self, more: Value) -> Self {
@@ -90,6 +148,9 @@ impl Failure {
             code: self.code,
             detail: &self.detail,
             hint: self.hint.as_deref(),
+            pointer: self.about.wrong.first().and_then(|wrong| wrong.pointer.as_deref()),
+            parameter: self.about.parameter.as_deref(),
+            errors: &self.about.wrong,
             more: &self.more,
         })
     }
@@ -219,9 +280,9 @@ impl From<PlaybookError> for Failure {
         let refused = |error: &PlaybookError| Self::new(StatusCode::CONFLICT, "refused", error_chain(error));
         match error {
             PlaybookError::Unknown { name } => Self::not_found("playbook", &name),
-            PlaybookError::Bind { ref playbook, .. } => {
+            PlaybookError::Bind { ref playbook, ref cause, .. } => {
                 let unfit = Self::new(StatusCode::BAD_REQUEST, "invalid", error_chain(&error));
-                unfit.hint(format!("`writ playbook get {playbook}` shows what it takes"))
+                unfit.wrong(arguments(cause)).hint(format!("`writ playbook get {playbook}` shows what it takes"))
             }
             PlaybookError::Name { .. } => Self::new(StatusCode::BAD_REQUEST, "invalid", error_chain(&error)),
             PlaybookError::NoComponent { ref component } => Self::not_found("component", component.as_str()),
@@ -255,8 +316,12 @@ impl From<OutsideError> for Failure {
     fn from(error: OutsideError) -> Self {
         let refused = |error: &OutsideError| Self::new(StatusCode::CONFLICT, "refused", error_chain(error));
         match error {
-            OutsideError::Refused(cause) => Self::new(StatusCode::BAD_REQUEST, "invalid", cause.to_string()),
-            OutsideError::Outcome { .. } => Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()),
+            OutsideError::Refused(cause) => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid", cause.to_string()).at(place_of(&cause))
+            }
+            OutsideError::Outcome { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()).at("/outcome")
+            }
             OutsideError::Barred(barred) => Self::from(barred),
             OutsideError::NoIntent { intent } => Self::not_found("intent", intent.as_str()),
             OutsideError::Unknown { run } => Self::not_found("run", run.as_str()),

@@ -154,7 +154,9 @@ async fn events(
             let text = value.to_str().unwrap_or_default();
             let seen = text.parse::<i64>().map_err(|_| {
                 let detail = format!("`{}` is no entry's place", crate::error::short(text));
-                Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).hint("`Last-Event-ID` is the id of an event")
+                Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
+                    .parameter(LAST_EVENT.as_str())
+                    .hint("`Last-Event-ID` is the id of an event")
             })?;
             Some(seen)
         }

@@ -31,6 +31,7 @@ mod trace;
 #[cfg(test)]
 mod unreal;
 mod wire;
+mod wrong;
 
 pub use api::{Shared, router};
 pub use backup::{BackupError, Manifest, Restored, accept_rollback, back_up, restore};

@@ -124,6 +124,11 @@ fn tell_problem(out: Out, problem: &Value) {
             out.say(render("error", &one, source.as_deref()).trim_end());
         }
     }
+    // A document's findings were told with its lines; one finding alone is what the sentence says.
+    let errors = problem.get("errors").and_then(Value::as_array).filter(|all| all.len() > 1);
+    for one in errors.filter(|_| problem.get("problems").is_none()).into_iter().flatten() {
+        out.say(&format!("  {}: {}", text(one, "/pointer"), text(one, "/detail")));
+    }
     if let Some(text) = problem.get("infeasible").and(problem.get("text")).and_then(Value::as_str) {
         out.say(text.trim_end());
     }

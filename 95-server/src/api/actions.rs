@@ -2,7 +2,7 @@
 
 use super::once::Begun;
 use super::route::{Route, documents};
-use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, Shared, parsed, words};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, Shared, field, parsed, words};
 use crate::error::Failure;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -127,7 +127,7 @@ async fn ask(
             command: wanted.command,
             directory: wanted.directory,
             files: wanted.files,
-            intent: wanted.intent.as_deref().map(parsed).transpose()?,
+            intent: wanted.intent.as_deref().map(|id| field("/intent", id)).transpose()?,
             resource: wanted.resource,
         },
     };
@@ -206,8 +206,9 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    fn output(self) -> Result<Output, Failure> {
-        let kept = STANDARD.decode(&self.kept).map_err(|_| bad("`kept` is not base 64"))?;
+    fn output(self, stream: &str) -> Result<Output, Failure> {
+        let wrong = |_| bad("`kept` is not base 64").at(format!("/outcome/{stream}/kept"));
+        let kept = STANDARD.decode(&self.kept).map_err(wrong)?;
         let bytes = self.bytes.unwrap_or(kept.len() as u64);
         let digest = self.digest.unwrap_or_else(|| writ_seal::sha256(&kept));
         Ok(Output { bytes, digest, kept })
@@ -220,9 +221,9 @@ impl Came {
             (Some(exit), None, None) => CommandEnd::Exit(exit),
             (None, Some(signal), None) => CommandEnd::Signal(signal),
             (None, None, Some(because)) => CommandEnd::NotRun { because },
-            _ => return Err(bad("an outcome says one of `exit`, `signal` and `not_run`")),
+            _ => return Err(bad("an outcome says one of `exit`, `signal` and `not_run`").at("/outcome")),
         };
-        Ok(Reported { end, stdout: self.stdout.output()?, stderr: self.stderr.output()? })
+        Ok(Reported { end, stdout: self.stdout.output("stdout")?, stderr: self.stderr.output("stderr")? })
     }
 }
 
@@ -241,7 +242,7 @@ async fn command(
 ) -> Answer<ActionTold> {
     let run: RunId = parsed(&id)?;
     if !CLAIM.contains(&holder.claim.len()) {
-        return Err(bad("`claim` is 16 to 128 bytes of chance"));
+        return Err(bad("`claim` is 16 to 128 bytes of chance").at("/claim"));
     }
     let (pipeline, by, claim) = (&shared.pipeline, &caller.0, holder.claim.as_str());
     let answer = match (command.as_str(), holder.outcome) {
@@ -253,10 +254,10 @@ async fn command(
             json!({"run": run, "state": pipeline.outside_lives(&run, by, claim).await?.replace(' ', "_")})
         }
         ("outcome", Some(came)) => pipeline.end_outside(&run, by, claim, came.reported()?).await?,
-        ("outcome", None) => return Err(bad("an `outcome` is missing")),
-        ("claim" | "alive", Some(_)) => return Err(bad("an `outcome` is said to `outcome`")),
+        ("outcome", None) => return Err(bad("an `outcome` is missing").at("/outcome")),
+        ("claim" | "alive", Some(_)) => return Err(bad("an `outcome` is said to `outcome`").at("/outcome")),
         (other, _) => {
-            return Err(Failure::not_found("command", other).hint("one of claim, alive, outcome"));
+            return Err(Failure::not_found("command", other).hint("one of claim, alive, outcome").parameter("command"));
         }
     };
     Ok(Json(ActionTold(answer)))

@@ -3,8 +3,9 @@
 use super::changes::propose;
 use super::lists::unchanged;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, words};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, words};
 use crate::error::{Failure, short};
+use crate::wrong::Wrong;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -89,12 +90,17 @@ struct Amount {
 impl Amount {
     fn limits(&self) -> Result<AgentLimits, Failure> {
         let usual = AgentLimits::default();
-        let all = [self.resources_per_hour, self.tickets_at_once, self.tickets_per_minute];
-        if all.contains(&Some(0)) {
+        let all = [
+            ("resources_per_hour", self.resources_per_hour),
+            ("tickets_at_once", self.tickets_at_once),
+            ("tickets_per_minute", self.tickets_per_minute),
+        ];
+        let nothing = all.iter().filter(|(_, limit)| *limit == Some(0));
+        let nothing = nothing.map(|(name, _)| Wrong::at(format!("/limits/{name}"), "a limit of 0")).collect::<Vec<_>>();
+        if !nothing.is_empty() {
             let detail = "an agent with a limit of 0 may do nothing";
-            return Err(
-                Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).hint("leave it out, or drain the agent")
-            );
+            let failure = Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).wrong(nothing);
+            return Err(failure.hint("leave it out, or drain the agent"));
         }
         Ok(AgentLimits {
             resources_per_hour: self.resources_per_hour.unwrap_or(usual.resources_per_hour),
@@ -105,7 +111,7 @@ impl Amount {
 }
 
 async fn enrol(State(shared): App, caller: Caller, Body(wanted): Body<NewAgent>) -> Answer<AgentTold> {
-    let id: AgentId = parsed(&wanted.id)?;
+    let id: AgentId = field("/id", &wanted.id)?;
     let permissions: Vec<Permission> = wanted.permissions.into_iter().map(Permission).collect();
     let warnings = warnings(&shared, &permissions);
     let agent = Agent {
@@ -172,7 +178,10 @@ pub(crate) async fn tell_agent(
 ) -> Result<Value, Failure> {
     let agent: AgentId = parsed(id)?;
     let moved = |to| AgentWish::Move { to, because: "an administrator said so".into() };
-    let needs = |field: &str| Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("`{command}` needs `{field}`"));
+    let needs = |field: &str| {
+        let detail = format!("`{command}` needs `{field}`");
+        Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).at(format!("/{field}"))
+    };
     let mut odd = Vec::new();
     let wish = match command {
         "activate" => moved(AgentMove::Activate),
@@ -189,7 +198,8 @@ pub(crate) async fn tell_agent(
         other => {
             let detail = format!("an agent cannot be told to `{}`", other.chars().take(40).collect::<String>());
             return Err(Failure::new(StatusCode::NOT_FOUND, "not-found", detail)
-                .hint("one of activate, drain, quarantine, retire, key, permissions"));
+                .hint("one of activate, drain, quarantine, retire, key, permissions")
+                .parameter("command"));
         }
     };
     let state = shared.pipeline.gate().state().roster.get(&agent).map(|agent| agent.state);
@@ -218,6 +228,7 @@ pub(crate) fn stays(error: &ChangeError, because: &RosterRefused) -> Failure {
     let refused = Failure::new(StatusCode::CONFLICT, "refused", error_chain(error));
     if matches!(because, RosterRefused::TooMany { .. }) {
         return Failure::new(StatusCode::BAD_REQUEST, "invalid", error_chain(error))
+            .at("/permissions")
             .hint("`read:*` is every object of a verb; or make two agents of it");
     }
     if let RosterRefused::Taken { agent, .. } = because {

@@ -151,20 +151,21 @@ fn bad(detail: String) -> Failure {
 /// The filter that named texts ask for, newest first, before an entry where one is given.
 pub(crate) fn filter(wanted: &BTreeMap<&str, &str>, before: Option<u64>) -> Result<Filter, Failure> {
     let text = |name: &str| wanted.get(name).map(|text| (*text).to_owned());
-    let time = |name: &str| {
-        let read = |text: &&str| text.parse::<Timestamp>().map_err(|error| bad(error.to_string()));
+    let time = |name: &'static str| {
+        let read = |text: &&str| text.parse::<Timestamp>().map_err(|error| bad(error.to_string()).parameter(name));
         wanted.get(name).map(read).transpose()
     };
     let outcome = |text: String| {
         let unknown = bad(format!("`{}` is no outcome", crate::error::short(&text)))
-            .hint("one of started, success, failure, denied, skipped, unknown");
+            .hint("one of started, success, failure, denied, skipped, unknown")
+            .parameter("outcome");
         serde_json::from_value::<Outcome>(json!(text)).map_err(|_| unknown)
     };
     let trace = text("trace").map(TryInto::try_into).transpose();
     let filter = Filter {
         from_time: time("from")?,
         to_time: time("to")?,
-        trace: trace.map_err(|error: writ_core::IdError| bad(error.to_string()))?,
+        trace: trace.map_err(|error: writ_core::IdError| bad(error.to_string()).parameter("trace"))?,
         actor: text("actor"),
         action: text("action"),
         resource: text("resource"),
@@ -177,7 +178,7 @@ pub(crate) fn filter(wanted: &BTreeMap<&str, &str>, before: Option<u64>) -> Resu
     if let (Some(from), Some(to)) = (filter.from_time, filter.to_time)
         && from > to
     {
-        return Err(bad(format!("`from` ({from}) is after `to` ({to})")));
+        return Err(bad(format!("`from` ({from}) is after `to` ({to})")).parameter("from"));
     }
     Ok(filter)
 }
@@ -325,7 +326,7 @@ fn tile_index(path: &str) -> Option<(u64, u16)> {
 
 async fn attachment(State(shared): App, Path(digest): Path<String>) -> Result<Bytes, Failure> {
     let wanted = Digest::from_hex(&digest);
-    let wanted = wanted.map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()))?;
+    let wanted = wanted.map_err(|error| bad(error.to_string()).parameter("digest"))?;
     let bytes = shared.pipeline.journal().ledger().attachment(&wanted).await?;
     bytes.map(Bytes::from).ok_or_else(|| Failure::not_found("attachment", &digest))
 }

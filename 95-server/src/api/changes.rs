@@ -5,6 +5,7 @@ use super::agents::stays;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, words};
 use crate::error::Failure;
+use crate::wrong::Wrong;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,7 +13,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use writ_core::ApprovalId;
-use writ_pipeline::{ChangeError, GovernanceWish, Proposed, error_chain, person};
+use writ_pipeline::input::Problem;
+use writ_pipeline::{ChangeError, GovernanceWish, Proposed, StandingRefused, error_chain, person};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -79,16 +81,33 @@ const FILES_MAX: usize = 200;
 async fn policies(State(shared): App, caller: Caller, Body(wanted): Body<PoliciesWanted>) -> Answer<ChangeTold> {
     let bad = |detail: String| Failure::new(StatusCode::BAD_REQUEST, "invalid", detail);
     if wanted.files.is_empty() || wanted.files.len() + wanted.tests.len() > FILES_MAX {
-        return Err(bad(format!("give one to {FILES_MAX} files")));
+        return Err(bad(format!("give one to {FILES_MAX} files")).at("/files"));
     }
     let mut names = std::collections::BTreeSet::new();
     let plain = |name: &str| !name.is_empty() && name.len() <= 200 && !name.chars().any(char::is_control);
-    if let Some(file) = wanted.files.iter().find(|file| !plain(&file.name) || !names.insert(file.name.as_str())) {
-        return Err(bad(format!("`{}` is no name of a file, or is given twice", crate::error::short(&file.name))));
+    let misnamed = |file: &PolicyFile| !plain(&file.name) || !names.insert(file.name.clone());
+    if let Some(at) = wanted.files.iter().position(misnamed) {
+        let name = wanted.files.get(at).map_or("", |file| file.name.as_str());
+        let detail = format!("`{}` is no name of a file, or is given twice", crate::error::short(name));
+        return Err(bad(detail).at(format!("/files/{at}/name")));
     }
+    let files: Vec<String> = wanted.files.iter().map(|file| file.name.clone()).collect();
     let bytes = |files: Vec<PolicyFile>| files.into_iter().map(|file| (file.name, file.text.into_bytes())).collect();
     let wish = GovernanceWish::Policies { files: bytes(wanted.files), tests: bytes(wanted.tests) };
-    propose(&shared, wish, &wanted.reason, &caller).await.map(ChangeTold).map(Json)
+    let proposed = shared.pipeline.propose(wish, words(&wanted.reason)?, &caller.actor()).await;
+    let proposed = proposed.map_err(|error| unsound(&files, error))?;
+    told(&shared, proposed).await.map(ChangeTold).map(Json)
+}
+
+/// Why policies are refused, with the file of each problem.
+fn unsound(files: &[String], error: ChangeError) -> Failure {
+    let problems = if let ChangeError::Policies(problems) = &error { problems.as_slice() } else { &[] };
+    let pointer = |problem: &Problem| match files.iter().position(|name| *name == problem.at.file) {
+        Some(at) => format!("/files/{at}/text"),
+        None => "/files".to_owned(),
+    };
+    let wrong: Vec<Wrong> = problems.iter().map(|problem| Wrong::within(pointer(problem), problem)).collect();
+    if problems.is_empty() { Failure::from(error) } else { Failure::from(error).wrong(wrong) }
 }
 
 /// Somebody new.
@@ -139,7 +158,8 @@ async fn roles(
         }
     }
     let wish = GovernanceWish::Roles { principal: who.principal, roles };
-    propose(&shared, wish, &wanted.reason, &caller).await.map(ChangeTold).map(Json)
+    let proposed = propose(&shared, wish, &wanted.reason, &caller).await;
+    proposed.map(ChangeTold).map(Json).map_err(|failure| failure.elsewhere("/roles", "/grant"))
 }
 
 /// What an approval would change, with what is so now, what would be, and what policies would have decided.
@@ -157,6 +177,10 @@ pub(crate) async fn propose(
     caller: &Caller,
 ) -> Result<Value, Failure> {
     let proposed = shared.pipeline.propose(wish, words(reason)?, &caller.actor()).await?;
+    told(shared, proposed).await
+}
+
+async fn told(shared: &Shared, proposed: Proposed) -> Result<Value, Failure> {
     Ok(match proposed {
         Proposed::Made => json!({"state": "made", "approval": null}),
         Proposed::Waits(id) => {
@@ -164,6 +188,17 @@ pub(crate) async fn propose(
             json!({"state": "open", "approval": id, "change": change})
         }
     })
+}
+
+/// Which value of a standing approval it is that cannot be.
+fn place_of(refused: &StandingRefused) -> Option<Wrong> {
+    let pointer = match refused {
+        StandingRefused::TooLong { .. } => "/seconds".to_owned(),
+        StandingRefused::Nothing { what } => format!("/{}", what.trim_matches('`')),
+        StandingRefused::NoBudget => "/budget".to_owned(),
+        StandingRefused::OwnApproval { .. } => return None,
+    };
+    Some(Wrong::at(pointer, refused.to_string()))
 }
 
 impl From<ChangeError> for Failure {
@@ -180,7 +215,10 @@ impl From<ChangeError> for Failure {
                 .hint("see which with `writ policy test DIR`"),
             ChangeError::Missing { .. } => Self::internal(&error),
             ChangeError::Person(error) => Self::from(error),
-            ChangeError::Standing(_) => told(StatusCode::BAD_REQUEST, "invalid", &error),
+            ChangeError::Standing(ref refused) => {
+                let wrong = refused.iter().filter_map(place_of).collect();
+                told(StatusCode::BAD_REQUEST, "invalid", &error).wrong(wrong)
+            }
             ChangeError::NotStanding { .. } => {
                 told(StatusCode::NOT_FOUND, "not-found", &error).hint("list them with `writ standing list`")
             }

@@ -182,7 +182,8 @@ impl From<GlassError> for Failure {
         };
         let told = |status, code| Self::new(status, code, refused.to_string());
         match &refused {
-            GlassRefused::Span | GlassRefused::Scope { .. } => told(StatusCode::BAD_REQUEST, "invalid"),
+            GlassRefused::Span => told(StatusCode::BAD_REQUEST, "invalid").at("/minutes"),
+            GlassRefused::Scope { what } => told(StatusCode::BAD_REQUEST, "invalid").at(format!("/{what}")),
             GlassRefused::Own { .. } => told(StatusCode::FORBIDDEN, "refused"),
             GlassRefused::Stands { id, .. } | GlassRefused::NotOver { id, .. } => {
                 told(StatusCode::CONFLICT, "refused").hint(format!("end it with `writ glass end {id}`"))

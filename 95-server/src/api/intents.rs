@@ -5,13 +5,14 @@ use super::once::Begun;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason};
 use crate::error::Failure;
+use crate::wrong::Wrong;
 use axum::extract::State;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use writ_core::{Digest, IntentId, RunId};
-use writ_pipeline::Origin;
+use writ_pipeline::{Origin, Pipeline, SubmitError};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -136,10 +137,17 @@ pub(crate) struct Manifest {
     planned: Option<Digest>,
 }
 
+/// Why a manifest that was sent does not get through.
+fn unfit(error: SubmitError, pipeline: &Pipeline) -> Failure {
+    let problems = if let SubmitError::Invalid(problems) = &error { problems.as_slice() } else { &[] };
+    let wrong = problems.iter().map(|problem| Wrong::within("/text", problem)).collect();
+    Failure::of_submit(error, pipeline).wrong(wrong)
+}
+
 async fn validate(State(shared): App, caller: Caller, Body(manifest): Body<Manifest>) -> Answer<Prepared> {
     let pipeline = &shared.pipeline;
     let prepared = pipeline.prepare(&manifest.name, manifest.text.as_bytes(), &caller.0).await;
-    let prepared = prepared.map_err(|error| Failure::of_submit(error, pipeline))?;
+    let prepared = prepared.map_err(|error| unfit(error, pipeline))?;
     Ok(Json(Prepared(prepared.document(pipeline))))
 }
 
@@ -157,7 +165,7 @@ pub(crate) struct Explained {
 async fn explain(State(shared): App, caller: Caller, Body(manifest): Body<Manifest>) -> Answer<Explained> {
     let pipeline = &shared.pipeline;
     let prepared = pipeline.prepare(&manifest.name, manifest.text.as_bytes(), &caller.0).await;
-    let prepared = prepared.map_err(|error| Failure::of_submit(error, pipeline))?;
+    let prepared = prepared.map_err(|error| unfit(error, pipeline))?;
     let bundle = pipeline.gate().state().bundle.clone();
     Ok(Json(Explained {
         decision: prepared.decision_text(),
@@ -175,12 +183,12 @@ async fn submit(
     let pipeline = &shared.pipeline;
     if let Some(Extension(Begun(run))) = begun {
         let prepared = pipeline.prepare(&manifest.name, manifest.text.as_bytes(), &caller.0).await;
-        let prepared = prepared.map_err(|error| Failure::of_submit(error, pipeline))?;
+        let prepared = prepared.map_err(|error| unfit(error, pipeline))?;
         return Ok(Json(Submitted { run: Some(run), prepared: Prepared(prepared.document(pipeline)) }));
     }
     let text = manifest.text.as_bytes();
     let accepted = pipeline.submit(&manifest.name, text, &caller.0, manifest.planned, Origin::Intent).await;
-    let accepted = accepted.map_err(|error| Failure::of_submit(error, pipeline))?;
+    let accepted = accepted.map_err(|error| unfit(error, pipeline))?;
     Ok(Json(Submitted { run: accepted.run, prepared: Prepared(accepted.prepared.document(pipeline)) }))
 }
 

@@ -75,6 +75,7 @@ async fn link(
     let issuer = wanted.issuer.or_else(|| shared.config.oidc.issuer.clone()).ok_or_else(|| {
         Failure::new(StatusCode::BAD_REQUEST, "invalid", "no issuer is named, and none is configured")
             .hint("give `issuer`, or set `oidc.issuer`")
+            .at("/issuer")
     })?;
     let subject = Subject { issuer, subject: wanted.subject };
     let wish = GovernanceWish::Link { principal: who.principal, subject };

@@ -132,7 +132,7 @@ pub(crate) async fn unchanged(shared: &Shared, view: &str, id: &str, headers: &H
     let is_tag = |tag: &&str| *tag == "*" || (tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"'));
     if !tags.iter().all(is_tag) {
         let detail = "`If-Match` is `*` or the `ETag` of what was looked at, with its quotation marks";
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail));
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).parameter("if-match"));
     }
     let version = version(shared, view, id).await?;
     let now = format!("\"{version}\"");

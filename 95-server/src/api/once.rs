@@ -87,7 +87,7 @@ async fn keyed(
 ) -> Result<Response, Failure> {
     let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_MAX).ok_or_else(|| {
         let detail = format!("`Idempotency-Key` is 1 to {KEY_MAX} visible characters");
-        Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
+        Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).parameter(KEY.as_str())
     })?;
     let busy = || {
         Failure::new(StatusCode::CONFLICT, "busy", "a request with this `Idempotency-Key` is being answered")

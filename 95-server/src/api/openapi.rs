@@ -36,7 +36,9 @@ pub(crate) async fn serve() -> impl IntoResponse {
 
 fn document(table: Vec<Route>) -> OpenApi {
     let mut paths = Paths::new();
-    let mut schemas = Schemas::from([(Problem::name().into_owned(), Problem::schema())]);
+    let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
+    Problem::schemas(&mut schemas);
+    let mut schemas: Schemas = schemas.into_iter().collect();
     for route in table {
         paths.add_path_operation(route.template(), vec![route.verb()], route.operation());
         schemas.extend(route.schemas);

@@ -2,7 +2,7 @@
 
 use super::changes::propose;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason, words};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, field, reason, words};
 use crate::error::{Failure, short};
 use axum::Json;
 use axum::extract::State;
@@ -122,9 +122,9 @@ async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<TokenWante
     if !wanted.enrol && whose.principal != caller.0.id && because.is_empty() {
         let detail =
             format!("whoever holds a token of `{}` answers in their name, and no reason is given", whose.principal);
-        return Err(
-            Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).hint("say why with `-m REASON`; it is recorded")
-        );
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
+            .at("/reason")
+            .hint("say why with `-m REASON`; it is recorded"));
     }
     let (token, secret) = issue_token(journal, &whose, wanted.roles.as_deref(), because, &by).await?;
     let mut document = json!(token);
@@ -166,11 +166,11 @@ async fn forget(State(shared): App, caller: Caller, Body(forget): Body<Forget>) 
     let bad = |detail: String| Failure::new(StatusCode::BAD_REQUEST, "invalid", detail);
     let what = match (&forget.principal, &forget.approval, &forget.commitment) {
         (Some(who), None, None) => Erase::Principal(person(journal, who).await?.principal),
-        (None, Some(id), None) => Erase::Approval(parsed(id)?),
-        (None, None, Some(text)) => {
-            Erase::Commitment(text.parse().map_err(|_| bad(format!("`{}` is no digest", short(text))))?)
-        }
-        _ => return Err(bad("say one of `principal`, `approval` and `commitment`".into())),
+        (None, Some(id), None) => Erase::Approval(field("/approval", id)?),
+        (None, None, Some(text)) => Erase::Commitment(
+            text.parse().map_err(|_| bad(format!("`{}` is no digest", short(text))).at("/commitment"))?,
+        ),
+        _ => return Err(bad("say one of `principal`, `approval` and `commitment`".into()).at("")),
     };
     let gone = erase(journal, &what, reason(&forget.reason)?, &caller.actor()).await?;
     Ok(Json(Forgotten { erased: json!(gone), of: what.to_string() }))
@@ -190,9 +190,15 @@ impl From<TokenError> for Failure {
             TokenError::Role { .. } | TokenError::Last { .. } | TokenError::Linked { .. } => {
                 Self::new(StatusCode::CONFLICT, "refused", error.to_string())
             }
-            TokenError::Word { .. } | TokenError::Grant { .. } => {
-                Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string())
+            TokenError::Word { what, .. } => {
+                let failure = Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string());
+                match what {
+                    "issuer" | "subject" => failure.at(format!("/{what}")),
+                    _ if what.contains("name") => failure.at("/name"),
+                    _ => failure,
+                }
             }
+            TokenError::Grant { .. } => Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()).at("/roles"),
             TokenError::Commit(error) => Self::from(error),
             TokenError::Ledger(error) => Self::from(error),
         }

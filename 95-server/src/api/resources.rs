@@ -108,7 +108,7 @@ async fn answer(
     let agrees = match answer.as_str() {
         "approve" => true,
         "reject" => false,
-        _ => return Err(Failure::not_found("answer", &answer)),
+        _ => return Err(Failure::not_found("answer", &answer).parameter("answer")),
     };
     let state = shared.pipeline.answer(&id, &caller.0, agrees, words(&said.reason)?).await?;
     Ok(Json(Answered { approval: id, state: serde_json::json!(state) }))
@@ -136,7 +136,7 @@ async fn incident(
     let signal = match command.as_str() {
         "ack" => HealSignal::Acknowledge { incident: incident.clone(), by },
         "close" => HealSignal::Close { incident: incident.clone(), by },
-        _ => return Err(Failure::not_found("command", &command)),
+        _ => return Err(Failure::not_found("command", &command).parameter("command")),
     };
     tell_healing(&shared, &id, signal).await?;
     Ok(Json(IncidentTold { incident, done: command }))
@@ -173,7 +173,7 @@ impl Default for Period {
 async fn feedback(State(shared): App, caller: Caller, Body(period): Body<Period>) -> Answer<Feedback> {
     if !(1..=PERIOD_MAX).contains(&period.seconds) {
         let detail = format!("a period has 1 to {PERIOD_MAX} seconds, not {}", period.seconds);
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail));
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).at("/seconds"));
     }
     let span = std::time::Duration::from_secs(period.seconds);
     let document = shared.pipeline.reflect(span, &caller.0).await;
@@ -192,7 +192,7 @@ async fn recommendation(
     let done = match command.as_str() {
         "approve" => shared.pipeline.approve_recommendation(&id, &caller.0).await,
         "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, reason).await,
-        _ => return Err(Failure::not_found("command", &command)),
+        _ => return Err(Failure::not_found("command", &command).parameter("command")),
     };
     let done = done.map_err(|error| Failure::of_reflect(error, &shared.pipeline))?;
     if !reason.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::lists::unchanged;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -121,8 +121,9 @@ async fn command(
         let text = details.step.as_deref().ok_or_else(|| {
             Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("`{command}` needs a step"))
                 .hint("name one with `--step`")
+                .at("/step")
         })?;
-        parsed(text)
+        field("/step", text)
     };
     let signal = match command.as_str() {
         "pause" => RunSignal::Pause,
@@ -133,6 +134,7 @@ async fn command(
         "resolve" => {
             let happened = details.happened.ok_or_else(|| {
                 Failure::new(StatusCode::BAD_REQUEST, "invalid", "`resolve` needs to know whether it happened")
+                    .at("/happened")
             })?;
             let step = step()?;
             let said = say(shared.pipeline.journal(), id.as_str(), &caller.actor(), reason(&details.reason)?).await?;
@@ -141,7 +143,8 @@ async fn command(
         other => {
             let detail = format!("a run cannot be told to `{}`", other.chars().take(40).collect::<String>());
             return Err(Failure::new(StatusCode::NOT_FOUND, "not-found", detail)
-                .hint("one of pause, resume, cancel, replan, rollback, retry, resolve"));
+                .hint("one of pause, resume, cancel, replan, rollback, retry, resolve")
+                .parameter("command"));
         }
     };
     if let Err(error) = shared.pipeline.drive().tell(&id, signal, &caller.actor()).await {

@@ -1,5 +1,6 @@
 mod agents;
 mod forms;
+mod places;
 mod scopes;
 
 use super::*;

@@ -1,7 +1,7 @@
 //! Waivers: what is excepted from the rules.
 
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, field, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -104,7 +104,7 @@ pub(crate) struct WaiverTold {
 }
 
 async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<WaiverWanted>) -> Answer<WaiverTold> {
-    let rule: RuleId = parsed(&wanted.rule)?;
+    let rule: RuleId = field("/rule", &wanted.rule)?;
     let (span, reason) = (Duration::from_secs(wanted.seconds), reason(&wanted.reason)?);
     let waiver = shared.pipeline.ask_waiver(&rule, &wanted.subject, span, reason, &caller.0.id).await?;
     Ok(Json(WaiverTold { waiver, state: WaiverState::Asked }))
@@ -144,7 +144,7 @@ impl From<ExceptionError> for Failure {
             WaiverRefused::Rule { .. } => {
                 told(StatusCode::NOT_FOUND, "not-found").hint("list the rules with `writ policy list`")
             }
-            WaiverRefused::Span { .. } => told(StatusCode::BAD_REQUEST, "invalid"),
+            WaiverRefused::Span { .. } => told(StatusCode::BAD_REQUEST, "invalid").at("/seconds"),
             WaiverRefused::OwnRequest { .. } => told(StatusCode::FORBIDDEN, "refused"),
             WaiverRefused::State { .. } => told(StatusCode::CONFLICT, "refused"),
         }

@@ -19,10 +19,10 @@ function concerns(stream) {
 
 // A page is made anew where it stands: what has the focus keeps it, and what somebody writes is left alone.
 async function refresh() {
+  waiting = null;
   if (running) { again = true; return; }
   const busy = document.activeElement?.closest("main form, main [data-keep]");
-  if (busy || document.hidden) { waiting = setTimeout(refresh, 1500); return; }
-  waiting = null;
+  if (busy || document.hidden) { soon(1500); return; }
   running = true;
   try {
     await htmx.ajax("GET", location.pathname + location.search, {
@@ -35,8 +35,8 @@ async function refresh() {
   }
 }
 
-function soon() {
-  if (waiting === null) waiting = setTimeout(refresh, 250);
+function soon(ms = 250) {
+  if (waiting === null) waiting = setTimeout(refresh, ms);
 }
 
 function listen() {
@@ -49,7 +49,12 @@ function listen() {
     if (said && !entry.kind.startsWith("telemetry.")) said.textContent = entry.text;
     soon();
   });
-  source.addEventListener("open", () => { link.hidden = true; document.body.dataset.live = "on"; });
+  source.addEventListener("open", () => {
+    // While the line was broken a page may not have come that was asked for.
+    if (document.body.dataset.live === "off") soon();
+    link.hidden = true;
+    document.body.dataset.live = "on";
+  });
   source.addEventListener("error", () => {
     document.body.dataset.live = "off";
     link.textContent = "not connected; trying again";

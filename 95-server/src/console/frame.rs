@@ -97,7 +97,7 @@ pub(crate) struct Frame {
     pub(crate) roles: String,
     pub(crate) theme: Theme,
     pub(crate) stamp: &'static str,
-    /// Entries so far: what is newer than the page comes as events.
+    /// Entries there were before the page was made: what is newer comes as events.
     pub(crate) size: u64,
     /// Streams whose entries make the page anew: beginnings of their names, or `*`.
     pub(crate) live: String,
@@ -114,7 +114,6 @@ impl Frame {
     /// When the journal cannot be read.
     pub(crate) async fn new(shared: &Shared, visitor: &Visitor, here: &str, title: &str) -> Result<Self, LedgerError> {
         let journal = shared.pipeline.journal();
-        let size = *journal.size().borrow();
         let count = async |sort: &str| {
             let live = journal.ledger().views("live", sort, None, COUNTED_MAX + 1).await?;
             Ok::<_, LedgerError>(Count(live.len()))
@@ -138,7 +137,7 @@ impl Frame {
             roles: super::settings::held(&visitor.principal.roles),
             theme: visitor.theme,
             stamp: STAMP.as_str(),
-            size,
+            size: visitor.size,
             live: String::new(),
             halted: halted(shared),
             closed: journal.closed().map(str::to_owned),

@@ -16,8 +16,8 @@ use serde::Deserialize;
 use std::sync::Arc;
 use writ_core::LedgerError;
 use writ_pipeline::{
-    Journal, Principal, SESSION_SPAN, Scope, SessionError, close_session, name_of, open_session, refuse_login,
-    session_of,
+    Journal, Principal, SESSION_SPAN, Scope, SessionError, close_session, name_of, open_session, principal_of,
+    refuse_login, session_of,
 };
 
 /// The session's cookie.
@@ -29,6 +29,8 @@ pub(crate) struct Visitor {
     /// The name, while it is not erased.
     pub(crate) name: String,
     pub(crate) theme: Theme,
+    /// Entries there were when they came: whatever is read for the page is read after that, and what is newer comes as events.
+    pub(crate) size: u64,
 }
 
 impl Visitor {
@@ -75,6 +77,7 @@ impl FromRequestParts<Arc<Shared>> for Visitor {
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let journal = shared.pipeline.journal();
+        let size = *journal.size().borrow();
         let failed = |error: LedgerError| PageError::from(Failure::from(error)).into_response();
         match visitor_of(journal, &parts.headers).await.map_err(failed)? {
             Some(principal) => {
@@ -84,7 +87,7 @@ impl FromRequestParts<Arc<Shared>> for Visitor {
                     shared.throttle.change(&principal.id).map_err(|busy| PageError::from(busy).into_response())?;
                 }
                 let name = name_of(journal, &principal.id).await.map_err(failed)?;
-                Ok(Self { principal, name, theme: Theme::of(&parts.headers) })
+                Ok(Self { principal, name, theme: Theme::of(&parts.headers), size })
             }
             // A part of a page cannot be the login page: the whole of it goes there.
             None if parts.headers.contains_key("hx-request") => {
@@ -187,7 +190,12 @@ pub(crate) async fn open(
     headers: HeaderMap,
     Form(shown): Form<Shown>,
 ) -> Result<Response, PageError> {
-    match open_session(shared.pipeline.journal(), shown.token.trim()).await {
+    let (journal, token) = (shared.pipeline.journal(), shown.token.trim());
+    // Each session is an entry: opening one counts among what a person may change in a minute.
+    if let Some(who) = principal_of(journal, token).await.map_err(Failure::from)? {
+        shared.throttle.change(&who.id)?;
+    }
+    match open_session(journal, token).await {
         Ok(session) => {
             let cookie = set_cookie(&session.secret, SESSION_SPAN.as_secs(), shared.config.tls.cert.is_some());
             Ok(([(header::SET_COOKIE, cookie)], Redirect::to(own_path(&shown.next))).into_response())
@@ -195,7 +203,7 @@ pub(crate) async fn open(
         Err(SessionError::Token) => {
             // Who tries often is told to wait, and the journal does not fill with it.
             shared.throttle.stranger(from.map(|Extension(Peer(from))| from))?;
-            refuse_login(shared.pipeline.journal(), "the token is not valid").await.map_err(Failure::from)?;
+            refuse_login(journal, "the token is not valid").await.map_err(Failure::from)?;
             let problem = (StatusCode::UNAUTHORIZED, "this token is not valid, or was revoked".to_owned());
             login_page(&shared, &headers, shown.next, Some(problem))
         }

@@ -209,6 +209,21 @@ fn who_asks_too_often_is_told_when_to_come_again_and_others_are_not() {
     assert!(told.contains("more than 3 changes in a minute") && told.contains("come again in"), "{told}");
     writ(&place, &["maintenance", "show", "--as", "admin"], 0);
     writ(&place, &["recommend", "collect", "--token", &ada], 3);
+    // Each session of a browser is an entry: opening one is a change.
+    let login = |token: &str| {
+        let body = format!("token={token}");
+        let (address, length) = (address(&place), body.len());
+        raw(
+            address,
+            &format!(
+                "POST /login HTTP/1.1\r\nhost: {address}\r\norigin: http://{address}\r\nconnection: close\r\n\
+                 content-type: application/x-www-form-urlencoded\r\ncontent-length: {length}\r\n\r\n{body}"
+            ),
+        )
+    };
+    assert!(login(&ada).starts_with("HTTP/1.1 303"));
+    let admin = fs::read_to_string(place.state().join("tokens/admin")).unwrap();
+    assert!(login(admin.trim()).starts_with("HTTP/1.1 429"));
     for code in [4, 4, 1] {
         let told = writ(&place, &["run", "list", "--token", "writ_wrong"], code);
         assert_eq!(told.contains("come again in"), code == 1, "{told}");

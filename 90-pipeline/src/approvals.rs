@@ -111,7 +111,7 @@ pub(crate) fn bare(body: &Value) -> Value {
 /// Takes a person's answer; when it decides, the run that waits is told.
 ///
 /// # Errors
-/// When it does not count, or could not be recorded. The state it leaves is said by the approval's own stream.
+/// When it does not count, or could not be recorded.
 pub(crate) async fn answer(
     journal: &Journal,
     drive: &Drive,
@@ -149,7 +149,16 @@ pub(crate) async fn answer(
     journal.commit(&journal.cause_after(entries.last()), batch).await?;
     changes.iter().for_each(|change| approval.apply(change));
     hand_over(drive, provider, id, &approval, &run, &Actor::human(&by.id)).await?;
-    Ok(approval.state())
+    // The run may have found that what people agreed to is no longer what would be done.
+    let (approval, ..) = read(journal, id).await?;
+    Ok(match approval.state() {
+        ApprovalState::Used => ApprovalState::Granted,
+        state @ (ApprovalState::Open
+        | ApprovalState::Granted
+        | ApprovalState::Refused
+        | ApprovalState::Expired
+        | ApprovalState::Void) => state,
+    })
 }
 
 /// Tells the run what people decided.

@@ -8,10 +8,11 @@ use crate::drive::{DriveError, Ended};
 use crate::erase::{said_about, words};
 use crate::gate::{Decided, POLICY_STREAM};
 use crate::grant::Scope;
+use crate::holding::{has_touched, left_nothing};
 use crate::pipeline::Pipeline;
 use crate::prepared::lines;
 use crate::scope::scope_in;
-use crate::submit::{HELD_MS_MAX, SubmitError, Whole, moved, policy_decided};
+use crate::submit::{HELD_MS_MAX, Whole, moved, policy_decided};
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
 use writ_automation::{Gate as RunGate, OnFailure, Options, Run, RunState, Submission};
@@ -146,9 +147,8 @@ impl Pipeline {
     pub async fn prepare_decommission(&self, id: &IntentId, by: &Principal) -> Result<Removal, DecommissionError> {
         let doc = self.journal().doc("intents", id.as_str()).await?;
         let doc = doc.ok_or_else(|| DecommissionError::Unknown { intent: id.clone() })?;
-        let text = |field: &str| doc.get(field).and_then(Value::as_str);
         let state = self.intent_state(id).await?;
-        let component = text("component").and_then(|component| component.parse().ok());
+        let component = self.held_by(id).await?;
         if state == State::Archived {
             return Err(DecommissionError::Archived { intent: id.clone() });
         }
@@ -181,14 +181,9 @@ impl Pipeline {
         Ok(removal)
     }
 
-    /// What is there of an intent, as the plan that takes it away; none when that is nothing, or is another intent's.
+    /// What is there of an intent, as the plan that takes it away; none when that is nothing.
     async fn left_of(&self, removal: &Removal, doc: &Value) -> Result<Option<Diff>, DecommissionError> {
         let Some(component) = &removal.component else { return Ok(None) };
-        match self.is_free(&removal.intent, component).await {
-            Ok(()) => {}
-            Err(SubmitError::Ledger(error)) => return Err(error.into()),
-            Err(_) => return Ok(None),
-        }
         let digest = |pointer: &str| doc.pointer(pointer).and_then(Value::as_str)?.parse::<Digest>().ok();
         let Some(digest) = digest("/applied_plan").or_else(|| digest("/attachments/plan")) else { return Ok(None) };
         let bytes = self.journal().ledger().attachment(&digest).await?.unwrap_or_default();
@@ -242,6 +237,7 @@ impl Pipeline {
         let (Some(diff), Some(decided)) = (&removal.diff, &removal.judged) else {
             let archived = moved(id, removal.version, removal.state, State::Archived, "nothing of it is there");
             batch.drafts.push(Draft { actor, ..archived });
+            batch.drafts.extend(self.released(id).await?);
             self.journal().commit(&cause, batch).await?;
             return Ok(Leaving { removal, run: None });
         };
@@ -333,13 +329,14 @@ impl Pipeline {
                 body.extend(nothing.map(|field| (field.to_owned(), Value::Null)));
             }
             drafts.push(gone);
+            drafts.extend(self.released(intent).await.ok().flatten());
         } else {
             let because = format!("the run is {}", over.run.state().name());
             drafts.push(moved(intent, version, State::Decommissioning, State::Failed, &because));
         }
         let doc = self.journal().doc("intents", intent.as_str()).await.ok().flatten().unwrap_or_default();
         // What was put back, or never touched, is watched again as it was.
-        let back = *over.run.state() == RunState::RolledBack || !has_touched(&over.run);
+        let back = left_nothing(&over.run);
         let in_force = match back && !succeeded {
             true => self.in_force(intent, &doc).await.ok().flatten(),
             false => None,
@@ -356,11 +353,6 @@ impl Pipeline {
             self.manage(&intent, &Some(plan)).await;
         }
     }
-}
-
-/// Whether a run has done anything yet.
-fn has_touched(run: &Run) -> bool {
-    run.steps().any(|(_, cell)| cell.started_at.is_some())
 }
 
 /// The entry that says so, by whom it was asked for.

@@ -30,6 +30,7 @@ mod gate;
 mod glass;
 mod grant;
 mod heal;
+mod holding;
 pub mod input;
 mod journal;
 mod links;

@@ -8,6 +8,7 @@ use crate::context::Origin;
 use crate::drive::{Drive, Ended, live_in_journal};
 use crate::gate::Gate;
 use crate::heal::Healing;
+use crate::holding::left_nothing;
 use crate::journal::{Journal, decode};
 use crate::notify;
 use crate::opening::{enrol_agents, gate_state, policies, publish_contracts, publish_playbooks};
@@ -250,14 +251,15 @@ impl Pipeline {
             }
         }
         approvals::take_up(self.journal(), self.drive(), self.provider()).await?;
-        for (key, doc) in self.journal().ledger().views("intents", "", None, 10_000).await? {
-            let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
+        let docs = self.journal().all_docs("intents").await?.into_iter();
+        let intents: Vec<(IntentId, Value)> = docs.filter_map(|(id, doc)| Some((id.parse().ok()?, doc))).collect();
+        self.find_holders(&intents).await?;
+        for (intent, doc) in intents {
             // What was carried out last is watched, whatever became of newer versions since.
             let state = doc.get("to").and_then(|state| serde_json::from_value::<State>(state.clone()).ok());
             // Of what could not be taken away in full nothing is brought back.
             let gone =
                 state.is_some_and(|state| matches!(state, State::Decommissioning | State::Archived | State::Failed));
-            let Ok(intent) = key.parse::<IntentId>() else { continue };
             if !gone && let Some((intent, plan)) = self.in_force(&intent, &doc).await? {
                 self.manage(&intent, &Some(plan)).await;
             }
@@ -371,6 +373,9 @@ impl Pipeline {
                 ));
             } else {
                 drafts.push(moved(intent, version, State::Executing, State::Failed, &because));
+                if left_nothing(&over.run) {
+                    drafts.extend(self.released(intent).await.ok().flatten());
+                }
             }
         }
         if let Err(error) = self.journal().commit(&over.cause, Batch::of(drafts)).await {

@@ -260,13 +260,8 @@ impl Pipeline {
 
     /// The intent in force that has a component.
     async fn owner_of(&self, component: &ComponentId) -> Result<Owner, PlaybookError> {
-        for (key, doc) in self.journal().ledger().views("intents", "", None, 10_000).await? {
-            let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
-            let gone = matches!(doc.get("to").and_then(Value::as_str), Some("archived" | "decommissioning"));
-            let Ok(id) = key.parse::<IntentId>() else { continue };
-            if gone || doc.get("component") != Some(&json!(component)) {
-                continue;
-            }
+        if let Some(id) = self.holder(component.as_str()).await? {
+            let doc = self.journal().doc("intents", id.as_str()).await?.unwrap_or_default();
             if let Some((intent, plan)) = self.in_force(&id, &doc).await? {
                 return Ok(Owner { intent, plan, scope: scope_in(&doc) });
             }

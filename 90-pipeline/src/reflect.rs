@@ -109,18 +109,18 @@ impl Pipeline {
     }
 
     async fn next_number(&self) -> Result<u32, LedgerError> {
-        let known = self.journal().ledger().views("recommendations", "OPT-", None, 10_000).await?;
+        let known = self.journal().all_docs("recommendations").await?;
         let numbers = known.iter().filter_map(|(key, _)| key.trim_start_matches("OPT-").parse::<u32>().ok());
         Ok(numbers.max().unwrap_or(0) + 1)
     }
 
     /// The intent that is in force, with its manifest's text: the one named, or the first by id.
     async fn intent_in_force(&self, wanted: Option<&IntentId>) -> Result<Option<(Intent, String)>, ReflectError> {
-        for (key, doc) in self.journal().ledger().views("intents", "", None, 10_000).await? {
-            let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
-            if wanted.is_some_and(|wanted| wanted.as_str() != key) {
-                continue;
-            }
+        let docs = match wanted {
+            Some(wanted) => self.journal().doc("intents", wanted.as_str()).await?.into_iter().collect(),
+            None => self.journal().all_docs("intents").await?.into_iter().map(|(_, doc)| doc).collect::<Vec<_>>(),
+        };
+        for doc in docs {
             let manifest = doc.get("applied_manifest").and_then(Value::as_str).and_then(|text| text.parse().ok());
             let Some(manifest) = manifest else { continue };
             let Some(text) = self.journal().ledger().attachment(&manifest).await? else { continue };

@@ -4,7 +4,7 @@
 use crate::approvals::stream;
 use crate::grant::Scope;
 use crate::pipeline::Pipeline;
-use serde_json::{Value, json};
+use serde_json::Value;
 use writ_core::{ApprovalId, IntentId, LedgerError, RunId};
 use writ_intent::Intent;
 
@@ -57,19 +57,15 @@ impl Pipeline {
         })
     }
 
-    /// Whose a component is: that of the intent which brought it up.
+    /// Whose a component is: that of the intent which has it; the whole installation's when none does.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub async fn scope_of_component(&self, component: &str) -> Result<Scope, LedgerError> {
-        for (_, doc) in self.journal().ledger().views("intents", "", None, 10_000).await? {
-            let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
-            let gone = matches!(doc.get("to").and_then(Value::as_str), Some("archived" | "decommissioning"));
-            if !gone && doc.get("component") == Some(&json!(component)) {
-                return Ok(scope_in(&doc));
-            }
+        match self.holder(component).await? {
+            Some(intent) => Ok(self.scope_of_intent(&intent).await?.unwrap_or_default()),
+            None => Ok(Scope::whole()),
         }
-        Ok(Scope::whole())
     }
 
     /// Whose an incident is: that of its component. None when there is no such incident.
@@ -103,6 +99,7 @@ impl Pipeline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn what_was_only_submitted_takes_an_intent_from_nobody() {

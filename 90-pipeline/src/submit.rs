@@ -8,6 +8,7 @@ use crate::drive::DriveError;
 use crate::facts;
 use crate::gate::{APPROVAL_SPAN, Decided, Nobody, POLICY_STREAM};
 use crate::grant::Barred;
+use crate::holding::HOLDING;
 use crate::journal::seed;
 use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
@@ -77,9 +78,19 @@ pub enum SubmitError {
         /// What it wants.
         component: ComponentId,
         /// Whose it is.
-        owner: String,
+        owner: IntentId,
         /// Where that one stands.
         state: &'static str,
+    },
+    /// The intent has another component, which would be nobody's.
+    #[error("`{intent}` has `{held}`, and a new version of it cannot have `{component}` instead")]
+    Bound {
+        /// The intent.
+        intent: IntentId,
+        /// What it wants.
+        component: ComponentId,
+        /// What it has.
+        held: ComponentId,
     },
     /// Whoever asks may not, for that team or in that environment.
     #[error(transparent)]
@@ -107,9 +118,10 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
-    /// Whether nothing was recorded because this stream had moved.
-    fn overtook(&self, wanted: &str) -> bool {
-        let stale = |error: &CommitError| matches!(error, CommitError::Stale { stream, .. } if stream == wanted);
+    /// Whether nothing was recorded because the intent had moved, or whose its component is.
+    fn overtook(&self, intent: &IntentId) -> bool {
+        let moved = |moved: &str| moved == stream(intent) || moved.starts_with(HOLDING);
+        let stale = |error: &CommitError| matches!(error, CommitError::Stale { stream, .. } if moved(stream));
         match self {
             SubmitError::Commit(error) => stale(error),
             SubmitError::Drive(DriveError::Commit { cause, .. }) => stale(cause),
@@ -117,7 +129,8 @@ impl SubmitError {
                 false
             }
             SubmitError::Invalid(_) | SubmitError::Infeasible { .. } | SubmitError::Denied { .. } => false,
-            SubmitError::Busy { .. } | SubmitError::Taken { .. } | SubmitError::Stale { .. } => false,
+            SubmitError::Busy { .. } | SubmitError::Taken { .. } | SubmitError::Bound { .. } => false,
+            SubmitError::Stale { .. } => false,
             SubmitError::Barred(_) | SubmitError::Provider(_) | SubmitError::Ledger(_) => false,
         }
     }
@@ -211,7 +224,7 @@ impl Pipeline {
             Err(TranslateError::Infeasible(infeasible)) => return Err(self.infeasible(&intent.id, &infeasible)),
             Err(TranslateError::Misfit(_)) => return Err(SubmitError::Invalid(prepared.manifest.check(&platform))),
         };
-        self.is_free(&intent.id, &translation.component).await?;
+        self.may_hold(&intent.id, &translation.component).await?;
         let world = self.provider().observe(&translation.component).await?;
         let target = plan(&intent, &platform, &translation, prepared.version, world_digest(&world));
         let diff = drift(&target, &world);
@@ -286,24 +299,6 @@ impl Pipeline {
         judged.find(|decided| decided.judgement.verdict.decision == Decision::Deny)
     }
 
-    /// No other intent that is carried out or watched has the component.
-    pub(crate) async fn is_free(&self, intent: &IntentId, component: &ComponentId) -> Result<(), SubmitError> {
-        for (key, doc) in self.journal().ledger().views("intents", "", None, 10_000).await? {
-            let Ok(doc) = serde_json::from_slice::<Value>(&doc) else { continue };
-            let state = doc.get("to").and_then(|state| serde_json::from_value::<State>(state.clone()).ok());
-            let Some(state) =
-                state.filter(|state| is_live(*state) || matches!(state, State::Executing | State::Decommissioning))
-            else {
-                continue;
-            };
-            if key != intent.as_str() && doc.get("component") == Some(&json!(component)) {
-                let (intent, component) = (intent.clone(), component.clone());
-                return Err(SubmitError::Taken { intent, component, owner: key, state: state.word() });
-            }
-        }
-        Ok(())
-    }
-
     fn infeasible(&self, intent: &IntentId, infeasible: &Infeasible) -> SubmitError {
         let platform = self.platform();
         SubmitError::Infeasible {
@@ -350,7 +345,7 @@ impl Pipeline {
                 by.must(role, &standing)?;
             }
             match self.try_submit(&Offer { manifest: &manifest, text, by: asks }, planned, origin, &ground).await {
-                Err(error) if error.overtook(&stream(id)) && tries < OVERTAKEN_MAX => tries += 1,
+                Err(error) if error.overtook(id) && tries < OVERTAKEN_MAX => tries += 1,
                 submitted => return submitted,
             }
         }
@@ -385,6 +380,9 @@ impl Pipeline {
             self.journal().commit(&cause, batch).await?;
             return Err(SubmitError::Denied { intent, prepared: Box::new(prepared) });
         };
+        if let Some(translation) = &prepared.translation {
+            self.hold(&mut batch, &intent, &translation.component).await?;
+        }
         if diff.plan.steps.is_empty() {
             self.settle_unchanged(&mut batch, &prepared);
             self.journal().commit(&cause, batch).await?;

@@ -1,7 +1,7 @@
 //! From an entry to the documents that readers and a restart begin with. Everything here can be rebuilt from the entries.
 
 use crate::tokens::ROLES_SET;
-use crate::{links, notify, resume, sessions};
+use crate::{holding, links, notify, resume, sessions};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use writ_core::{Entry, Ledger, LedgerError, ViewChange};
@@ -55,6 +55,8 @@ const VIEWS: &[View] = {
         View { name: "roles", kept: Operational, key: roles_key, next: Said(|entry| Some(entry.body.clone())) },
         View { name: "links", kept: Operational, key: link_key, next: Said(link_next) },
         View { name: "sessions", kept: Operational, key: session_key, next: Said(session_next) },
+        View { name: "holders", kept: Operational, key: holding::holder_key, next: Said(holding::holding_next) },
+        View { name: "held", kept: Operational, key: holding::held_key, next: Said(holding::holding_next) },
         View { name: "standing", kept: Operational, key: standing_key, next: Said(standing_next) },
         View { name: "runs", kept: Report, key: run_key, next: Changed(merge_next) },
         View { name: "filed", kept: Report, key: filed_key, next: Said(|_| Some(json!({}))) },

@@ -412,6 +412,14 @@ impl Failure {
             }
             SubmitError::Taken { ref owner, .. } => Self::new(StatusCode::CONFLICT, "refused", error.to_string())
                 .hint(format!("give it another service, or change `{owner}`: `writ intent get {owner}`")),
+            SubmitError::Bound { ref intent, ref held, .. } => Self::new(
+                StatusCode::CONFLICT,
+                "refused",
+                error.to_string(),
+            )
+            .hint(format!(
+                "submit it as an intent of its own, or take `{held}` away first: `writ intent decommission {intent}`"
+            )),
             SubmitError::Busy { ref run, .. } => {
                 let busy = Self::new(StatusCode::CONFLICT, "busy", error.to_string()).with(json!({"run": run}));
                 match run {

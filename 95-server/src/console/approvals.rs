@@ -198,6 +198,8 @@ struct ApprovalPage {
     /// Why the visitor cannot answer; empty when they can.
     barred: String,
     told: String,
+    /// Whether what was asked about can no longer be agreed to, whatever was answered.
+    late: bool,
 }
 
 pub(crate) async fn one(
@@ -253,6 +255,7 @@ pub(crate) async fn one(
         open: state == "open",
         barred: barred(&visitor, &doc, &shared.pipeline.scope_of_approval(&approval).await?.unwrap_or_default()),
         told: if answered { told(&wanted.done, &["approved", "rejected"]) } else { String::new() },
+        late: matches!(state, "void" | "expired"),
         id,
     })
 }

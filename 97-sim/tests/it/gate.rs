@@ -360,3 +360,27 @@ fn a_component_belongs_to_one_intent() {
         assert_eq!(other.to_string(), told);
     });
 }
+
+/// What the example's intent says, under another name.
+fn named(id: &str) -> Vec<u8> {
+    std::fs::read_to_string(example().join("intent.yaml")).unwrap().replace("DEPLOY-WEB-001", id).into_bytes()
+}
+
+#[test]
+fn of_intents_that_are_submitted_at_once_one_gets_the_component() {
+    paused(async {
+        for seed in 0..8 {
+            let site = Site::open(Arc::new(Files::read(&example()).unwrap()), seed).await.unwrap();
+            let by = person("operator").unwrap();
+            let texts: Vec<Vec<u8>> = (0..4).map(|at| named(&format!("WEB-{at}"))).collect();
+            let submit = |text| site.pipeline().submit("intent.yaml", text, &by, None, Origin::Intent);
+            let (a, b, c, d) = tokio::join!(submit(&texts[0]), submit(&texts[1]), submit(&texts[2]), submit(&texts[3]));
+            let came = [a, b, c, d];
+            assert_eq!(came.iter().filter(|one| one.is_ok()).count(), 1, "{came:?}");
+            let taken = came.iter().filter(|one| matches!(one, Err(SubmitError::Taken { .. }))).count();
+            assert_eq!(taken, 3, "{came:?}");
+            site.pass(Duration::from_secs(10)).await;
+            assert_eq!(entries(&site, "run.submitted/1").await.len(), 1);
+        }
+    });
+}

@@ -40,6 +40,7 @@ impl Realm {
         let made = json!({"recommendation": {"id": "OPT-1", "patch": {"target": "intent/PAY-001"}}});
         let drafts = vec![
             intent("intent.submitted/1", "intent/PAY-001", submitted),
+            intent("holding.begun/1", "holding/pay", json!({"component": "pay", "intent": "PAY-001"})),
             intent("incident.opened/1", "incident/inc_pay", json!({"component": "pay"})),
             intent("recommendation.made/1", "recommendation/OPT-1", made),
         ];

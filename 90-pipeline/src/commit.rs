@@ -1,6 +1,7 @@
 //! The only writer of the journal. Callers hand in batches; one task groups, seals and appends them.
 
 use crate::causes::error_chain;
+use crate::looked::{looked_at, noted};
 use crate::report::{self, LAG_MAX, Reported};
 use crate::rotate::Signers;
 use crate::view::{Docs, Kept};
@@ -166,8 +167,11 @@ impl Commit {
     /// Records a batch. When it returns, the entries are on the disk.
     ///
     /// # Errors
-    /// `Stale` when something the caller relied on has changed; the caller then decides anew. `Closed` is final.
-    pub async fn commit(&self, cause: &Cause, batch: Batch) -> Result<Receipt, CommitError> {
+    /// `Stale` when something the caller relied on has changed, or what whoever asked looked at; the caller then decides anew.
+    /// `Closed` is final.
+    pub async fn commit(&self, cause: &Cause, mut batch: Batch) -> Result<Receipt, CommitError> {
+        batch.expects.extend(looked_at());
+        let streams: Vec<String> = batch.drafts.iter().map(|draft| draft.stream.clone()).collect();
         let mut bodies = Vec::with_capacity(batch.drafts.len());
         for draft in &batch.drafts {
             let written = draft_bytes(draft).map_err(|cause| CommitError::NotCanonical { kind: draft.kind, cause });
@@ -180,7 +184,9 @@ impl Commit {
         let (reply, receipt) = oneshot::channel();
         let closed = || CommitError::Closed { because: "its writer has stopped".into() };
         self.writer.send(Request { cause: cause.clone(), batch, bodies, reply }).await.map_err(|_| closed())?;
-        receipt.await.map_err(|_| closed())?
+        let receipt = receipt.await.map_err(|_| closed())?;
+        noted(streams.iter().map(String::as_str), &receipt);
+        receipt
     }
 
     /// The number of entries on the disk, and a way to wait for more.

@@ -10,6 +10,7 @@ use crate::desk::{Desk, alive_outside};
 use crate::gate::{Gate, Issued};
 use crate::journal::Journal;
 use crate::live::{Task, refusal, told};
+use crate::looked::{looked_at, noted};
 pub(crate) use crate::record::live_in_journal;
 use crate::record::{Kept, read, write};
 use crate::safety;
@@ -102,13 +103,15 @@ pub(crate) struct Told {
     pub(crate) signal: Signal,
     pub(crate) by: Actor,
     pub(crate) kept: Kept,
+    /// Where the run must still stand: somebody looked at it there.
+    pub(crate) seen: Option<Expect>,
     pub(crate) reply: Option<oneshot::Sender<Result<(), DriveError>>>,
 }
 
 impl Told {
     /// Something that nobody waits for the answer of.
     pub(crate) fn by_itself(signal: Signal, by: Actor) -> Self {
-        Self { signal, by, kept: Kept::new(), reply: None }
+        Self { signal, by, kept: Kept::new(), seen: None, reply: None }
     }
 }
 
@@ -281,8 +284,8 @@ impl Drive {
         let mut task = self.task(run, Arc::new(context), cause, version);
         // What is carried out elsewhere has lived on, if it was taken.
         let alive = alive_outside(&task.run);
-        let pipeline = Actor::system("pipeline");
-        let (decision, issued) = task.turn(Signal::Recover { alive }, &pipeline, &Kept::new()).await?;
+        let recover = Told::by_itself(Signal::Recover { alive }, Actor::system("pipeline"));
+        let (decision, issued) = task.turn(&recover).await?;
         self.inner.desk.take_up(&task).await.map_err(|error| failed(error.to_string()))?;
         self.start(task, decision, issued);
         Ok(())
@@ -307,8 +310,17 @@ impl Drive {
         let not_live = || DriveError::NotLive { run: run.clone() };
         let inbox = self.live().get(run).map(|handle| handle.inbox.clone()).ok_or_else(not_live)?;
         let (reply, answer) = oneshot::channel();
-        inbox.send(Told { signal, by: by.clone(), kept, reply: Some(reply) }).await.map_err(|_| not_live())?;
-        answer.await.map_err(|_| not_live())?
+        let stream = RunEvent::stream(run);
+        // The run's task commits, not this one.
+        let seen = looked_at().filter(|seen| seen.stream == stream);
+        inbox.send(Told { signal, by: by.clone(), kept, seen, reply: Some(reply) }).await.map_err(|_| not_live())?;
+        let answer = answer.await.map_err(|_| not_live())?;
+        match &answer {
+            Ok(()) => noted(std::iter::once(stream.as_str()), &Ok(())),
+            Err(DriveError::Commit { cause, .. }) => noted(std::iter::empty(), &Err::<(), _>((**cause).clone())),
+            Err(DriveError::NotLive { .. } | DriveError::Refused { .. } | DriveError::Read { .. }) => {}
+        }
+        answer
     }
 
     /// The run as it is now: live from memory, ended from the journal.

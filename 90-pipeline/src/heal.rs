@@ -3,11 +3,12 @@
 
 use crate::agreement::InForce;
 use crate::causes::error_chain;
-use crate::commit::{Batch, Cause, CommitError};
+use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::RunContext;
 use crate::drive::{Drive, Ended, has_begun, never_begins};
 use crate::gate::{ASK_AGAIN, Gate};
 use crate::journal::Journal;
+use crate::looked::{looked_at, noted};
 use crate::remedy::{Attempts, Begun};
 use crate::resume::{Unfinished, recorded};
 use serde_json::Value;
@@ -62,7 +63,8 @@ pub(crate) struct Parts {
 }
 
 enum Told {
-    Signal(Signal, oneshot::Sender<Result<(), String>>),
+    /// With where its incident must still stand, where somebody looked at it.
+    Signal(Signal, Option<Expect>, oneshot::Sender<Result<(), String>>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -87,8 +89,12 @@ impl Healing {
     pub async fn tell(&self, signal: Signal) -> Result<(), String> {
         let gone = || "healing has stopped".to_owned();
         let (reply, answer) = oneshot::channel();
-        self.inbox.send(Told::Signal(signal, reply)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let seen = looked_at();
+        let stream = seen.as_ref().map(|seen| seen.stream.clone());
+        self.inbox.send(Told::Signal(signal, seen, reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())??;
+        noted(stream.iter().map(String::as_str), &Ok(()));
+        Ok(())
     }
 
     /// Ends it, and waits until nothing more comes of it; services keep running.
@@ -196,7 +202,7 @@ impl Task {
             tokio::select! {
                 biased; // In the same order in every replay; the sensor, which always has more to tell, comes last.
                 told = inbox.recv() => match told {
-                    Some(Told::Signal(signal, reply)) => drop(reply.send(self.decide(signal).await)),
+                    Some(Told::Signal(signal, seen, reply)) => drop(reply.send(self.decide_on(signal, seen).await)),
                     Some(Told::Stop(stopped)) => return Some(stopped),
                     None => return None,
                 },
@@ -303,12 +309,23 @@ impl Task {
 
     /// Decides, records, and only then asks.
     async fn decide(&mut self, signal: Signal) -> Result<(), String> {
+        self.decide_on(signal, None).await
+    }
+
+    /// The same, of something that must still be as somebody looked at it.
+    async fn decide_on(&mut self, signal: Signal, mut seen: Option<Expect>) -> Result<(), String> {
+        if let Some(Expect { stream, version: expected }) = seen.clone() {
+            let found = self.parts.journal.ledger().stream_version(&stream).await.map_err(|error| error.to_string())?;
+            if found != expected {
+                return Err(CommitError::Stale { stream, expected, found }.to_string());
+            }
+        }
         let now = self.parts.journal.now();
         let chance = self.parts.journal.chance();
         let decided = self.heal.step(&self.parts.config, &self.watch, signal, now, chance);
         let decision = decided.map_err(|error| error.to_string())?;
         for event in &decision.events {
-            self.record(event).await.map_err(|error| error.to_string())?;
+            self.record(event, seen.take()).await.map_err(|error| error.to_string())?;
             self.heal.apply(event).map_err(|error| error.to_string())?;
         }
         if !decision.events.is_empty() {
@@ -334,10 +351,11 @@ impl Task {
     }
 
     /// Each incident is a trace of its own, and each of its entries is caused by the one before.
-    async fn record(&mut self, event: &HealEvent) -> Result<(), CommitError> {
+    async fn record(&mut self, event: &HealEvent, seen: Option<Expect>) -> Result<(), CommitError> {
         let cause = self.cause_in(event.incident());
         let draft = event.draft(&Actor::system("self-healing"));
-        let receipt = self.parts.journal.commit(&cause, Batch::of(vec![draft])).await?;
+        let batch = Batch { expects: seen.into_iter().collect(), ..Batch::of(vec![draft]) };
+        let receipt = self.parts.journal.commit(&cause, batch).await?;
         if let Some(incident) = event.incident() {
             let cause = Cause { trace: cause.trace, event: receipt.last_event() };
             self.causes.insert(incident.clone(), cause);

@@ -7,7 +7,7 @@ use crate::drive::{DriveError, Inner, STALE_MAX, Told};
 use crate::gate::Issued;
 use crate::journal::Journal;
 use crate::notify;
-use crate::record::{Kept, read, write};
+use crate::record::{read, write};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl Task {
     pub(crate) async fn run(&mut self) {
         while !self.run.state().is_over() {
             let told = self.next().await;
-            let outcome = self.turn(told.signal.clone(), &told.by, &told.kept).await;
+            let outcome = self.turn(&told).await;
             let answer = match outcome {
                 Ok((decision, issued)) => {
                     self.carry_out(decision.commands, issued);
@@ -105,14 +105,18 @@ impl Task {
     /// Decides and records. When something that was read has changed meanwhile, decides anew.
     pub(crate) async fn turn(
         &mut self,
-        signal: Signal,
-        by: &Actor,
-        kept: &Kept,
+        Told { signal, by, kept, seen, .. }: &Told,
     ) -> Result<(Decision, Vec<Issued>), DriveError> {
         let id = self.run.id().clone();
-        let breaker = self.heard(&signal);
+        let breaker = self.heard(signal);
         let mut tries = 0;
         loop {
+            // It is recorded at the version that is in memory, and by nobody else: what holds here holds in the commit.
+            if let Some(seen) = seen.as_ref().filter(|seen| seen.version != self.version) {
+                let Expect { stream, version: expected } = seen.clone();
+                let cause = Arc::new(CommitError::Stale { stream, expected, found: self.version });
+                return Err(DriveError::Commit { run: id, cause });
+            }
             let now = self.inner.journal.now();
             let (gate, desk, context) = (&self.inner.gate, &self.inner.desk, &self.context);
             let mut issued = Vec::new();

@@ -12,6 +12,7 @@ mod intents;
 mod links;
 mod lists;
 mod log;
+mod matches;
 mod notifications;
 mod of;
 mod once;

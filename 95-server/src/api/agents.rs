@@ -1,7 +1,7 @@
 //! Agents: making one known, and changing what it is and may do.
 
 use super::changes::propose;
-use super::lists::unchanged;
+use super::matches::matching;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, words};
 use crate::error::{Failure, short};
@@ -164,8 +164,8 @@ async fn command(
     Path((id, command)): Path<(String, String)>,
     Body(details): Body<AgentDetails>,
 ) -> Answer<AgentTold> {
-    unchanged(&shared, "agents", &id, &headers).await?;
-    tell_agent(&shared, &caller, &id, &command, details).await.map(AgentTold).map(Json)
+    let work = tell_agent(&shared, &caller, &id, &command, details);
+    matching(&shared, ("agents", &id), &headers, work).await.map(AgentTold).map(Json)
 }
 
 /// Tells an agent something, or proposes to; on a page or over the interface.

@@ -1,11 +1,12 @@
 //! What is listed: documents that follow from the journal, page by page.
 
+use super::matches::stream;
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Needs, Path, Shared};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderName, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -117,31 +118,7 @@ async fn one(view: &'static str, State(shared): App, Path(id): Path<String>) -> 
 type Tag = [(HeaderName, String); 1];
 
 async fn tag(shared: &Shared, view: &str, id: &str) -> Result<Tag, Failure> {
-    Ok([(header::ETAG, format!("\"{}\"", version(shared, view, id).await?))])
-}
-
-async fn version(shared: &Shared, view: &str, id: &str) -> Result<u64, Failure> {
-    let stream = if view == "standing" { "approval" } else { view.trim_end_matches('s') };
-    Ok(shared.pipeline.journal().ledger().stream_version(&format!("{stream}/{id}")).await?)
-}
-
-/// Refuses to change what is no longer what `If-Match` names.
-pub(crate) async fn unchanged(shared: &Shared, view: &str, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
-    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(()) };
-    let tags: Vec<&str> = wanted.to_str().unwrap_or_default().split(',').map(str::trim).collect();
-    let is_tag = |tag: &&str| *tag == "*" || (tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"'));
-    if !tags.iter().all(is_tag) {
-        let detail = "`If-Match` is `*` or the `ETag` of what was looked at, with its quotation marks";
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).parameter("if-match"));
-    }
-    let version = version(shared, view, id).await?;
-    let now = format!("\"{version}\"");
-    // What is not there is told by whoever looks for it.
-    if version == 0 || tags.iter().any(|tag| *tag == now || *tag == "*") {
-        return Ok(());
-    }
-    let detail = format!("`{}` is not what `If-Match` names any more: its tag is {now}", crate::error::short(id));
-    Err(Failure::new(StatusCode::PRECONDITION_FAILED, "stale", detail).hint("look again, and decide again"))
+    Ok([(header::ETAG, format!("\"{}\"", shared.pipeline.journal().ledger().stream_version(&stream(view, id)).await?))])
 }
 
 /// What somebody answered.

@@ -1,6 +1,6 @@
 //! What people say about what is listed, and what there is to look at besides.
 
-use super::lists::unchanged;
+use super::matches::matching;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, words};
 use crate::error::Failure;
@@ -103,15 +103,17 @@ async fn answer(
     Path((id, answer)): Path<(String, String)>,
     Body(said): Body<Words>,
 ) -> Answer<Answered> {
-    unchanged(&shared, "approvals", &id, &headers).await?;
-    let id: ApprovalId = parsed(&id)?;
-    let agrees = match answer.as_str() {
-        "approve" => true,
-        "reject" => false,
-        _ => return Err(Failure::not_found("answer", &answer).parameter("answer")),
+    let work = async {
+        let id: ApprovalId = parsed(&id)?;
+        let agrees = match answer.as_str() {
+            "approve" => true,
+            "reject" => false,
+            _ => return Err(Failure::not_found("answer", &answer).parameter("answer")),
+        };
+        let state = shared.pipeline.answer(&id, &caller.0, agrees, words(&said.reason)?).await?;
+        Ok(Json(Answered { approval: id, state: serde_json::json!(state) }))
     };
-    let state = shared.pipeline.answer(&id, &caller.0, agrees, words(&said.reason)?).await?;
-    Ok(Json(Answered { approval: id, state: serde_json::json!(state) }))
+    matching(&shared, ("approvals", &id), &headers, work).await
 }
 
 /// An incident that was told something.
@@ -130,16 +132,18 @@ async fn incident(
     Path((id, command)): Path<(String, String)>,
     Body(_): Body<Words>,
 ) -> Answer<IncidentTold> {
-    unchanged(&shared, "incidents", &id, &headers).await?;
-    let incident: IncidentId = parsed(&id)?;
-    let by = caller.0.id.clone();
-    let signal = match command.as_str() {
-        "ack" => HealSignal::Acknowledge { incident: incident.clone(), by },
-        "close" => HealSignal::Close { incident: incident.clone(), by },
-        _ => return Err(Failure::not_found("command", &command).parameter("command")),
+    let work = async {
+        let incident: IncidentId = parsed(&id)?;
+        let by = caller.0.id.clone();
+        let signal = match command.as_str() {
+            "ack" => HealSignal::Acknowledge { incident: incident.clone(), by },
+            "close" => HealSignal::Close { incident: incident.clone(), by },
+            _ => return Err(Failure::not_found("command", &command).parameter("command")),
+        };
+        tell_healing(&shared, &id, signal).await?;
+        Ok(Json(IncidentTold { incident, done: command.clone() }))
     };
-    tell_healing(&shared, &id, signal).await?;
-    Ok(Json(IncidentTold { incident, done: command }))
+    matching(&shared, ("incidents", &id), &headers, work).await
 }
 
 /// Tells whoever heals an incident's component something about it.
@@ -187,18 +191,20 @@ async fn recommendation(
     Path((id, command)): Path<(String, String)>,
     Body(said): Body<Words>,
 ) -> Answer<RecommendationTold> {
-    unchanged(&shared, "recommendations", &id, &headers).await?;
-    let reason = words(&said.reason)?;
-    let done = match command.as_str() {
-        "approve" => shared.pipeline.approve_recommendation(&id, &caller.0).await,
-        "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, reason).await,
-        _ => return Err(Failure::not_found("command", &command).parameter("command")),
+    let work = async {
+        let reason = words(&said.reason)?;
+        let done = match command.as_str() {
+            "approve" => shared.pipeline.approve_recommendation(&id, &caller.0).await,
+            "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, reason).await,
+            _ => return Err(Failure::not_found("command", &command).parameter("command")),
+        };
+        let done = done.map_err(|error| Failure::of_reflect(error, &shared.pipeline))?;
+        if !reason.is_empty() {
+            say(shared.pipeline.journal(), &id, &caller.actor(), reason).await?;
+        }
+        Ok(Json(RecommendationTold(done)))
     };
-    let done = done.map_err(|error| Failure::of_reflect(error, &shared.pipeline))?;
-    if !reason.is_empty() {
-        say(shared.pipeline.journal(), &id, &caller.actor(), reason).await?;
-    }
-    Ok(Json(RecommendationTold(done)))
+    matching(&shared, ("recommendations", &id), &headers, work).await
 }
 
 /// All processes.

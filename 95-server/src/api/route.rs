@@ -143,8 +143,8 @@ impl Route {
 
     /// What it changes may be named by the state that was looked at.
     pub(crate) fn matches(self) -> Self {
-        let says =
-            "The `ETag` of what was looked at. When something was recorded about it since, nothing is done (412).";
+        let says = "The `ETag` of what was looked at. When something was recorded about it since, nothing is done (412); of two requests with \
+             the same tag, one is done.";
         self.header("if-match", says).fails(&[412])
     }
 

@@ -1,6 +1,6 @@
 //! Runs: their state, and what an operator can tell them.
 
-use super::lists::unchanged;
+use super::matches::matching;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason};
 use crate::error::Failure;
@@ -110,12 +110,16 @@ async fn command(
     Path((id, command)): Path<(String, String)>,
     Body(details): Body<Details>,
 ) -> Answer<Told> {
-    unchanged(&shared, "runs", &id, &headers).await?;
-    let id: RunId = parsed(&id)?;
+    let work = tell(&shared, &caller, &id, &command, &details);
+    matching(&shared, ("runs", &id), &headers, work).await.map(Json)
+}
+
+async fn tell(shared: &Shared, caller: &Caller, id: &str, command: &str, details: &Details) -> Result<Told, Failure> {
+    let id: RunId = parsed(id)?;
     if command == "replan" {
         shared.pipeline.replan(&id, &caller.0).await.map_err(|error| Failure::of_replan(error, &shared.pipeline))?;
         let (run, _) = shared.pipeline.drive().run(&id).await?;
-        return Ok(Json(Told { state: run.state().name().replace(' ', "_"), run: id }));
+        return Ok(Told { state: run.state().name().replace(' ', "_"), run: id });
     }
     let step = || {
         let text = details.step.as_deref().ok_or_else(|| {
@@ -125,7 +129,7 @@ async fn command(
         })?;
         field("/step", text)
     };
-    let signal = match command.as_str() {
+    let signal = match command {
         "pause" => RunSignal::Pause,
         "resume" => RunSignal::Resume,
         "cancel" => RunSignal::Cancel { compensate: details.compensate },
@@ -148,8 +152,8 @@ async fn command(
         }
     };
     if let Err(error) = shared.pipeline.drive().tell(&id, signal, &caller.actor()).await {
-        return Err(not_told(&shared, &id, &command, error).await);
+        return Err(not_told(shared, &id, command, error).await);
     }
     let (run, _) = shared.pipeline.drive().run(&id).await?;
-    Ok(Json(Told { state: run.state().name().replace(' ', "_"), run: id }))
+    Ok(Told { state: run.state().name().replace(' ', "_"), run: id })
 }

@@ -87,7 +87,7 @@ pub use journal::{Foundations, Journal, OpenError, decode, tile};
 pub use links::{Link, Subject, linked_to, links_of, open_linked_session, unlink};
 pub use looked::{Looked, while_still};
 pub use notify::{ChannelState, Tested};
-pub use once::{Keyed, Known};
+pub use once::{KEPT_FOR, Keyed, Known};
 pub use origin::{ContinueError, continue_journal};
 pub use outcome::{CommandEnd, OUTPUT_MAX, Output, Reported};
 pub use outside::{Asked as OutsideAsked, OutsideError};

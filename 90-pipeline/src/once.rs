@@ -1,12 +1,19 @@
 //! Requests that carry a key and are done once, however often they are sent. That one was taken up is an entry before anything is
 //! done for it, and what is done belongs to that entry's trace: so a crash between doing and answering is seen for what it is.
+//!
+//! A key means that request for a day; then it is new again. The entries stay, and so does what was answered: they are evidence
+//! of what was done. Whether the day is over follows from when the request was taken up, and from nothing else.
 
 use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::journal::{Journal, decode};
 use serde_json::{Value, json};
+use std::time::Duration;
 use writ_audit::attachments_of;
 use writ_core::{Actor, Digest, Draft, Entry, Filter, LedgerError, Outcome, PrincipalId, RunId, TraceId};
 use writ_seal::sha256;
+
+/// For how long a key stands for the request that it came with, from when that was taken up.
+pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
 
 const TAKEN: &str = "request.taken/1";
 const ANSWERED: &str = "request.answered/1";
@@ -28,8 +35,11 @@ pub struct Keyed {
 /// What is known of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
-    /// Nothing: it is new.
-    Nothing,
+    /// Nothing, or nothing that still counts: it is new.
+    New {
+        /// Where the stream of its person and key stands, for taking it up.
+        version: u64,
+    },
     /// The key was another request's.
     Other,
     /// It was answered so; without a body where that is not kept.
@@ -65,11 +75,15 @@ impl Keyed {
     /// When the journal cannot be read.
     pub async fn known(&self, journal: &Journal) -> Result<Known, LedgerError> {
         let entries = journal.stream(&self.stream).await?;
-        let Some(taken) = entries.first() else { return Ok(Known::Nothing) };
+        let last = entries.iter().rposition(|entry| entry.kind == TAKEN);
+        let counts = |at: &usize| entries.get(*at).is_some_and(|taken| journal.now() < taken.timestamp.plus(KEPT_FOR));
+        let Some([taken, since @ ..]) = last.filter(counts).and_then(|at| entries.get(at..)) else {
+            return Ok(Known::New { version: entries.len() as u64 });
+        };
         if taken.body.get("asks") != Some(&json!(self.asks)) {
             return Ok(Known::Other);
         }
-        if let Some(answered) = entries.iter().find(|entry| entry.kind == ANSWERED) {
+        if let Some(answered) = since.iter().find(|entry| entry.kind == ANSWERED) {
             return answer(journal, answered).await;
         }
         self.begun(journal, taken).await
@@ -94,15 +108,16 @@ impl Keyed {
         Ok(Known::Begun { trace: taken.trace_id.clone(), run, done })
     }
 
-    /// Records that it is taken up, before anything is done for it. The trace of what is done for it.
+    /// Records that it is taken up, where its stream stands at a version, before anything is done for it. The trace of what is
+    /// done for it.
     ///
     /// # Errors
     /// When it could not be recorded, or its twin was.
-    pub async fn take(&self, journal: &Journal) -> Result<TraceId, CommitError> {
+    pub async fn take(&self, journal: &Journal, version: u64) -> Result<TraceId, CommitError> {
         let cause = journal.new_cause();
         let trace = cause.trace.clone();
         let draft = self.draft(TAKEN, Outcome::Started, json!({"asks": self.asks, "route": self.route}));
-        let expects = vec![Expect { stream: self.stream.clone(), version: 0 }];
+        let expects = vec![Expect { stream: self.stream.clone(), version }];
         journal.commit(&cause, Batch { expects, ..Batch::of(vec![draft]) }).await?;
         Ok(trace)
     }

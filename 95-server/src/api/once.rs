@@ -105,7 +105,7 @@ async fn keyed(
     let journal = shared.pipeline.journal();
     let keyed = Keyed::new(&caller.0.id, key, route, asks);
     let trace = match keyed.known(journal).await? {
-        Known::Nothing => keyed.take(journal).await?,
+        Known::New { version } => keyed.take(journal, version).await?,
         Known::Other => {
             let detail = "this `Idempotency-Key` was used for another request";
             return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", detail)

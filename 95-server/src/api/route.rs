@@ -230,7 +230,7 @@ impl Route {
             operation = operation.parameter(header(
                 KEY.as_str(),
                 "A request that carries a key is done once: sent again with the same body, it is given the same answer, also after a \
-                 restart. With another body it is refused (422).",
+                 restart. With another body it is refused (422). A key stands for its request for 24 hours; then it is new again.",
             ));
             fails.extend([400, 409, 413, 422]);
         }

@@ -291,13 +291,13 @@ async fn a_crash_between_doing_and_answering_doubles_nothing() {
     let keyed = |key| Keyed::new(&who.id, key, "/api/v1/actions", asks);
 
     // Taken up, and then nothing: it is done now.
-    keyed("before").take(journal).await.unwrap();
+    keyed("before").take(journal, 0).await.unwrap();
     let (status, replayed, told) = act(&place, "before", "why").await;
     assert!(status.is_success() && !replayed, "{told}");
     assert_eq!(runs(&place).await, 1);
 
     // Taken up and done, and not answered: it is answered now, with the run that there is.
-    let trace = keyed("after").take(journal).await.unwrap();
+    let trace = keyed("after").take(journal, 0).await.unwrap();
     let asked = writ_pipeline::OutsideAsked {
         wish: writ_pipeline::OutsideWish {
             action: None,

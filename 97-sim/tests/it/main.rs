@@ -10,3 +10,4 @@ mod journal;
 mod journeys;
 mod mutants;
 mod notify;
+mod once;

@@ -179,6 +179,7 @@ fn action() -> Schema {
         .fact("arguments", Type::List { of: Box::new(Type::Text { max: 1_024 }), max: 128 }, "its arguments")
         .fact("directory", Type::Text { max: 4_096 }, "where it runs")
         .fact("tool", Type::WORD, "terraform, kubectl, or command for anything else")
+        .maybe("declared", Type::WORD, "the declared command that it is, when it is one")
         .maybe_group("planned", planned, "what the tool says that it would change, when it is one that says so");
     common()
         .group("action", action, "what is about to be done")

@@ -13,6 +13,7 @@
 //! This layer refuses to know the clock, the store, who may do what, and how a provider does it. It speaks the provider's verbs
 //! as data.
 
+mod command;
 mod conflict;
 mod diff;
 mod document;
@@ -36,6 +37,7 @@ mod tool;
 mod translate;
 mod trigger;
 
+pub use command::{DeclaredCommand, read_commands};
 pub use conflict::{Adjustment, Fix, Infeasible, Setting, explain, unit};
 pub use diff::{
     Desired, Diff, ResourceChange, Rollback, StaleWorld, after, change_of, check_world, decommission, desired, diff,

@@ -1,5 +1,6 @@
 //! A change that somebody else planned: a command that can be judged, what rules may read of it, and its plan of one step.
 
+use crate::command::DeclaredCommand;
 use crate::graph::{action_id, is_own};
 use crate::tool::{OutsideChange, OutsideDeed, Says, form};
 use serde_json::{Value, json};
@@ -80,6 +81,12 @@ pub enum OutsideRefused {
         /// What was given.
         name: String,
     },
+    /// The action's name is that of a declared command, and this is another one.
+    #[error("`{name}` is a declared command, and what is asked for does not fit its declaration")]
+    Unfit {
+        /// The name.
+        name: String,
+    },
     /// The resource's name is no name.
     #[error("`{name}` is no name for a resource: use 1 to 64 letters, digits and any of `. _ - / : @`")]
     Resource {
@@ -135,7 +142,9 @@ pub struct OutsideWish {
 pub struct Outside {
     action: String,
     changes: Option<Vec<OutsideChange>>,
+    class: EffectClass,
     command: Vec<String>,
+    declared: Option<String>,
     directory: String,
     files: BTreeMap<String, Digest>,
     intent: Option<IntentId>,
@@ -144,17 +153,24 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// What was asked for, if it can be judged.
+    /// What was asked for, if it can be judged; as the first of the declared commands that it fits.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn new(wish: OutsideWish) -> Result<Self, OutsideRefused> {
+    pub fn new(wish: OutsideWish, commands: &[DeclaredCommand]) -> Result<Self, OutsideRefused> {
         check_command(&wish.command)?;
         let known = form(&wish.command);
-        let action = match wish.action {
-            Some(name) => action_name(name)?,
-            None => known.action.to_owned(),
-        };
+        let named = wish.action.map(action_name).transpose()?;
+        let fitting =
+            |one: &&DeclaredCommand| one.fits(&wish.command) && named.as_ref().is_none_or(|name| *name == one.id);
+        let declared = commands.iter().find(fitting).or_else(|| commands.iter().find(|one| one.fits(&wish.command)));
+        if let Some(name) = named.as_ref().filter(|name| declared.is_none_or(|one| one.id != **name))
+            && commands.iter().any(|one| one.id == *name)
+        {
+            return Err(OutsideRefused::Unfit { name: name.clone() });
+        }
+        let action = named.unwrap_or_else(|| declared.map_or(known.action, |one| &one.id).to_owned());
+        let class = if declared.is_some_and(|one| one.repeatable) { EffectClass::Keyed } else { EffectClass::Opaque };
         let program = wish.command.first().and_then(|program| program.rsplit('/').next()).unwrap_or_default();
         let tame = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
         let resource = match wish.resource {
@@ -167,7 +183,9 @@ impl Outside {
         }
         check_changes(wish.changes.as_deref(), &wish.files, known.says.as_ref())?;
         let (changes, command, directory, files) = (wish.changes, wish.command, wish.directory, wish.files);
-        Ok(Self { action, changes, command, directory, files, intent: wish.intent, resource, tool: known.tool })
+        let (declared, intent) = (declared.map(|one| one.id.clone()), wish.intent);
+        let tool = known.tool;
+        Ok(Self { action, changes, class, command, declared, directory, files, intent, resource, tool })
     }
 
     /// What its action is called.
@@ -202,6 +220,9 @@ impl Outside {
             "arguments": self.command.get(1..).unwrap_or_default(), "directory": self.directory,
             "program": program, "tool": self.tool,
         });
+        if let Some(declared) = &self.declared {
+            facts["declared"] = json!(declared);
+        }
         let Some(changes) = &self.changes else { return facts };
         let count = |deed| changes.iter().filter(|change| change.deed == deed).count();
         facts["planned"] = json!({
@@ -221,7 +242,7 @@ impl Outside {
         facts
     }
 
-    /// The plan that carries it out: one step, at most once. `version` and `digest` are those of the intent that it serves.
+    /// The plan that carries it out: one step, at most once unless it is declared that it may be repeated. `version` and `digest` are those of the intent that it serves.
     #[must_use]
     pub fn plan(&self, version: u64, digest: Digest, world: Digest) -> Plan {
         let params = json!({
@@ -241,7 +262,7 @@ impl Outside {
         let step = Step {
             action: action.clone(),
             action_name: self.action.clone(),
-            class: EffectClass::Opaque,
+            class: self.class,
             key,
             needs: Vec::new(),
             params: params.clone(),
@@ -290,7 +311,7 @@ fn check_command(command: &[String]) -> Result<(), OutsideRefused> {
     if bytes > COMMAND_BYTES_MAX { Err(OutsideRefused::TooLarge { bytes }) } else { Ok(()) }
 }
 
-fn action_name(name: String) -> Result<String, OutsideRefused> {
+pub(crate) fn action_name(name: String) -> Result<String, OutsideRefused> {
     let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let named = name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(sound);
     if !named {
@@ -357,7 +378,7 @@ mod tests {
         assert!(!json!(changes).to_string().contains("hunter2"));
         let files = BTreeMap::from([("tfplan".to_owned(), Digest([1; 32]))]);
         let asked = OutsideWish { changes: Some(changes), files, ..wish("terraform apply tfplan") };
-        let outside = Outside::new(asked).unwrap();
+        let outside = Outside::new(asked, &[]).unwrap();
         let planned = json!({
             "applies": 0, "creates": 1, "deletes": 1, "replaces": 1, "updates": 1, "kinds": ["aws_instance"],
             "resources": ["aws_instance.a", "aws_instance.c", "aws_instance.d", "aws_instance.e"],
@@ -370,7 +391,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_judged_is_refused_by_name() {
-        let refused = |wish| Outside::new(wish).unwrap_err();
+        let refused = |wish| Outside::new(wish, &[]).unwrap_err();
         assert_eq!(refused(OutsideWish::default()), OutsideRefused::Nothing);
         let many = OutsideWish { command: vec!["a".into(); 10_000], ..OutsideWish::default() };
         assert_eq!(refused(many), OutsideRefused::TooMany { found: 10_000 });
@@ -395,11 +416,34 @@ mod tests {
     }
 
     #[test]
+    fn a_declared_command_has_its_name_for_itself_and_may_be_one_that_can_be_repeated() {
+        let text =
+            "commands: [{ id: look, command: [df, '*'], repeatable: true }, { id: look_here, command: [df, .] }]";
+        let commands = crate::read_commands("commands.yaml", text.as_bytes()).unwrap();
+        let told = |action: Option<&str>, line: &str| {
+            let asked = OutsideWish { action: action.map(str::to_owned), ..wish(line) };
+            Outside::new(asked, &commands).map(|one| {
+                let class = one.plan(0, Digest([0; 32]), Digest([0; 32])).steps[0].class;
+                (one.action().to_owned(), one.facts()["declared"].as_str().map(str::to_owned), class)
+            })
+        };
+        let look = Some("look".to_owned());
+        assert_eq!(told(None, "df /"), Ok(("look".into(), look.clone(), EffectClass::Keyed)));
+        assert_eq!(told(None, "df ."), Ok(("look".into(), look.clone(), EffectClass::Keyed)), "the first that fits");
+        let here = Ok(("look_here".into(), Some("look_here".into()), EffectClass::Opaque));
+        assert_eq!(told(Some("look_here"), "df ."), here);
+        assert_eq!(told(Some("other"), "df /"), Ok(("other".into(), look, EffectClass::Keyed)));
+        assert_eq!(told(None, "rm /"), Ok(("command".into(), None, EffectClass::Opaque)));
+        assert_eq!(told(Some("look"), "rm /"), Err(OutsideRefused::Unfit { name: "look".into() }));
+        assert_eq!(told(Some("look_here"), "df /"), Err(OutsideRefused::Unfit { name: "look_here".into() }));
+    }
+
+    #[test]
     fn more_things_than_rules_can_be_told_of_are_counted_and_not_listed() {
         let change = |at| OutsideChange { address: format!("a.{at}"), deed: OutsideDeed::Delete, kind: "a".to_owned() };
         let files = BTreeMap::from([("p".to_owned(), Digest([1; 32]))]);
         let asked = OutsideWish { changes: Some((0..300).map(change).collect()), files, ..wish("terraform apply p") };
-        let planned = Outside::new(asked).unwrap().facts()["planned"].clone();
+        let planned = Outside::new(asked, &[]).unwrap().facts()["planned"].clone();
         assert_eq!((&planned["deletes"], planned.get("resources")), (&json!(300), None));
     }
 }

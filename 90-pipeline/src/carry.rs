@@ -2,7 +2,7 @@
 
 use crate::approvals::Principal;
 use crate::commit::{Batch, Expect};
-use crate::desk::{Place, Taken, claim_of, claimed, run_stream, stream_of};
+use crate::desk::{Place, Taken, claimed, claims_of, run_stream, stream_of};
 use crate::drive::DriveError;
 use crate::live::refusal;
 use crate::outcome::{Claimed, Reported};
@@ -117,12 +117,14 @@ impl Pipeline {
     ) -> Result<Value, OutsideError> {
         let (found, context) = self.outside_run(run).await?;
         is_asker(&found, by)?;
-        let entry = claim_of(self.journal(), run, None).await?;
-        let held = entry.as_ref().and_then(Claimed::of);
-        let held = held.ok_or_else(|| OutsideError::NoOrder { run: run.clone(), phase: self.phase(&found) })?;
-        if held.claim != sha256(claim.as_bytes()).to_string() {
-            return Err(OutsideError::Taken { run: run.clone() });
+        let claims: Vec<Claimed> = claims_of(self.journal(), run).await?.iter().filter_map(Claimed::of).collect();
+        if claims.is_empty() {
+            return Err(OutsideError::NoOrder { run: run.clone(), phase: self.phase(&found) });
         }
+        // What may be repeated may have been taken by somebody else since; what comes of the first is recorded all the same.
+        let claim = sha256(claim.as_bytes()).to_string();
+        let held = claims.into_iter().find(|held| held.claim == claim);
+        let held = held.ok_or_else(|| OutsideError::Taken { run: run.clone() })?;
         let (_, cell) = found.step(&held.step).ok_or_else(|| OutsideError::Unknown { run: run.clone() })?;
         let key = effect_key(run, &held.step, cell.revision, cell.leg);
         let ended = reported.check(key, self.journal().now())?;

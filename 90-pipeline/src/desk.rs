@@ -183,8 +183,9 @@ impl Desk {
     /// When the journal cannot be read.
     pub(crate) async fn take_up(&self, task: &Task) -> Result<(), LedgerError> {
         let Some((order, agent)) = out(&task.run) else { return Ok(()) };
-        let claimed = claim_of(&task.inner.journal, task.run.id(), Some(&order.ticket)).await?;
-        let taken = claimed.as_ref().and_then(|entry| entry.body.get("claim")?.as_str()).map(str::to_owned);
+        let claims = claims_of(&task.inner.journal, task.run.id()).await?;
+        let claimed = claims.iter().find(|entry| entry.body.get("ticket") == Some(&json!(order.ticket)));
+        let taken = claimed.and_then(|entry| entry.body.get("claim")?.as_str()).map(str::to_owned);
         let place = Arc::new(Place {
             agent,
             order,
@@ -232,18 +233,13 @@ pub(crate) fn stream_of(run: &RunId) -> String {
     format!("outside/{run}")
 }
 
-/// The entry by which an order was taken: that of a ticket, or the newest.
+/// The entries by which a run's orders were taken, the newest first: one for each ticket that was.
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub(crate) async fn claim_of(
-    journal: &Journal,
-    run: &RunId,
-    ticket: Option<&TicketId>,
-) -> Result<Option<Entry>, LedgerError> {
+pub(crate) async fn claims_of(journal: &Journal, run: &RunId) -> Result<Vec<Entry>, LedgerError> {
     let entries = journal.stream(&stream_of(run)).await?;
-    let of = |entry: &&Entry| ticket.is_none_or(|ticket| entry.body.get("ticket") == Some(&json!(ticket)));
-    Ok(entries.iter().rev().filter(|entry| entry.kind == CLAIMED).find(of).cloned())
+    Ok(entries.into_iter().rev().filter(|entry| entry.kind == CLAIMED).collect())
 }
 
 /// The entry by which an order is taken.

@@ -153,7 +153,7 @@ impl Pipeline {
         if let Some(name) = wish.action.as_ref().filter(|name| RemedyAction::named(name).is_some()) {
             return Err(OutsideRefused::Reserved { name: name.clone() }.into());
         }
-        let outside = Outside::new(wish)?;
+        let outside = Outside::new(wish, &self.setup().commands)?;
         let (version, digest, scope) = self.served(outside.intent()).await?;
         if by.must(AGENT, &scope).is_err() {
             by.must("operator", &scope)?;

@@ -25,7 +25,7 @@ use writ_contracts::{Needs, Registry};
 use writ_core::{
     AgentId, ComponentId, Digest, Entry, IntentId, LedgerError, Notifier, Plan, Provider, Sensor, Severity, Signer,
 };
-use writ_intent::{Intent, Platform, State, read_manifest, stream};
+use writ_intent::{DeclaredCommand, Intent, Platform, State, read_manifest, stream};
 use writ_policy::Bundle;
 
 /// What the organisation provides and demands.
@@ -36,6 +36,8 @@ pub struct Setup {
     pub agents: Vec<(AgentSpec, Arc<dyn Signer>)>,
     /// The policies: those that an installation begins with.
     pub bundle: Arc<Bundle>,
+    /// Commands that are declared.
+    pub commands: Vec<DeclaredCommand>,
     /// Whether changes of what governs need a second person.
     pub consent: Consent,
     /// Their files, by name: kept with the journal.

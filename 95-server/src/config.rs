@@ -23,7 +23,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where state is kept.
     pub state: PathBuf,
-    /// The directory with `platform.yaml`, `agents.yaml`, `policies/`, `contracts/` and `playbooks/`.
+    /// The directory with `platform.yaml`, `agents.yaml`, `commands.yaml`, `policies/`, `contracts/` and `playbooks/`.
     pub files: PathBuf,
     /// The address by which people reach it, where it is not the one that it listens on.
     pub public_url: Option<String>,
@@ -177,7 +177,7 @@ const KEYS: [Key; 34] = [
     },
     Key {
         name: "files",
-        about: "the directory with `platform.yaml`, `agents.yaml`, `policies/`, `contracts/` and `playbooks/`",
+        about: "the directory with `platform.yaml`, `agents.yaml`, `commands.yaml`, `policies/`, `contracts/` and `playbooks/`",
         slot: |c| Slot::Path(&mut c.files),
     },
     Key {

@@ -1,8 +1,9 @@
-//! Reading a directory of files into a setup: platform, policies, contracts, playbooks, agents.
+//! Reading a directory of files into a setup: platform, policies, contracts, playbooks, agents, commands.
 //!
 //! ```text
 //! platform.yaml            what the organisation provides
 //! agents.yaml              agents and their permissions
+//! commands.yaml            commands that are declared
 //! policies/*.yaml          bundles of rules; files that hold tests are their tests
 //! contracts/*.yaml         contracts; requirements.yaml says who needs which
 //! playbooks/*.yaml         playbooks
@@ -11,13 +12,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use writ_pipeline::input::{self, AgentSpec, Bundle, Needs, Platform, Playbook, Problem, Registry};
+use writ_pipeline::input::{self, AgentSpec, Bundle, DeclaredCommand, Needs, Platform, Playbook, Problem, Registry};
 
 /// What a directory says.
 #[derive(Debug, Clone)]
 pub struct Files {
     /// Agents.
     pub agents: Vec<AgentSpec>,
+    /// Declared commands.
+    pub commands: Vec<DeclaredCommand>,
     /// Policies.
     pub bundle: Arc<Bundle>,
     /// The files they stand in.
@@ -56,6 +59,16 @@ pub fn read_files(dir: &Path) -> Result<Files, Vec<Problem>> {
         None => Ok(Vec::new()),
     }) {
         Ok(agents) => agents,
+        Err(found) => {
+            collect(found);
+            Vec::new()
+        }
+    };
+    let commands = match one(dir, "commands.yaml").and_then(|file| match file {
+        Some((name, bytes)) => input::read_commands(&name, &bytes),
+        None => Ok(Vec::new()),
+    }) {
+        Ok(commands) => commands,
         Err(found) => {
             collect(found);
             Vec::new()
@@ -114,7 +127,7 @@ pub fn read_files(dir: &Path) -> Result<Files, Vec<Problem>> {
     match bundle {
         Some(bundle) if problems.is_empty() => {
             let bundle = Arc::new(bundle);
-            Ok(Files { agents, bundle, policy_files, policy_tests, needs, platform, playbooks, registry })
+            Ok(Files { agents, bundle, commands, policy_files, policy_tests, needs, platform, playbooks, registry })
         }
         _ => Err(problems),
     }

@@ -309,6 +309,7 @@ fn setup(files: &Files, key: &dyn Fn(&str) -> Result<Key, StateError>) -> Result
         address: String::new(),
         agents,
         bundle: files.bundle.clone(),
+        commands: files.commands.clone(),
         consent: Consent::One,
         policy_files: files.policy_files.clone(),
         needs: files.needs.clone(),

@@ -47,7 +47,9 @@ pub(crate) fn place_of(refused: &OutsideRefused) -> String {
     match refused {
         OutsideRefused::Nothing | OutsideRefused::TooMany { .. } | OutsideRefused::TooLarge { .. } => "/command".into(),
         OutsideRefused::TooLong { at, .. } | OutsideRefused::Unsound { at } => format!("/command/{at}"),
-        OutsideRefused::Name { .. } | OutsideRefused::Reserved { .. } => "/action".into(),
+        OutsideRefused::Name { .. } | OutsideRefused::Reserved { .. } | OutsideRefused::Unfit { .. } => {
+            "/action".into()
+        }
         OutsideRefused::Resource { .. } => "/resource".into(),
         OutsideRefused::Path { .. } => "/directory".into(),
         OutsideRefused::Files { .. } => "/files".into(),

@@ -59,6 +59,7 @@ pub struct Files {
     dir: PathBuf,
     agents: Vec<AgentSpec>,
     bundle: Arc<Bundle>,
+    commands: Vec<input::DeclaredCommand>,
     policy_files: Vec<(String, Vec<u8>)>,
     consent: Consent,
     channel: bool,
@@ -69,7 +70,8 @@ pub struct Files {
 }
 
 impl Files {
-    /// Reads `platform.yaml`, `agents.yaml`, `policies/`, `contracts/` and, where there are any, `playbooks/` of a directory.
+    /// Reads `platform.yaml`, `agents.yaml`, `policies/`, `contracts/` and, where there are any, `commands.yaml` and `playbooks/` of
+    /// a directory.
     ///
     /// # Errors
     /// The first file that is unsound.
@@ -101,11 +103,16 @@ impl Files {
         for name in names(&dir.join("playbooks")).unwrap_or_default() {
             playbooks.push(input::read_playbook(&name, &one(&format!("playbooks/{name}"))?).map_err(told)?);
         }
+        let commands = match dir.join("commands.yaml").exists() {
+            true => input::read_commands("commands.yaml", &one("commands.yaml")?).map_err(told)?,
+            false => Vec::new(),
+        };
         let dir = dir.to_owned();
         Ok(Self {
             dir,
             agents,
             bundle,
+            commands,
             policy_files,
             consent: Consent::One,
             channel: false,
@@ -365,6 +372,7 @@ impl Parts<'_> {
             address: "http://writ.test".into(),
             agents: agents.collect(),
             bundle: files.bundle.clone(),
+            commands: files.commands.clone(),
             consent: files.consent,
             policy_files: files.policy_files.clone(),
             needs: files.needs.clone(),

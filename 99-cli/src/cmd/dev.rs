@@ -22,7 +22,7 @@ const BUSY_MAX: u32 = 250;
 /// watches and heals what it brings up. Ctrl-C stops everything that was started, unless `--keep` is given.
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
-    /// The directory with `intent.yaml`, `platform.yaml`, `policies/`, `contracts/`, `playbooks/` and `agents.yaml`
+    /// The directory with `intent.yaml`, `platform.yaml`, `agents.yaml`, `commands.yaml`, `policies/`, `contracts/` and `playbooks/`
     dir: PathBuf,
     /// Leave everything running at the end; the next `dev` takes it up again
     #[arg(long)]

@@ -95,7 +95,7 @@ struct Restore {
 struct Run {
     #[command(flatten)]
     configured: Configured,
-    /// The directory with `platform.yaml`, `agents.yaml`, `policies/` and `contracts/`
+    /// The directory with `platform.yaml`, `agents.yaml`, `commands.yaml`, `policies/`, `contracts/` and `playbooks/`
     #[arg(long, value_name = "DIR")]
     files: Option<PathBuf>,
 }

@@ -59,7 +59,7 @@ pub use lifecycle::{IllegalMove, State};
 pub use outside::{NO_INTENT, OUTSIDE_PERMISSION, OUTSIDE_VERB, Outside, OutsideRefused, OutsideWish};
 pub use platform::{
     Authentication, Balancer, Command, Component, Demand, Healing, HealthChecks, InstanceType, Intervals, MONTH_HOURS,
-    Platform, Profile, Region, Scaling, Tls, Zone,
+    Platform, Profile, Promotion, Region, Scaling, Tls, Zone,
 };
 pub use read::{Manifest, read_manifest};
 pub use read_platform::{document as platform_document, read_platform};

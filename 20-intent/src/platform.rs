@@ -200,12 +200,23 @@ pub struct HealthChecks {
 /// How instances are brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Healing {
-    /// How far it may go by itself.
-    pub mode: HealMode,
+    /// How far it may go by itself; what would be done is recorded and no more where nobody says it.
+    pub mode: Option<HealMode>,
+    /// What it takes to let an action go further than that.
+    pub promotion: Promotion,
     /// How, how often, how long.
     pub recovery: RecoveryPolicy,
     /// What to do when.
     pub triggers: Vec<Trigger>,
+}
+
+/// What it takes to let an action of healing go further by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promotion {
+    /// Shadow decisions that must be cited, each judged right.
+    pub judged_right: u32,
+    /// Shadow decisions that may have been judged wrong since the first of these.
+    pub judged_wrong: u32,
 }
 
 /// Intervals that run otherwise than declared. A demonstration cannot wait thirty seconds for a check; whoever shortens
@@ -349,7 +360,8 @@ impl Default for Platform {
             scaling: Scaling { min_instances: 1, max_instances: 10, target_cpu_percent: 70, cooldown_ms: 60_000 },
             health: HealthChecks { interval_s: 30, timeout_s: 5, healthy_threshold: 2, unhealthy_threshold: 3 },
             healing: Healing {
-                mode: HealMode::Shadow,
+                mode: None,
+                promotion: Promotion { judged_right: 3, judged_wrong: 0 },
                 recovery: RecoveryPolicy { strategy: Strategy::Restart, max_attempts: 3, timeout_seconds: 60 },
                 triggers: vec![
                     trigger("health_status == 'failed'", TriggerAction::RestartInstance),

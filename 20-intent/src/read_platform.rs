@@ -60,7 +60,11 @@ fn document_of(root: &Node, problems: &Problems) -> Option<Platform> {
     section(&mut fields, "scaling", |fields| scaling(fields, &mut platform));
     section(&mut fields, "health", |fields| health(fields, &mut platform));
     section(&mut fields, "healing", |fields| {
-        keep(&mut platform.healing.mode, fields.maybe_choice("mode", HealMode::WORDS));
+        platform.healing.mode = fields.maybe_choice("mode", HealMode::WORDS);
+        section(fields, "promotion", |fields| {
+            keep(&mut platform.healing.promotion.judged_right, whole(fields, "judged_right", 1..=100));
+            keep(&mut platform.healing.promotion.judged_wrong, whole(fields, "judged_wrong", 0..=100));
+        });
         keep(&mut platform.healing.recovery, section(fields, "recovery_policy", recovery_policy).flatten());
         keep(&mut platform.healing.triggers, triggers(fields));
     });
@@ -420,7 +424,11 @@ pub fn document(platform: &Platform) -> Json {
             "unhealthy_threshold": platform.health.unhealthy_threshold,
         },
         "healing": {
-            "mode": platform.healing.mode.word(),
+            "mode": platform.healing.mode.map(HealMode::word),
+            "promotion": {
+                "judged_right": platform.healing.promotion.judged_right,
+                "judged_wrong": platform.healing.promotion.judged_wrong,
+            },
             "recovery_policy": platform.healing.recovery.document(),
             "triggers": platform.healing.triggers.iter().map(Trigger::document).collect::<Vec<_>>(),
         },

@@ -347,6 +347,17 @@ fn healing() -> Value {
         &[],
         vec![
             ("mode", words("How far healing may go by itself.", HealMode::WORDS)),
+            (
+                "promotion",
+                object(
+                    "What it takes to let an action go further by itself.",
+                    &[],
+                    vec![
+                        ("judged_right", whole("Shadow decisions to cite, each judged right.", 1, 100)),
+                        ("judged_wrong", whole("Shadow decisions judged wrong since the first of these.", 0, 100)),
+                    ],
+                ),
+            ),
             ("recovery_policy", recovery_policy()),
             ("triggers", trigger_list()),
         ],

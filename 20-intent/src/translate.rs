@@ -316,7 +316,7 @@ fn describe(
         break_even: break_even(platform, demand, asked, space, chosen),
         assumptions: assumptions(platform, demand, asked, space, chosen),
         gave_way,
-        heal_mode: intent.heal.mode.unwrap_or(platform.healing.mode),
+        heal_mode: intent.heal.mode.or(platform.healing.mode).unwrap_or(HealMode::Shadow),
         triggers: intent.heal.triggers.clone().unwrap_or_else(|| platform.healing.triggers.clone()),
         intervals: platform.intervals(&recovery),
         profile: platform.profile_lines(&recovery),

@@ -23,6 +23,33 @@ pub enum Mode {
     Auto,
 }
 
+impl Mode {
+    /// Every mode, from the one that goes least far.
+    pub const ALL: [Mode; 3] = [Mode::Shadow, Mode::Propose, Mode::Auto];
+
+    /// The word that manifests, policies and people use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Mode::Shadow => "shadow",
+            Mode::Propose => "propose",
+            Mode::Auto => "auto",
+        }
+    }
+
+    /// The mode of this word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.word() == word)
+    }
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 /// What an instance's symptom is answered with, unless a trigger says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,7 +5,7 @@ use crate::correlate::{Fingerprint, home, related};
 use crate::detect::{Symptom, Watch};
 use crate::event::{
     Acknowledged, Closed, Denied, DeniedBy, Ended, Escalated, EscalationReason, HealEvent, Held, HoldReason, Joined,
-    ModeSet, Opened, Released, Resolved, Started, Verified, Waiting,
+    Opened, Released, Resolved, Started, Verified, Waiting,
 };
 use crate::incident::{Heal, Incident, IncidentState, Resolution, Try};
 use crate::remedy::RemedyKey;
@@ -127,9 +127,6 @@ impl Work<'_> {
                 self.after_undo(&tried)
             }
             Signal::Left => self.leave(),
-            Signal::ModeChanged { action, mode } => {
-                self.emit(HealEvent::ModeSet(ModeSet { action, at, component, mode }))
-            }
             Signal::Acknowledge { incident, by } => {
                 self.open(&incident)?;
                 self.emit(HealEvent::Acknowledged(Acknowledged { at, by, component, incident }))

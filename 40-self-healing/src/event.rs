@@ -8,7 +8,8 @@ use crate::verify::{Behaviour, Verification};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use writ_core::{
-    Actor, ApprovalId, ComponentId, Draft, Event, IncidentId, Outcome, PrincipalId, RunId, Severity, Timestamp, Window,
+    Actor, ApprovalId, ComponentId, Draft, Event, EventId, IncidentId, Outcome, PrincipalId, RunId, Severity,
+    Timestamp, Window,
 };
 
 /// A symptom became an incident.
@@ -364,12 +365,52 @@ pub struct Closed {
 pub struct ModeSet {
     /// The action.
     pub action: RemedyAction,
+    /// The approval that it rests on; none where nobody else had to agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
+    /// When.
+    pub at: Timestamp,
+    /// The shadow decisions that were cited for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cites: Vec<EventId>,
+    /// The component.
+    pub component: ComponentId,
+    /// How far it might go before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Mode>,
+    /// How far it may go from now on.
+    pub mode: Mode,
+}
+
+/// What was changed of an action's mode holds no more, for its component is nobody's: files say how far it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModeEnded {
+    /// The action.
+    pub action: RemedyAction,
     /// When.
     pub at: Timestamp,
     /// The component.
     pub component: ComponentId,
-    /// How far it may go from now on.
-    pub mode: Mode,
+}
+
+/// A person judged a shadow decision. Their reason stands beside the journal; of what one person says, the last counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// What would have been done.
+    pub action: RemedyAction,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: PrincipalId,
+    /// The component.
+    pub component: ComponentId,
+    /// The entry that recorded the decision.
+    pub decision: EventId,
+    /// Its incident; none for the autoscaler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
+    /// Whether it would have been right to do it.
+    pub right: bool,
 }
 
 /// Everything that can happen to a component's healing.
@@ -407,6 +448,10 @@ pub enum HealEvent {
     Closed(Closed),
     /// See [`ModeSet`].
     ModeSet(ModeSet),
+    /// See [`ModeEnded`].
+    ModeEnded(ModeEnded),
+    /// See [`Judged`].
+    Judged(Judged),
 }
 
 /// A body is not of its kind.
@@ -455,6 +500,8 @@ pub fn decode(kind: &str, body: &Value) -> Result<HealEvent, DecodeError> {
         "incident.acknowledged/1" => HealEvent::Acknowledged(read(kind, body)?),
         "incident.closed/1" => HealEvent::Closed(read(kind, body)?),
         "component.mode_set/1" => HealEvent::ModeSet(read(kind, body)?),
+        "component.mode_ended/1" => HealEvent::ModeEnded(read(kind, body)?),
+        "component.shadow_judged/1" => HealEvent::Judged(read(kind, body)?),
         _ => return Err(DecodeError::Kind { kind: kind.to_owned() }),
     })
 }
@@ -480,10 +527,13 @@ impl HealEvent {
             HealEvent::Acknowledged(event) => event.at,
             HealEvent::Closed(event) => event.at,
             HealEvent::ModeSet(event) => event.at,
+            HealEvent::ModeEnded(event) => event.at,
+            HealEvent::Judged(event) => event.at,
         }
     }
 
-    /// The incident it belongs to; none for the autoscaler and for modes.
+    /// The incident it belongs to; none for the autoscaler, for modes, and for what people say of what was not done: they may say it
+    /// long after the incident.
     #[must_use]
     pub fn incident(&self) -> Option<&IncidentId> {
         match self {
@@ -502,7 +552,7 @@ impl HealEvent {
             HealEvent::Escalated(event) => Some(&event.incident),
             HealEvent::Acknowledged(event) => Some(&event.incident),
             HealEvent::Closed(event) => Some(&event.incident),
-            HealEvent::ModeSet(_) => None,
+            HealEvent::ModeSet(_) | HealEvent::ModeEnded(_) | HealEvent::Judged(_) => None,
         }
     }
 
@@ -524,6 +574,8 @@ impl HealEvent {
             HealEvent::Acknowledged(event) => &event.component,
             HealEvent::Closed(event) => &event.component,
             HealEvent::ModeSet(event) => &event.component,
+            HealEvent::ModeEnded(event) => &event.component,
+            HealEvent::Judged(event) => &event.component,
         }
     }
 
@@ -584,6 +636,8 @@ impl HealEvent {
             HealEvent::Acknowledged(_) => ("incident.acknowledged/1", "acknowledge_incident", Outcome::Success),
             HealEvent::Closed(_) => ("incident.closed/1", "close_incident", Outcome::Success),
             HealEvent::ModeSet(_) => ("component.mode_set/1", "set_mode", Outcome::Success),
+            HealEvent::ModeEnded(_) => ("component.mode_ended/1", "end_mode", Outcome::Success),
+            HealEvent::Judged(_) => ("component.shadow_judged/1", "judge_shadow_decision", Outcome::Success),
         }
     }
 
@@ -609,6 +663,8 @@ impl HealEvent {
             HealEvent::Acknowledged(event) => write(event),
             HealEvent::Closed(event) => write(event),
             HealEvent::ModeSet(event) => write(event),
+            HealEvent::ModeEnded(event) => write(event),
+            HealEvent::Judged(event) => write(event),
         }
     }
 }

@@ -367,6 +367,11 @@ impl Heal {
             (_, HealEvent::ModeSet(event)) => {
                 self.modes.insert(event.action, event.mode);
             }
+            (_, HealEvent::ModeEnded(event)) => {
+                self.modes.remove(&event.action);
+            }
+            // What people say decides nothing until somebody cites it.
+            (_, HealEvent::Judged(_)) => {}
             (_, HealEvent::Shadowed(event)) => self.shadowed = event.remedy.count,
             (None, HealEvent::Proposed(event)) => {
                 self.rescalings += 1;

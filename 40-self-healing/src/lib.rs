@@ -10,6 +10,9 @@
 //! remedy is proposed only on fresh data, after its attempt has been counted against every budget by an event; it comes out as
 //! ordinary plan steps that state desired state (a slot's next generation, a count), and is then judged in three values.
 //!
+//! An action goes no further on its own than its mode says. [`ModeChange`] decides whether what people say of its shadow decisions is
+//! enough to let it go further; the event that sets a mode is recorded with people's answer, and [`Heal`] takes it in.
+//!
 //! This crate refuses to know: the clock, chance, providers, policies, agents, how a run is driven, and who is told.
 
 mod budget;
@@ -23,6 +26,7 @@ mod incident;
 mod metric;
 mod monitor;
 mod post_mortem;
+mod promotion;
 mod remedy;
 mod scale;
 mod signal;
@@ -41,13 +45,14 @@ pub use correlate::{Fingerprint, Subject};
 pub use detect::{Alert, Phase, Symptom, Timing, Watch};
 pub use event::{
     Acknowledged, Closed, DecodeError, Denied, DeniedBy, Ended, Escalated, EscalationReason, HealEvent, Held,
-    HoldReason, Joined, ModeSet, Opened, Proposed, Released, Resolved, Shadowed, Started, Verified, Waiting, decode,
-    window_draft,
+    HoldReason, Joined, Judged, ModeEnded, ModeSet, Opened, Proposed, Released, Resolved, Shadowed, Started, Verified,
+    Waiting, decode, window_draft,
 };
 pub use incident::{Heal, Illegal, Incident, IncidentState, Resolution, Stage, Try};
 pub use metric::{Amount, Limits, Metric, Reading};
 pub use monitor::monitoring;
 pub use post_mortem::post_mortem;
+pub use promotion::{Bar, ModeChange, NotEnough, Opinion, ShadowDecision};
 pub use remedy::{Blast, ComponentView, PlanHead, Remedy, RemedyAction, RemedyError, RemedyKey, Slot, Target};
 pub use scale::Scaling;
 pub use signal::{Ask, Decision, Refused, Signal};

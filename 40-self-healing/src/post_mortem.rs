@@ -40,7 +40,9 @@ pub fn post_mortem(incident: &IncidentId, events: &[(EventId, HealEvent)]) -> Op
         | HealEvent::Verified(_)
         | HealEvent::Escalated(_)
         | HealEvent::Acknowledged(_)
-        | HealEvent::ModeSet(_) => "Still open",
+        | HealEvent::ModeSet(_)
+        | HealEvent::ModeEnded(_)
+        | HealEvent::Judged(_) => "Still open",
     };
     let _ = writeln!(text, "{end} {} ms after it was opened.\n", last.1.at().since(first.1.at()).as_millis());
     text.push_str("| time | what | entry |\n|---|---|---|\n");
@@ -79,6 +81,10 @@ fn tell(event: &HealEvent) -> String {
         }
         HealEvent::Acknowledged(event) => format!("acknowledged by `{}`", event.by),
         HealEvent::Closed(event) => format!("closed by `{}`", event.by),
-        HealEvent::ModeSet(event) => format!("{} set to {:?}", event.action, event.mode).to_lowercase(),
+        HealEvent::ModeSet(event) => format!("{} set to {}", event.action, event.mode),
+        HealEvent::ModeEnded(event) => format!("{} goes as far as files say", event.action),
+        HealEvent::Judged(event) => {
+            format!("judged {} by `{}`: {}", if event.right { "right" } else { "wrong" }, event.by, event.action)
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::config::Mode;
 use crate::event::{DeniedBy, HealEvent, HoldReason};
 use crate::incident::Illegal;
-use crate::remedy::{Remedy, RemedyAction, RemedyKey};
+use crate::remedy::{Remedy, RemedyKey};
 use writ_core::{ApprovalId, IncidentId, PrincipalId, RunId, Timestamp};
 
 /// What can happen to a component's healing.
@@ -54,13 +54,6 @@ pub enum Signal {
         ok: bool,
         /// Its own words when it did not.
         because: Option<String>,
-    },
-    /// An approved change set an action's mode.
-    ModeChanged {
-        /// The action.
-        action: RemedyAction,
-        /// How far it may go from now on.
-        mode: Mode,
     },
     /// The component is being taken away: nothing of it is healed any more.
     Left,

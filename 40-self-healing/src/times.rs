@@ -77,7 +77,9 @@ impl Times {
             | HealEvent::Released(_)
             | HealEvent::Denied(_)
             | HealEvent::Ended(_)
-            | HealEvent::ModeSet(_) => {}
+            | HealEvent::ModeSet(_)
+            | HealEvent::ModeEnded(_)
+            | HealEvent::Judged(_) => {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! Changes of what governs: policies, people's roles, agents, standing approvals. Where an installation wants it, one person
+//! Changes of what governs: policies, people's roles, agents, standing approvals, how far healing goes. Where an installation wants it, one person
 //! proposes such a change and another agrees to exactly what was shown; it takes effect in the commit of that answer. It is an
 //! approval like any other: it expires, is used once, and is void when what it would change has changed.
 
@@ -24,9 +24,12 @@ use writ_automation::{
     Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, ApprovalTerms, Ballot, Budget, Question,
     StandingRefused,
 };
-use writ_core::{Actor, AgentId, ApprovalId, Digest, Draft, Entry, Event, LedgerError, Outcome, PrincipalId};
+use writ_core::{
+    Actor, AgentId, ApprovalId, ComponentId, Digest, Draft, Entry, Event, EventId, LedgerError, Outcome, PrincipalId,
+};
 use writ_policy::{Bundle, run_tests};
 use writ_seal::canonical;
+use writ_self_healing::{Mode, NotEnough, RemedyAction};
 use writ_text::Problem;
 
 /// How long somebody has to agree.
@@ -78,6 +81,17 @@ pub enum GovernanceWish {
         principal: PrincipalId,
         /// What the issuer calls them.
         subject: Subject,
+    },
+    /// How far an action of healing may go on its own.
+    Mode {
+        /// On which component.
+        component: ComponentId,
+        /// Which action.
+        action: RemedyAction,
+        /// How far.
+        mode: Mode,
+        /// The shadow decisions that speak for it; none are needed where it goes less far than before.
+        cites: Vec<EventId>,
     },
     /// A standing approval.
     Standing {
@@ -133,6 +147,18 @@ pub enum ChangeError {
     /// It is no standing approval.
     #[error("it is no standing approval: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Standing(Vec<StandingRefused>),
+    /// What healing would have done does not speak for it.
+    #[error("it goes no further on its own: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Mode(Vec<NotEnough>),
+    /// Nobody heals the component.
+    #[error("no component `{component}` is watched")]
+    NotWatched {
+        /// What was named.
+        component: ComponentId,
+    },
+    /// What it would be decided on is not of the newest entries.
+    #[error("the reports are behind the journal, and a decision on them would be one on the past")]
+    Behind,
     /// There is no such standing approval in force.
     #[error("no standing approval `{id}` is in force")]
     NotStanding {
@@ -156,11 +182,11 @@ pub enum ChangeError {
 /// A change as it is kept: what people are shown is its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Change {
+pub(crate) struct Change {
     after: Value,
     author: Actor,
     before: Value,
-    deed: Deed,
+    pub(crate) deed: Deed,
 }
 
 impl Pipeline {
@@ -177,6 +203,7 @@ impl Pipeline {
             GovernanceWish::Policies { files, tests } => Some(self.impact(files, tests).await?),
             GovernanceWish::Agent { .. } | GovernanceWish::Enrol { .. } => None,
             GovernanceWish::Roles { .. } | GovernanceWish::Link { .. } | GovernanceWish::Standing { .. } => None,
+            GovernanceWish::Mode { .. } => None,
         };
         if let GovernanceWish::Enrol { name, .. } = &wish {
             is_free(self.journal(), name).await?;
@@ -189,7 +216,7 @@ impl Pipeline {
                 None => {}
             }
         }
-        let deed = self.deed(wish, &mut batch, &mut beside_it)?;
+        let deed = self.deed(wish, &mut batch, &mut beside_it).await?;
         let (before, after) = (self.before(&deed).await?, self.after(&deed, &batch).await?);
         if before == after {
             return Err(ChangeError::Nothing);
@@ -204,16 +231,25 @@ impl Pipeline {
             beside_it.insert("reason".into(), json!(words.commitment));
             batch.erasables.push(words);
         }
-        let somebody = self.somebody_else(by).await?;
-        if self.consent() == Consent::One || !somebody {
-            let because = if somebody { "this installation asks nobody else" } else { "nobody else could agree" };
-            return self.make(&change, because, batch, beside_it).await;
+        match self.alone(&change.deed, by).await? {
+            Some(because) => self.make(&change, because, batch, beside_it).await,
+            None => self.ask(change, impact, batch, beside_it).await.map(Proposed::Waits),
         }
-        self.ask(change, impact, batch, beside_it).await.map(Proposed::Waits)
+    }
+
+    /// Why one person makes a change alone; none when somebody else has to agree.
+    async fn alone(&self, deed: &Deed, author: &Actor) -> Result<Option<&'static str>, ChangeError> {
+        let asks_nobody = (self.consent() == Consent::One).then_some("this installation asks nobody else");
+        if let Deed::Mode { from, to, .. } = deed {
+            // What acts on its own is never let go further by one person, even while there is only one.
+            return Ok(if to < from { Some("it goes less far on its own than before") } else { asks_nobody });
+        }
+        let somebody = self.somebody_else(author).await?;
+        Ok(if somebody { asks_nobody } else { Some("nobody else could agree") })
     }
 
     /// The deed that a wish comes to, with what it names.
-    fn deed(
+    async fn deed(
         &self,
         wish: GovernanceWish,
         batch: &mut Batch,
@@ -243,6 +279,10 @@ impl Pipeline {
                 beside_it.insert("subject".into(), json!(commitment));
                 batch.erasables.push(text);
                 Deed::Link { link: subject.digest(), principal, subject: commitment }
+            }
+            GovernanceWish::Mode { component, action, mode, cites } => {
+                let from = self.mode_now(&component, action).await?;
+                Deed::Mode { action, cites, component, from, to: mode }
             }
             GovernanceWish::Standing { actions, targets, budget, span } => {
                 Deed::Standing { actions, budget, seconds: span.as_secs(), targets }
@@ -355,7 +395,8 @@ impl Pipeline {
         let ballot = Ballot { agrees, by: by.id.clone(), reason: commitment, roles: Vec::new(), shown };
         // Whoever administers the installation may agree to how it is governed, too.
         let approver = self.setup().approvers.as_str();
-        let mut roles: Vec<&str> = by.roles.iter().map(String::as_str).collect();
+        let there = by.within(&self.scope_of_deed(&change.deed).await?);
+        let mut roles: Vec<&str> = there.roles.iter().map(String::as_str).collect();
         if roles.contains(&"admin") {
             roles.push(approver);
         }
@@ -393,7 +434,7 @@ impl Pipeline {
     }
 
     /// The change that an approval is for; none when it is for something else.
-    async fn change(&self, entries: &[Entry]) -> Result<Option<(Approval, Change)>, ChangeError> {
+    pub(crate) async fn change(&self, entries: &[Entry]) -> Result<Option<(Approval, Change)>, ChangeError> {
         let folded = |entry: &Entry| {
             let event = ApprovalEvent::decode(&entry.kind, &bare(&entry.body)).ok()?;
             if let ApprovalFact::Asked(change) = event.what { Some(change) } else { None }
@@ -501,6 +542,9 @@ impl From<ChangeError> for AnswerError {
                 Self::Change(error)
             }
             error @ (ChangeError::Missing { .. } | ChangeError::Agent(_) | ChangeError::Person(_)) => {
+                Self::Change(error)
+            }
+            error @ (ChangeError::Mode(_) | ChangeError::NotWatched { .. } | ChangeError::Behind) => {
                 Self::Change(error)
             }
             error @ (ChangeError::Standing(_) | ChangeError::NotStanding { .. } | ChangeError::Void { .. }) => {

@@ -329,7 +329,7 @@ impl Pipeline {
                 body.extend(nothing.map(|field| (field.to_owned(), Value::Null)));
             }
             drafts.push(gone);
-            drafts.extend(self.released(intent).await.ok().flatten());
+            drafts.extend(self.released(intent).await.unwrap_or_default());
         } else {
             let because = format!("the run is {}", over.run.state().name());
             drafts.push(moved(intent, version, State::Decommissioning, State::Failed, &because));

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use writ_agents::AgentEvent;
 use writ_automation::{ApprovalEvent, ApprovalFact, Budget, Standing, StandingRefused};
-use writ_core::{Actor, AgentId, ApprovalId, Digest, Draft, Event, Outcome, PrincipalId};
+use writ_core::{Actor, AgentId, ApprovalId, ComponentId, Digest, Draft, Event, EventId, Outcome, PrincipalId};
 use writ_policy::Bundle;
+use writ_self_healing::{HealEvent, Mode, ModeSet, RemedyAction};
 
 /// A change of what governs, as it is proposed, shown and carried out. What it names by digest is attached or stands beside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub(crate) enum Deed {
     Roles { principal: PrincipalId, roles: Vec<String> },
     /// What an issuer calls somebody.
     Link { link: Digest, principal: PrincipalId, subject: Digest },
+    /// How far an action of healing may go on its own.
+    Mode { action: RemedyAction, cites: Vec<EventId>, component: ComponentId, from: Mode, to: Mode },
     /// A standing approval.
     Standing { actions: Vec<String>, budget: Budget, seconds: u64, targets: Vec<String> },
 }
@@ -39,6 +42,7 @@ pub(crate) enum Deed {
 pub(crate) enum Done {
     Policies(Arc<Bundle>),
     Agent(AgentEvent),
+    Mode(ModeSet),
     Standing,
     Person,
 }
@@ -58,6 +62,7 @@ impl Deed {
             Deed::Enrol { .. } => "enrol",
             Deed::Roles { .. } => "roles",
             Deed::Link { .. } => "link",
+            Deed::Mode { .. } => "mode",
             Deed::Standing { .. } => "standing",
         }
     }
@@ -69,6 +74,7 @@ impl Deed {
             Deed::Agent { agent, .. } => agent.to_string(),
             Deed::Enrol { .. } => "a new person".to_owned(),
             Deed::Roles { principal, .. } | Deed::Link { principal, .. } => principal.to_string(),
+            Deed::Mode { action, component, .. } => format!("{component}/{action}"),
             Deed::Standing { .. } => "a standing approval".to_owned(),
         }
     }
@@ -85,6 +91,7 @@ impl Pipeline {
                 json!({"roles": person.roles})
             }
             Deed::Link { link, .. } => json!({"linked_to": holder(self.journal(), link).await?}),
+            Deed::Mode { .. } => self.shown_mode(deed, false).await?,
             Deed::Enrol { .. } | Deed::Standing { .. } => Value::Null,
         })
     }
@@ -107,6 +114,7 @@ impl Pipeline {
             Deed::Enrol { name, roles } => json!({"name": name, "roles": roles}),
             Deed::Roles { roles, .. } => json!({"roles": roles}),
             Deed::Link { principal, subject, .. } => json!({"linked_to": principal, "subject": subject}),
+            Deed::Mode { .. } => self.shown_mode(deed, true).await?,
             Deed::Standing { actions, budget, seconds, targets } => {
                 json!({"actions": actions, "targets": targets, "budget": budget, "seconds": seconds})
             }
@@ -144,6 +152,19 @@ impl Pipeline {
                 let version = journal.ledger().stream_version(&tokens::stream(principal)).await?;
                 push(batch, linked(author, principal, link, subject), version, agreed);
                 Ok(Done::Person)
+            }
+            Deed::Mode { action, cites, component, from, to } => {
+                let set = ModeSet {
+                    action: *action,
+                    approval: agreed.approval.map(|(approval, _)| approval.clone()),
+                    at: journal.now(),
+                    cites: cites.clone(),
+                    component: component.clone(),
+                    from: Some(*from),
+                    mode: *to,
+                };
+                batch.drafts.push(HealEvent::ModeSet(set.clone()).draft(author));
+                Ok(Done::Mode(set))
             }
             Deed::Standing { .. } => {
                 let standing = self.standing_of(deed, agreed)?;
@@ -209,6 +230,11 @@ impl Pipeline {
                 (state.bundle, state.policy_version) = (bundle, version);
             }
             Done::Agent(event) => self.gate().state().roster.apply(&event),
+            Done::Mode(set) => {
+                if let Some(healing) = self.healing(&set.component) {
+                    healing.learn(HealEvent::ModeSet(set)).await;
+                }
+            }
             Done::Standing => self.learn_standing().await,
             Done::Person => {}
         }

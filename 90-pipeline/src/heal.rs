@@ -9,6 +9,7 @@ use crate::drive::{Drive, Ended, has_begun, never_begins};
 use crate::gate::{ASK_AGAIN, Gate};
 use crate::journal::Journal;
 use crate::looked::{looked_at, noted};
+use crate::modes::Given;
 use crate::remedy::{Attempts, Begun};
 use crate::resume::{Unfinished, recorded};
 use serde_json::Value;
@@ -46,6 +47,8 @@ pub(crate) struct Parts {
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) sensor: Arc<dyn Sensor>,
     pub(crate) config: Config,
+    /// How far actions may go, as files say.
+    pub(crate) given: Given,
     /// The intent's whole plan: where instances' parameters come from.
     pub(crate) plan: Arc<Plan>,
     /// The zones in the order in which they are filled.
@@ -65,6 +68,8 @@ pub(crate) struct Parts {
 enum Told {
     /// With where its incident must still stand, where somebody looked at it.
     Signal(Signal, Option<Expect>, oneshot::Sender<Result<(), String>>),
+    /// What was recorded of the component by somebody else.
+    Recorded(HealEvent, oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -73,9 +78,24 @@ enum Told {
 pub struct Healing {
     inbox: mpsc::Sender<Told>,
     shown: Arc<Mutex<Value>>,
+    given: Given,
 }
 
 impl Healing {
+    /// How far actions may go that no change named.
+    pub(crate) fn given(&self) -> Given {
+        self.given
+    }
+
+    /// Tells it what was recorded of its component; from then on it decides on that.
+    pub(crate) async fn learn(&self, event: HealEvent) {
+        let (reply, learned) = oneshot::channel();
+        // One that has stopped reads it when it begins again.
+        if self.inbox.send(Told::Recorded(event, reply)).await.is_ok() {
+            drop(learned.await);
+        }
+    }
+
     /// The `monitoring:` document as it is now.
     #[must_use]
     pub fn monitoring(&self) -> Value {
@@ -117,7 +137,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
     let (sender, inbox) = mpsc::channel(64);
     let (tell_begun, begun) = mpsc::channel(64);
     let shown = Arc::new(Mutex::new(Value::Null));
-    let ended = parts.drive.ended();
+    let (ended, given) = (parts.drive.ended(), parts.given);
     let watch = Watch::new(parts.config.component.clone());
     let summary = Summary::new(parts.summary);
     let mut task = Task {
@@ -147,7 +167,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
             stopped.send(()).unwrap_or_default();
         }
     });
-    Ok(Healing { inbox: sender, shown })
+    Ok(Healing { inbox: sender, shown, given })
 }
 
 /// Nothing can be seen of the component.
@@ -203,6 +223,14 @@ impl Task {
                 biased; // In the same order in every replay; the sensor, which always has more to tell, comes last.
                 told = inbox.recv() => match told {
                     Some(Told::Signal(signal, seen, reply)) => drop(reply.send(self.decide_on(signal, seen).await)),
+                    Some(Told::Recorded(event, reply)) => {
+                        if let Err(error) = self.heal.apply(&event) {
+                            tracing::error!(error = &error as &dyn std::error::Error, "healing did not take in an entry");
+                        }
+                        // Whoever told it may have stopped waiting.
+                        reply.send(()).unwrap_or_default();
+                        self.look().await;
+                    }
                     Some(Told::Stop(stopped)) => return Some(stopped),
                     None => return None,
                 },

@@ -80,10 +80,13 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The entry with which an intent has its component no more; none when it has none.
-    pub(crate) async fn released(&self, intent: &IntentId) -> Result<Option<Draft>, LedgerError> {
-        let held = self.held_by(intent).await?;
-        Ok(held.map(|component| said(ENDED, "release_component", intent, &component)))
+    /// The entries with which an intent has its component no more, and what people agreed to of its healing is over; none when it
+    /// has none.
+    pub(crate) async fn released(&self, intent: &IntentId) -> Result<Vec<Draft>, LedgerError> {
+        let Some(component) = self.held_by(intent).await? else { return Ok(Vec::new()) };
+        let mut drafts = self.modes_ended(&component).await?;
+        drafts.push(said(ENDED, "release_component", intent, &component));
+        Ok(drafts)
     }
 
     /// Has each intent of a journal from before holdings were recorded hold what it has: those in force or under way first, and

@@ -37,6 +37,7 @@ mod links;
 mod live;
 mod looked;
 mod manage;
+mod modes;
 mod notify;
 mod once;
 mod opening;
@@ -57,6 +58,7 @@ mod rotate;
 mod safety;
 mod scope;
 mod sessions;
+mod shadows;
 mod submit;
 mod tokens;
 mod trace;
@@ -86,6 +88,7 @@ pub use heal::Healing;
 pub use journal::{Foundations, Journal, OpenError, decode, tile};
 pub use links::{Link, Subject, linked_to, links_of, open_linked_session, unlink};
 pub use looked::{Looked, while_still};
+pub use modes::{ModeInForce, ModeOrigin};
 pub use notify::{ChannelState, Tested};
 pub use once::{KEPT_FOR, Keyed, Known};
 pub use origin::{ContinueError, continue_journal};
@@ -100,6 +103,7 @@ pub use report::rebuild_views;
 pub use rotate::{RotateError, key_chain};
 pub use safety::ExceptionError;
 pub use sessions::{SESSION_SPAN, Session, SessionError, close_session, open_session, refuse_login, session_of};
+pub use shadows::{JudgeError, ShadowFilter, Shadows, opinion_word};
 pub use submit::{Accepted, SubmitError};
 pub use tokens::{
     Person, Token, TokenError, enrol, enrol_person, issue_token, name_of, people, person, principal_of, revoke_token,
@@ -118,4 +122,4 @@ pub use writ_automation::{
 pub use writ_feedback::Refused as RecommendationRefused;
 pub use writ_intent::{OutsideChange, OutsideRefused, OutsideWish};
 pub use writ_policy::{WaiverRefused, WaiverState};
-pub use writ_self_healing::Signal as HealSignal;
+pub use writ_self_healing::{Mode, NotEnough, Opinion, RemedyAction, Signal as HealSignal};

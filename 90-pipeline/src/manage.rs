@@ -1,6 +1,8 @@
 //! Taking a component into care: what its intent declared about healing and scaling, compiled, and a task that lives by it.
 
+use crate::changes::Consent;
 use crate::heal;
+use crate::modes::{Given, ModeOrigin};
 use crate::pipeline::Pipeline;
 use crate::scope::scope_of;
 use std::collections::BTreeMap;
@@ -19,11 +21,13 @@ impl Pipeline {
         let (Some(plan), platform) = (plan, self.platform()) else { return };
         let Ok(translation) = translate(intent, &platform) else { return };
         let component = translation.component.clone();
+        let given = given(platform.healing.mode, intent.heal.mode, self.setup().consent);
         let config = match heal_config(
             &translation,
             &component,
             plan,
             self.inner.agreement.now().as_ref().map(|agreed| agreed.standing()),
+            given.mode,
         ) {
             Ok(config) => config,
             Err(because) => {
@@ -42,6 +46,7 @@ impl Pipeline {
             provider: self.inner.ports.provider.clone(),
             sensor: (self.inner.ports.sense)(&component),
             config,
+            given,
             plan: Arc::new(plan.clone()),
             zones: translation.layout.rotation.clone(),
             environment: intent.target.environment.clone(),
@@ -51,6 +56,8 @@ impl Pipeline {
             approvers: self.setup().approvers.clone(),
             summary: self.setup().summary,
         };
+        // Whoever changes a mode meanwhile tells it to what is here, or finds it read.
+        let _governing = self.inner.governing.lock().await;
         match heal::start(parts).await {
             Ok(healing) => {
                 self.inner.healing.lock().unwrap_or_else(PoisonError::into_inner).insert(component, healing);
@@ -60,12 +67,29 @@ impl Pipeline {
     }
 }
 
+/// How far actions may go as files say. Where what is safe needs a second person, a manifest takes back and does not promote.
+fn given(platform: Option<HealMode>, manifest: Option<HealMode>, consent: Consent) -> Given {
+    let mode = |said: HealMode| match said {
+        HealMode::Shadow => Mode::Shadow,
+        HealMode::Propose => Mode::Propose,
+        HealMode::Auto => Mode::Auto,
+    };
+    let platform = match platform {
+        Some(said) => Given { mode: mode(said), origin: ModeOrigin::Platform },
+        None => Given { mode: Mode::Shadow, origin: ModeOrigin::Default },
+    };
+    let holds = |asked: &Mode| consent == Consent::One || *asked <= platform.mode;
+    let asked = manifest.map(mode).filter(holds);
+    asked.map_or(platform, |mode| Given { mode, origin: ModeOrigin::Manifest })
+}
+
 /// What the translation declared about healing, compiled.
 fn heal_config(
     translation: &writ_intent::Translation,
     component: &ComponentId,
     plan: &Plan,
     standing: Option<&Standing>,
+    mode: Mode,
 ) -> Result<Config, String> {
     let recovery = translation.recovery.as_ref();
     let triggers = translation.triggers.iter().map(|trigger| TriggerText {
@@ -102,13 +126,31 @@ fn heal_config(
     let mut scaling = Scaling::within(min, max, u32::try_from(target).unwrap_or(70));
     scaling.stabilise = cooldown;
     scaling.sustain = scaling.sustain.min(cooldown);
-    let mode = match translation.heal_mode {
-        HealMode::Shadow => Mode::Shadow,
-        HealMode::Propose => Mode::Propose,
-        HealMode::Auto => Mode::Auto,
-    };
     let mut config = Config::compile(component.clone(), &text, Some(scaling), limits, mode)
         .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     config.recovery.timeout = Duration::from_millis(translation.intervals.healing_timeout_ms);
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_promotes_nothing_where_that_takes_two() {
+        use HealMode::{Auto, Propose, Shadow};
+        use ModeOrigin::{Default, Manifest, Platform};
+        for (platform, manifest, alone, by_two) in [
+            (None, None, (Mode::Shadow, Default), (Mode::Shadow, Default)),
+            (None, Some(Auto), (Mode::Auto, Manifest), (Mode::Shadow, Default)),
+            (Some(Propose), Some(Auto), (Mode::Auto, Manifest), (Mode::Propose, Platform)),
+            (Some(Auto), Some(Shadow), (Mode::Shadow, Manifest), (Mode::Shadow, Manifest)),
+            (Some(Auto), Some(Auto), (Mode::Auto, Manifest), (Mode::Auto, Manifest)),
+            (Some(Shadow), None, (Mode::Shadow, Platform), (Mode::Shadow, Platform)),
+        ] {
+            let of = |(mode, origin)| Given { mode, origin };
+            assert_eq!(given(platform, manifest, Consent::One), of(alone), "{platform:?} {manifest:?}");
+            assert_eq!(given(platform, manifest, Consent::Two), of(by_two), "{platform:?} {manifest:?}");
+        }
+    }
 }

@@ -376,7 +376,7 @@ impl Pipeline {
             } else {
                 drafts.push(moved(intent, version, State::Executing, State::Failed, &because));
                 if left_nothing(&over.run) {
-                    drafts.extend(self.released(intent).await.ok().flatten());
+                    drafts.extend(self.released(intent).await.unwrap_or_default());
                 }
             }
         }

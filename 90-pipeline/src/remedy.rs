@@ -190,7 +190,7 @@ impl Task {
             "total_instances": remedy.blast.total,
             "affected_instances": remedy.blast.affected,
             "standing_approval": standing,
-            "mode": mode_word(mode),
+            "mode": mode.word(),
         })
     }
 }
@@ -206,14 +206,6 @@ enum NotBegun {
 impl From<String> for NotBegun {
     fn from(because: String) -> Self {
         Self::Denied(because)
-    }
-}
-
-fn mode_word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Shadow => "shadow",
-        Mode::Propose => "propose",
-        Mode::Auto => "auto",
     }
 }
 

@@ -2,10 +2,12 @@
 //! installation.
 
 use crate::approvals::stream;
+use crate::changes::ChangeError;
+use crate::deed::Deed;
 use crate::grant::Scope;
 use crate::pipeline::Pipeline;
 use serde_json::Value;
-use writ_core::{ApprovalId, IntentId, LedgerError, RunId};
+use writ_core::{ApprovalId, EventId, IntentId, LedgerError, RunId};
 use writ_intent::Intent;
 
 /// The label of an intent that names its team.
@@ -42,7 +44,8 @@ impl Pipeline {
         self.drive().run(run).await.ok().map(|(_, context)| context.scope())
     }
 
-    /// Whose what an approval asks about is: a run's, or, when it is how the installation is governed, the whole installation's.
+    /// Whose what an approval asks about is: a run's, a component's when it is how far healing goes there, or, when it is how the
+    /// installation is governed, the whole installation's.
     /// None when there is no such approval.
     ///
     /// # Errors
@@ -50,11 +53,24 @@ impl Pipeline {
     pub async fn scope_of_approval(&self, approval: &ApprovalId) -> Result<Option<Scope>, LedgerError> {
         let first = self.journal().ledger().stream(&stream(approval), 0, 1).await?;
         let Some(first) = first.first().map(crate::journal::decode).transpose()? else { return Ok(None) };
-        let run = first.body.get("run").and_then(|run| run.as_str()?.parse().ok());
-        Ok(match run {
-            Some(run) => self.scope_of_run(&run).await,
-            None => Some(Scope::whole()),
-        })
+        if let Some(run) = first.body.get("run").and_then(|run| run.as_str()?.parse().ok()) {
+            return Ok(self.scope_of_run(&run).await);
+        }
+        match self.change(&[first]).await {
+            Ok(Some((_, change))) => self.scope_of_deed(&change.deed).await.map(Some),
+            Err(ChangeError::Ledger(error)) => Err(error),
+            // What cannot be read is nobody's alone.
+            Ok(None) | Err(_) => Ok(Some(Scope::whole())),
+        }
+    }
+
+    /// Whose what a change would change is.
+    pub(crate) async fn scope_of_deed(&self, deed: &Deed) -> Result<Scope, LedgerError> {
+        match deed {
+            Deed::Mode { component, .. } => self.scope_of_component(component.as_str()).await,
+            Deed::Policies { .. } | Deed::Agent { .. } | Deed::Enrol { .. } => Ok(Scope::whole()),
+            Deed::Roles { .. } | Deed::Link { .. } | Deed::Standing { .. } => Ok(Scope::whole()),
+        }
     }
 
     /// Whose a component is: that of the intent which has it; the whole installation's when none does.
@@ -77,6 +93,17 @@ impl Pipeline {
         match doc.get("component").and_then(Value::as_str) {
             Some(component) => self.scope_of_component(component).await.map(Some),
             None => Ok(Some(Scope::whole())),
+        }
+    }
+
+    /// Whose a shadow decision is: that of its component. None when there is no such decision.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn scope_of_shadow(&self, decision: &EventId) -> Result<Option<Scope>, LedgerError> {
+        match self.shadow(decision).await? {
+            Some((entry, _)) => self.scope_of_component(&entry.resource).await.map(Some),
+            None => Ok(None),
         }
     }
 

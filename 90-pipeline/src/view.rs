@@ -1,7 +1,7 @@
 //! From an entry to the documents that readers and a restart begin with. Everything here can be rebuilt from the entries.
 
 use crate::tokens::ROLES_SET;
-use crate::{holding, links, notify, resume, sessions};
+use crate::{holding, links, modes, notify, resume, sessions, shadows};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use writ_core::{Entry, Ledger, LedgerError, ViewChange};
@@ -66,6 +66,8 @@ const VIEWS: &[View] = {
         View { name: "last_runs", kept: Report, key: last_run_key, next: Said(last_run_next) },
         View { name: "channels", kept: Report, key: notify::channel_key, next: Changed(notify::channel_next) },
         View { name: "tellings", kept: Report, key: notify::telling_key, next: Said(notify::telling_next) },
+        View { name: "shadows", kept: Report, key: shadows::shadow_key, next: Changed(shadows::shadow_next) },
+        View { name: "modes", kept: Report, key: modes::mode_key, next: Changed(modes::mode_next) },
         View { name: "healing", kept: Report, key: resume::healing_key, next: Changed(resume::healing_next) },
     ]
 };

@@ -3,6 +3,8 @@
 use crate::desk::stream_of;
 use crate::erase::{ERASED, said_about, text_beside};
 use crate::journal::{Journal, decode};
+use crate::modes::let_go_by;
+use crate::shadows::judgements_in;
 use serde::Serialize;
 use serde_json::Value;
 use writ_audit::erasables_of;
@@ -48,7 +50,10 @@ pub struct Story {
 pub async fn why(journal: &Journal, id: &str) -> Result<Option<Story>, LedgerError> {
     let Some((subject, entries)) = about(journal, id).await? else { return Ok(None) };
     let Some(first) = entries.first() else { return Ok(None) };
-    let because = causes(journal, first).await?;
+    let mut because = causes(journal, first).await?;
+    if subject.starts_with("incident ") {
+        because.extend(let_go_by(journal, &entries).await?);
+    }
     let cut = entries.len() > LINES_MAX;
     let then = lines(journal, entries.iter().take(LINES_MAX)).await?;
     Ok(Some(Story { subject, because: lines(journal, because.iter()).await?, then, cut }))
@@ -92,6 +97,9 @@ pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String,
             entries.extend(journal.stream(&said_about(id)).await?);
             if let ("run", Ok(run)) = (sort, id.parse()) {
                 entries.extend(journal.stream(&stream_of(&run)).await?);
+            }
+            if let ("incident", Some(first)) = (sort, entries.first()) {
+                entries.extend(judgements_in(journal, &first.trace_id.clone()).await?);
             }
             entries.sort_by_key(|entry| entry.seq);
             return Ok(Some((format!("{sort} {id}"), entries)));
@@ -184,5 +192,15 @@ fn detail(body: &Value) -> Option<String> {
         Some(format!("{}: {}", finding.get("rule")?.as_str()?, finding.get("message")?.as_str()?))
     };
     let permit = || Some(format!("permit {}", body.get("permit")?.as_str()?));
-    said.or_else(finding).or_else(permit)
+    let word = |field: &str| body.get(field).and_then(Value::as_str);
+    let mode = || {
+        let from = word("from").map(|from| format!("from {from} ")).unwrap_or_default();
+        let by = word("approval").map(|approval| format!(", by {approval}")).unwrap_or_default();
+        Some(format!("{} {from}to {}{by}", word("action")?, word("mode")?))
+    };
+    let judged = || {
+        let right = if body.get("right")?.as_bool()? { "right" } else { "wrong" };
+        Some(format!("{} would have been {right}", word("action")?))
+    };
+    said.or_else(finding).or_else(permit).or_else(mode).or_else(judged)
 }

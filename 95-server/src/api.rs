@@ -13,6 +13,7 @@ mod links;
 mod lists;
 mod log;
 mod matches;
+mod modes;
 mod notifications;
 mod of;
 mod once;
@@ -34,6 +35,7 @@ pub(crate) use agents::{AgentDetails, tell_agent};
 pub(crate) use audit::{check as check_journal, filter as audit_filter};
 pub(crate) use body::{Asked, Body, Path};
 pub(crate) use lists::votes;
+pub(crate) use modes::{wish as mode_wish, with_words};
 pub(crate) use of::Of;
 pub(crate) use openapi::text as openapi;
 pub(crate) use resources::tell_healing;
@@ -111,6 +113,7 @@ pub(crate) fn table() -> Vec<Route> {
         lists::routes,
         resources::routes,
         safety::routes,
+        modes::routes,
         waivers::routes,
         glass::routes,
         changes::routes,

@@ -19,6 +19,7 @@ mod intents;
 mod laws;
 mod list;
 mod look;
+mod modes;
 #[cfg(feature = "oidc")]
 mod oidc;
 mod policy;
@@ -68,6 +69,8 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::one).post(approvals::answer))
         .route("/components/{id}", get(components::page).post(components::break_one))
+        .route("/components/{id}/modes/{action}", get(modes::page).post(modes::change))
+        .route("/shadow-decisions/{id}", post(modes::judge))
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::one).post(incidents::command))
         .route("/audit", get(audit::list))

@@ -2,11 +2,12 @@
 //! that two people make together.
 
 use crate::Site;
-use crate::script::{duration, refused};
+use crate::script::{COMPONENT, duration, refused};
 use std::time::Duration;
-use writ_core::{Actor, ApprovalId, IdError, Ledger as _, Permission};
+use writ_core::{Actor, ApprovalId, EventId, IdError, Ledger as _, Permission};
 use writ_pipeline::{
-    AgentMove, AgentWish, ChangeError, GlassError, GlassWish, GovernanceWish, Principal, Proposed, StandingBudget,
+    AgentMove, AgentWish, ChangeError, GlassError, GlassWish, GovernanceWish, Mode, Principal, Proposed, RemedyAction,
+    ShadowFilter, StandingBudget,
 };
 
 /// Breaks the glass for one action on one target.
@@ -92,6 +93,62 @@ pub(crate) async fn change(site: &Site, id: &ApprovalId) -> Result<String, Strin
     let Some(proposed) = proposed else { return Err("the newest question is about something else".to_owned()) };
     let of = |field: &str| proposed[field].to_string();
     Ok(format!("= {} of {}: {} → {}\n= {}", of("sort"), of("subject"), of("before"), of("after"), of("impact")))
+}
+
+/// The newest decision about an instance that was only recorded.
+async fn shadow_of(site: &Site, slot: &str) -> Result<EventId, String> {
+    let found = site.pipeline().shadows(&ShadowFilter::default(), None, 100).await.map_err(|error| refused(&error))?;
+    let about = |doc: &&serde_json::Value| {
+        let mut targets = doc["remedy"]["targets"].as_array().into_iter().flatten();
+        targets.any(|target| target["instance"] == slot)
+    };
+    let decision = found.items.iter().find(about).and_then(|doc| doc["decision"].as_str()?.parse().ok());
+    decision.ok_or_else(|| format!("nothing was only recorded of `{slot}`"))
+}
+
+/// Somebody judges what would have been done to an instance.
+pub(crate) async fn judge(site: &Site, right: bool, slot: &str, by: &Principal) -> Result<String, String> {
+    let decision = shadow_of(site, slot).await?;
+    let judged = site.pipeline().judge(&decision, right, "it was looked at", by).await;
+    Ok(judged.map_or_else(|error| refused(&error), |()| String::new()))
+}
+
+/// Somebody wants an action to go further on its own, or less far, and cites what would have been done to some instances.
+pub(crate) async fn mode(
+    site: &Site,
+    action: &str,
+    mode: &str,
+    slots: &[&str],
+    by: &Principal,
+) -> Result<String, String> {
+    let mut cites = Vec::new();
+    for slot in slots {
+        cites.push(shadow_of(site, slot).await?);
+    }
+    let component = COMPONENT.parse().map_err(|error: IdError| error.to_string())?;
+    let action = RemedyAction::named(action).ok_or("there is no such action")?;
+    let mode = Mode::named(mode).ok_or("there is no such mode")?;
+    Ok(told_change(put(site, GovernanceWish::Mode { component, action, mode, cites }, by).await))
+}
+
+/// How far each action goes.
+pub(crate) async fn modes(site: &Site) -> Result<String, String> {
+    let modes = site.pipeline().modes().await.map_err(|error| refused(&error))?;
+    let line = |one: &writ_pipeline::ModeInForce| {
+        let by = one.approval.as_ref().map(|approval| format!(" {approval}")).unwrap_or_default();
+        let judged = format!("{} right, {} wrong, {} unjudged", one.right, one.wrong, one.unjudged);
+        format!("= {} {} by {:?}{by}: {judged}", one.action, one.mode, one.origin)
+    };
+    Ok(modes.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+/// What led to something, and what came of it.
+pub(crate) async fn story(site: &Site, id: &str) -> Result<String, String> {
+    let story = writ_pipeline::why(site.pipeline().journal(), id).await.map_err(|error| refused(&error))?;
+    let story = story.ok_or_else(|| format!("nothing is known of `{id}`"))?;
+    let line = |mark: &str, line: &writ_pipeline::Line| format!("{mark} {}", line.text);
+    let because = story.because.iter().map(|one| line("= because", one));
+    Ok(because.chain(story.then.iter().map(|one| line("= then", one))).collect::<Vec<_>>().join("\n"))
 }
 
 /// Takes the newest standing approval back.

@@ -17,12 +17,14 @@
 //! break-glass 10m ACTION TARGET    what needs approval passes for a while; `end-glass`, `review-glass`, `findings`
 //! propose policy FILE …            a change of what governs: also `agent ID permissions …`, `agent ID activate`, `person NAME ROLES`,
 //!                                  `roles ID ROLES`, `standing ACTION TARGET SPAN`; `change` shows the newest; `revoke-standing`
+//! judge right i-2                  somebody says that what was not done to an instance would have been right, or `wrong`
+//! mode restart_instance auto citing i-1 i-2   an action is to go further on its own, or less far; `modes` shows how far each goes
 //! tell people                      the control plane is started again with a channel; `deafen` and `listen` are what it does
 //! second-person                    the control plane is started again where such changes need two people
 //! add policy FILE                  the control plane is started again with one policy more
 //! kill hang slow errors break mend SLOT, load N, fail next VERB, refuse next VERB, lose answer|order VERB,
 //! late answer|order 20s VERB, double VERB, stall VERB       what goes wrong in the world
-//! why / state / world / notices    what is known now
+//! why / state / world / notices    what is known now; `why last` tells a story
 //! quietly COMMAND                  the same, without telling what was recorded
 //! ```
 
@@ -36,7 +38,7 @@ use writ_core::{Actor, ApprovalId, Digest, Filter, Ledger, LedgerError, NotifyEr
 use writ_pipeline::{KillScope, Origin, PlaybookOrder, Principal, RunSignal};
 
 /// The component that every script is about.
-const COMPONENT: &str = "web-service-001";
+pub(crate) const COMPONENT: &str = "web-service-001";
 
 /// How long whatever happens at once may take.
 const MOMENT: Duration = Duration::from_millis(5);
@@ -236,10 +238,19 @@ impl Player<'_> {
                 Ok(governance::propose_policy(&self.site, file, &text, &asks()?).await)
             }
             ["propose", what @ ..] => governance::propose(&self.site, what, &asks()?).await,
+            ["judge", word @ ("right" | "wrong"), slot] => {
+                governance::judge(&self.site, *word == "right", slot, &asks()?).await
+            }
+            ["mode", action, mode] => governance::mode(&self.site, action, mode, &[], &asks()?).await,
+            ["mode", action, mode, "citing", slots @ ..] => {
+                governance::mode(&self.site, action, mode, slots, &asks()?).await
+            }
+            ["modes"] => governance::modes(&self.site).await,
             ["revoke-standing"] => governance::revoke_standing(&self.site, &asks()?).await,
             ["change"] => governance::change(&self.site, &self.question().await?).await,
             ["findings"] => Ok(governance::findings(&self.site)),
             ["why"] => self.why().await,
+            ["why", id] => governance::story(&self.site, id).await,
             ["state"] => self.state().await,
             ["world"] => Ok(self.world()),
             ["notices"] => Ok(self.notices()),

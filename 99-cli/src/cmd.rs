@@ -13,6 +13,7 @@ pub(crate) mod incident;
 pub(crate) mod init;
 pub(crate) mod intent;
 pub(crate) mod list;
+pub(crate) mod mode;
 pub(crate) mod playbook;
 pub(crate) mod policy;
 pub(crate) mod recommend;

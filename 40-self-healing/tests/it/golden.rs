@@ -17,7 +17,7 @@ fn every_kind_is_read_and_written_as_it_always_was() {
         assert_eq!((draft.kind, serde_json::to_string(&draft.body).unwrap().as_str()), (kind, body));
         kinds.insert(kind);
     }
-    assert_eq!(kinds.len(), 23, "{kinds:?}");
+    assert_eq!(kinds.len(), 25, "{kinds:?}");
 }
 
 #[test]

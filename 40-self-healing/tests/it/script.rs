@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use writ_core::{ComponentId, Health, Histogram, InstanceSample, Observation, RunId, Timestamp, Window};
 use writ_self_healing::{
-    Ask, Config, Decision, DeniedBy, Heal, HealEvent, Limits, Mode, Refused, RemedyAction, Scaling, SelfHealingText,
-    Signal, Watch,
+    Ask, Config, Decision, DeniedBy, Heal, HealEvent, Limits, Mode, ModeSet, Refused, RemedyAction, Scaling,
+    SelfHealingText, Signal, Watch,
 };
 
 /// The component that every test heals.
@@ -76,6 +76,14 @@ impl Script {
         let decision = self.heal.step(&self.config, &self.watch, signal, at(self.now), chance)?;
         self.take(decision);
         Ok(())
+    }
+
+    /// Somebody set how far an action may go: it is recorded with their answer, and taken in.
+    pub(crate) fn set_mode(&mut self, action: RemedyAction, mode: Mode) {
+        let (at, from) = (at(self.now), Some(self.heal.mode(&self.config, action)));
+        let set = ModeSet { action, approval: None, at, cites: vec![], component: component(), from, mode };
+        self.take(Decision { events: vec![HealEvent::ModeSet(set)], asks: vec![] });
+        self.signal(Signal::Look).unwrap();
     }
 
     fn take(&mut self, decision: Decision) {
@@ -271,7 +279,7 @@ impl Script {
             self.signal(Signal::RemedyNeedsApproval { remedy, approval }).unwrap();
         } else if let Some(mode) = step.get("mode") {
             let mode = serde_json::from_value(mode.clone()).unwrap();
-            self.signal(Signal::ModeChanged { action: RemedyAction::RestartInstance, mode }).unwrap();
+            self.set_mode(RemedyAction::RestartInstance, mode);
         } else if step.get("close").is_some() {
             let incident = self.heal.incidents().next().unwrap().id.clone();
             self.signal(Signal::Close { incident, by: "p-1".parse().unwrap() }).unwrap();
@@ -308,6 +316,8 @@ pub(crate) fn tell(event: &HealEvent) -> String {
         HealEvent::Acknowledged(event) => format!("acknowledged by {}", event.by),
         HealEvent::Closed(event) => format!("closed by {}", event.by),
         HealEvent::ModeSet(event) => format!("mode {} {:?}", event.action, event.mode),
+        HealEvent::ModeEnded(event) => format!("mode {} ended", event.action),
+        HealEvent::Judged(event) => format!("judged {} {}", event.action, event.right),
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum Needs {
     Operator,
     /// An approver.
     Approver,
+    /// Somebody who says whether a thing would have been right: an operator or an approver.
+    Judge,
     /// An administrator.
     Admin,
 }
@@ -47,8 +49,9 @@ impl Needs {
             Self::Reader | Self::Doer if holds(AGENT) => return Ok(()),
             Self::Person if holds(AGENT) => return Err("person"),
             Self::Person => return Ok(()),
+            Self::Judge if holds("approver") && !holds(AGENT) => return Ok(()),
             Self::Reader => "viewer",
-            Self::Doer | Self::Operator => "operator",
+            Self::Doer | Self::Operator | Self::Judge => "operator",
             Self::Approver => "approver",
             Self::Admin => "admin",
         };
@@ -64,6 +67,7 @@ impl Needs {
             Self::Person => "Needs a token of a person, not of an agent; what is answered says which role it asks for.",
             Self::Operator => "Needs the role `operator`; refused to agents.",
             Self::Approver => "Needs the role `approver`; refused to agents.",
+            Self::Judge => "Needs the role `operator` or `approver`; refused to agents.",
             Self::Admin => "Needs the role `admin`; refused to agents.",
         }
     }
@@ -247,7 +251,7 @@ mod tests {
     #[test]
     fn an_agent_looks_and_acts_and_agrees_to_nothing_whatever_else_it_holds() {
         let roles = ["agent", "viewer", "operator", "approver", "admin"].map(str::to_owned);
-        for needs in [Needs::Person, Needs::Operator, Needs::Approver, Needs::Admin] {
+        for needs in [Needs::Person, Needs::Operator, Needs::Approver, Needs::Judge, Needs::Admin] {
             assert!(needs.met(&roles).is_err(), "{needs:?}");
         }
         for needs in [Needs::Nobody, Needs::Reader, Needs::Doer] {

@@ -219,6 +219,12 @@ impl From<ChangeError> for Failure {
                 let wrong = refused.iter().filter_map(place_of).collect();
                 told(StatusCode::BAD_REQUEST, "invalid", &error).wrong(wrong)
             }
+            ChangeError::Mode(_) => told(StatusCode::CONFLICT, "refused", &error)
+                .hint("see what may be cited with `writ incident shadows --opinion right`"),
+            ChangeError::NotWatched { .. } => {
+                told(StatusCode::NOT_FOUND, "not-found", &error).hint("list those that are with `writ incident modes`")
+            }
+            ChangeError::Behind => told(StatusCode::CONFLICT, "stale", &error).hint("ask again in a moment"),
             ChangeError::NotStanding { .. } => {
                 told(StatusCode::NOT_FOUND, "not-found", &error).hint("list them with `writ standing list`")
             }

@@ -20,6 +20,10 @@ pub(crate) enum Of {
     Run,
     /// The incident that the path names.
     Incident,
+    /// The component that the path names.
+    Component,
+    /// The shadow decision that the path names.
+    Shadow,
     /// The recommendation that the path names.
     Recommendation,
     /// What the body names, or what is asked about: the pipeline looks where it reads it.
@@ -36,6 +40,7 @@ impl Of {
             Self::Intent => "intent",
             Self::Run => "run",
             Self::Incident => "incident",
+            Self::Component | Self::Shadow => "component",
             Self::Recommendation => "recommendation",
             Self::Said => "what it names",
         }
@@ -49,6 +54,8 @@ impl Of {
             Self::Intent => "The role must hold for the intent's team and environment.",
             Self::Run => "The role must hold for the run's team and environment.",
             Self::Incident => "The role must hold for the incident's team and environment.",
+            Self::Component => "The role must hold for the component's team and environment.",
+            Self::Shadow => "The role must hold for the team and environment of its component.",
             Self::Recommendation => {
                 "The role must hold for the team and environment of the intent that it would change."
             }
@@ -69,6 +76,8 @@ impl Of {
             Self::Intent => ("intent", pipeline.scope_of_intent(&parsed(id)?).await?),
             Self::Run => ("run", pipeline.scope_of_run(&parsed(id)?).await),
             Self::Incident => ("incident", pipeline.scope_of_incident(id).await?),
+            Self::Component => ("component", Some(pipeline.scope_of_component(id).await?)),
+            Self::Shadow => ("shadow decision", pipeline.scope_of_shadow(&parsed(id)?).await?),
             Self::Recommendation => ("recommendation", pipeline.scope_of_recommendation(id).await?),
         };
         let of = scope.ok_or_else(|| Failure::not_found(what, id))?;

@@ -1,6 +1,7 @@
 mod agents;
 mod forms;
 mod matches;
+mod modes;
 mod places;
 mod scopes;
 

@@ -4,6 +4,7 @@ use super::draw::spark;
 use super::frame::{Frame, Page, shown};
 use super::home::windows;
 use super::incidents::{Row as IncidentRow, about};
+use super::modes::{Row as ModeRow, rows_of};
 use super::session::Visitor;
 use super::words::{Html, badge, list as items, number, segment, text};
 use crate::api::App;
@@ -43,6 +44,7 @@ struct ComponentPage {
     triggers: Vec<(String, String)>,
     bounds: Vec<(&'static str, String)>,
     incidents: Vec<IncidentRow>,
+    modes: Vec<ModeRow>,
     /// Whether the visitor may break an instance to see it healed.
     breakable: bool,
 }
@@ -105,6 +107,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Path(id): Path<St
         triggers: triggers.collect(),
         bounds,
         incidents: about(&shared, &id, INCIDENTS).await?,
+        modes: rows_of(&shared, &component).await?,
         breakable: shared.breaks.is_some() && visitor.holds("operator"),
         id,
     })

@@ -3,6 +3,7 @@
 use super::audit::{EntryRow, Said as Words, rows, said as said_about};
 use super::frame::{Frame, Page, shown, told};
 use super::list::{PAGE, docs_of, filed, newest, open};
+use super::modes::{Shadow, shadows_of};
 use super::session::Visitor;
 use super::words::{Html, badge, link, segment, span, text, time_of, when_of};
 use crate::api::{App, Needs, Of, Shared, parsed};
@@ -60,6 +61,7 @@ fn state_of(kind: &str) -> &'static str {
         "incident.remedy_waiting/1" => "awaiting approval",
         "incident.remedy_held/1" => "held",
         "incident.remedy_denied/1" => "denied",
+        "incident.remedy_shadowed/1" => "shadowed",
         _ => "open",
     }
 }
@@ -117,6 +119,8 @@ struct IncidentPage {
     facts: Vec<(&'static str, String)>,
     said: Vec<Words>,
     story: Vec<EntryRow>,
+    shadows: Vec<Shadow>,
+    may_judge: bool,
     over: bool,
     barred: String,
     told: String,
@@ -128,7 +132,7 @@ pub(crate) async fn one(
     Path(id): Path<String>,
     Query(wanted): Query<Wanted>,
 ) -> Page {
-    let _: IncidentId = parsed(&id)?;
+    let incident: IncidentId = parsed(&id)?;
     let journal = shared.pipeline.journal();
     let doc = journal.doc("incidents", &id).await?.ok_or_else(|| Failure::not_found("incident", &id))?;
     let entries = journal.stream(&format!("incident/{id}")).await?;
@@ -157,9 +161,11 @@ pub(crate) async fn one(
         facts: facts.into_iter().filter(|(_, told)| !told.is_empty()).collect(),
         said: said_about(journal, &id).await?,
         story: rows(journal, &entries).await?,
+        shadows: shadows_of(&shared, text(&doc, "/component"), &incident).await?,
+        may_judge: visitor.barred(&["operator", "approver"], &of).is_empty(),
         over: matches!(state, "resolved" | "closed"),
         barred: visitor.barred(&["operator"], &of),
-        told: told(&wanted.done, &["acknowledged", "closed"]),
+        told: told(&wanted.done, &["acknowledged", "closed", "judged"]),
         id,
     })
 }

@@ -69,9 +69,8 @@ impl Tone {
 pub(crate) fn tone(state: &str) -> Tone {
     match state {
         "succeeded" | "success" | "active" | "monitoring" | "healthy" | "passed" | "granted" | "approved" | "allow"
-        | "verified" | "published" | "resolved" | "realised" | "used" | "holds" | "alive" | "fits" | "reviewed" => {
-            Tone::Good
-        }
+        | "verified" | "published" | "resolved" | "realised" | "used" | "holds" | "alive" | "fits" | "reviewed"
+        | "right" => Tone::Good,
         "running" | "executing" | "started" | "ticketed" | "probing" | "validating" | "translating" | "optimizing"
         | "recovering" | "healing" | "verifying" | "applying" | "compensating" | "replanning" | "resuming"
         | "remedy started" | "in flight" => Tone::Busy,
@@ -79,10 +78,10 @@ pub(crate) fn tone(state: &str) -> Tone {
         | "ready" | "awaiting window" => Tone::Ask,
         "warned" | "degraded" | "paused" | "pausing" | "held" | "waiting to retry" | "needs operator" | "unknown"
         | "failing" | "cancelling" | "draining" | "waived" | "missed" | "voided" | "void" | "deprecated"
-        | "skipped" | "waiting" | "acknowledged" | "inconclusive" => Tone::Warn,
+        | "skipped" | "shadowed" | "waiting" | "acknowledged" | "inconclusive" => Tone::Warn,
         "failed" | "denied" | "deny" | "invalid" | "infeasible" | "escalated" | "refused" | "rejected"
         | "quarantined" | "revoked" | "glass broken" | "error" | "broken" | "dead" | "incompatible" | "unhealthy"
-        | "pulled" => Tone::Bad,
+        | "pulled" | "wrong" => Tone::Bad,
         _ => Tone::Quiet,
     }
 }

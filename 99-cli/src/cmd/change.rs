@@ -259,6 +259,12 @@ pub(crate) fn described(change: &Value) -> String {
             told.push_str(&format!("  + {field}: {}\n", text(&will, "")));
         }
     }
+    for cited in after.and_then(|after| after.get("cites")?.as_array()).into_iter().flatten() {
+        let judged = cited.get("judged").and_then(Value::as_object).into_iter().flatten();
+        let judged: Vec<String> = judged.map(|(who, said)| format!("{who} says {}", text(said, ""))).collect();
+        let (decision, at, because) = (text(cited, "/decision"), text(cited, "/at"), text(cited, "/because"));
+        told.push_str(&format!("  cites {decision} of {at}: {because}; {}\n", judged.join(", ")));
+    }
     let impact = change.get("impact").filter(|impact| impact.is_object());
     if let Some(impact) = impact {
         let (all, others) = (text(impact, "/decisions"), text(impact, "/others"));

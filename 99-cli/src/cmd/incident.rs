@@ -19,6 +19,14 @@ pub(crate) enum Incident {
     Ack { id: String },
     /// Close it
     Close { id: String },
+    /// List what would have been done and was only recorded, with what people say of it
+    Shadows(super::mode::Shadows),
+    /// Say whether what would have been done would have been right
+    Judge(super::mode::Judge),
+    /// List how far each action of healing may go on its own, and why
+    Modes,
+    /// Let an action go further on its own, or less far
+    Mode(super::mode::Change),
 }
 
 impl Incident {
@@ -41,6 +49,10 @@ impl Incident {
             Incident::Get { id } => get(common, &id).await,
             Incident::Ack { id } => tell(common, &id, "ack").await,
             Incident::Close { id } => tell(common, &id, "close").await,
+            Incident::Shadows(shadows) => shadows.run(common).await,
+            Incident::Judge(judge) => judge.run(common).await,
+            Incident::Modes => super::mode::modes(common).await,
+            Incident::Mode(change) => change.run(common).await,
         }
     }
 }

@@ -15,6 +15,7 @@ mod forms;
 mod glass;
 mod init;
 mod journey;
+mod modes;
 mod notify;
 mod once;
 mod people;

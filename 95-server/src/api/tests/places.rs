@@ -53,6 +53,8 @@ async fn what_is_wrong_with_a_body_is_named_by_its_pointer() {
             vec!["/actions"],
         ),
         ("/api/v1/runs/run_x/retry", json!({}), 400, vec!["/step"]),
+        ("/api/v1/modes/web/scale_in", json!({"mode": "always"}), 422, vec!["/mode"]),
+        ("/api/v1/modes/web/scale_in", json!({"mode": "auto", "cites": ["run_1"]}), 400, vec!["/cites/0"]),
     ] {
         let (found, problem) = place.post(path, "application/json", body.to_string()).await;
         assert_eq!(found.as_u16(), status, "{path} {body}: {problem}");
@@ -114,6 +116,9 @@ async fn what_is_wrong_with_a_path_a_query_or_a_header_is_named() {
         ("/log/attachment/00", "digest"),
         ("/api/v1/why/%ff", "id"),
         ("/api/v1/events?after=x", "after"),
+        ("/api/v1/shadow-decisions?action=reboot", "action"),
+        ("/api/v1/shadow-decisions?incident=run_1", "incident"),
+        ("/api/v1/shadow-decisions?opinion=maybe", "opinion"),
     ] {
         let (status, problem) = look(&place, path).await;
         assert_eq!(

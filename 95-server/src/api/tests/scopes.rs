@@ -17,6 +17,7 @@ struct Realm {
     place: Place,
     run: String,
     approval: String,
+    shadow: String,
 }
 
 impl Realm {
@@ -45,11 +46,16 @@ impl Realm {
             intent("recommendation.made/1", "recommendation/OPT-1", made),
         ];
         journal.commit(&journal.new_cause(), Batch::of(drafts)).await.unwrap();
+        let shadowed = json!({"remedy": {"action": "restart_instance", "component": "pay", "incident": "inc_pay"}});
+        let shadowed = intent("incident.remedy_shadowed/1", "incident/inc_pay", shadowed);
+        let shadowed = Batch::of(vec![writ_core::Draft { resource: "pay".into(), ..shadowed }]);
+        let receipt = journal.commit(&journal.new_cause(), shadowed).await.unwrap();
+        let shadow = receipt.entries[0].event_id.to_string();
         let by = Principal { id: "person-90".parse().unwrap(), roles: vec!["operator@team:payments".into()] };
         let run = pipeline.ask_outside(asked(Some("PAY-001")), &by).await.unwrap();
         let (found, _) = pipeline.drive().run(&run).await.unwrap();
         let approval = found.pending().into_iter().next().unwrap().terms.approval.to_string();
-        Self { place, run: run.to_string(), approval }
+        Self { place, run: run.to_string(), approval, shadow }
     }
 
     /// A token of somebody new with these roles.
@@ -77,10 +83,12 @@ impl Realm {
             Of::Intent => "PAY-001",
             Of::Incident => "inc_pay",
             Of::Recommendation => "OPT-1",
+            Of::Component => "pay",
+            Of::Shadow => self.shadow.as_str(),
             Of::Nothing | Of::Realm | Of::Said => "x",
         };
         let parts = route.path.split('/').map(|part| match part {
-            "{id}" => id,
+            "{id}" | "{component}" => id,
             part if part.starts_with('{') => "x",
             part => part,
         });
@@ -117,11 +125,11 @@ async fn a_role_for_a_part_does_what_is_of_that_part_and_nothing_else_on_any_rou
     for route in table() {
         let role = match route.needs {
             Needs::Operator | Needs::Doer => "operator",
-            Needs::Approver => "approver",
+            Needs::Approver | Needs::Judge => "approver",
             Needs::Nobody | Needs::Reader | Needs::Person | Needs::Admin => continue,
         };
         let of_a_thing = match route.of {
-            Of::Intent | Of::Run | Of::Incident | Of::Recommendation => true,
+            Of::Intent | Of::Run | Of::Incident | Of::Recommendation | Of::Component | Of::Shadow => true,
             Of::Realm => false,
             // The pipeline asks where it reads what is said: see the tests below.
             Of::Said => continue,

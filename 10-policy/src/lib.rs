@@ -42,5 +42,5 @@ pub use explain::Explanation;
 pub use judge::{Judgement, Question, RuleResult, Status};
 pub use load::{Bundle, is_test_file};
 pub use report::decision_text;
-pub use trial::{Trial, TrialReport, run_tests};
+pub use trial::{Trial, TrialReport, run_tests, run_tests_while};
 pub use waiver::Waiver;

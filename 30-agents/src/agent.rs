@@ -6,6 +6,12 @@ use writ_core::{AgentId, Permission};
 /// The most permissions of an agent: policies look at no more, so one that held more could never act.
 pub const PERMISSIONS_MAX: usize = 32;
 
+/// Contracts that an agent may require, and provide, at the most: they stand in its entries, which are bounded.
+pub const USES_MAX: usize = 64;
+
+/// The longest name of a contract, in bytes.
+pub(crate) const CONTRACT_BYTES_MAX: usize = 128;
+
 /// The longest type or version of an agent, in bytes.
 const WORD_MAX: usize = 64;
 

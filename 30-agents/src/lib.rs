@@ -24,7 +24,7 @@ mod redeem;
 mod roster;
 mod ticket;
 
-pub use agent::{Agent, AgentMove, AgentState, ContractUse, IllegalMove, Limits, PERMISSIONS_MAX};
+pub use agent::{Agent, AgentMove, AgentState, ContractUse, IllegalMove, Limits, PERMISSIONS_MAX, USES_MAX};
 pub use assign::{Assignment, Need, NoAgent, Unfit, assign};
 pub use document::agent_deployment;
 pub use event::{

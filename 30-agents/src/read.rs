@@ -1,6 +1,8 @@
 //! The agents file: the source's `agent_deployment:` document, in which every further key is optional.
 
-use crate::agent::{Agent, AgentState, ContractUse, Limits, PERMISSIONS_MAX, is_kind, is_version};
+use crate::agent::{
+    Agent, AgentState, CONTRACT_BYTES_MAX, ContractUse, Limits, PERMISSIONS_MAX, USES_MAX, is_kind, is_version,
+};
 use crate::permission::permission;
 use std::collections::BTreeMap;
 use writ_core::{AgentId, Permission, Place};
@@ -154,13 +156,18 @@ fn limits(fields: &mut Fields<'_>) -> Option<Limits> {
 fn uses(fields: &mut Fields<'_>, key: &'static str, problems: &Problems) -> Vec<ContractUse> {
     let read = |node: &Node| {
         let mut inner = node.fields("the contract", problems)?;
-        let contract = inner.text("contract").map(str::to_owned);
+        let contract = inner.text("contract").and_then(|text| {
+            let wrong = format!("the name has {} bytes, and {CONTRACT_BYTES_MAX} is the most", text.len());
+            let short = text.len() <= CONTRACT_BYTES_MAX;
+            said(&inner, "contract", short.then_some(()).ok_or(wrong)).map(|()| text.to_owned())
+        });
         let version = inner.text("version").and_then(|text| {
-            let sound = if key == "requires" {
-                semver::VersionReq::parse(text).is_ok()
-            } else {
-                semver::Version::parse(text).is_ok()
-            };
+            let sound = text.len() <= CONTRACT_BYTES_MAX
+                && if key == "requires" {
+                    semver::VersionReq::parse(text).is_ok()
+                } else {
+                    semver::Version::parse(text).is_ok()
+                };
             let (sort, example) = if key == "requires" { ("range", "^1.0.0") } else { ("version", "1.0.0") };
             let wrong = format!("`{text}` is not a {sort}; write it as `{example}`");
             said(&inner, "version", sound.then_some(()).ok_or(wrong)).map(|()| text.to_owned())
@@ -168,7 +175,12 @@ fn uses(fields: &mut Fields<'_>, key: &'static str, problems: &Problems) -> Vec<
         inner.done();
         Some(ContractUse { contract: contract?, version: version? })
     };
-    fields.maybe_items(key).iter().filter_map(read).collect()
+    let items = fields.maybe_items(key);
+    if items.len() > USES_MAX {
+        fields.say(key, format!("`{key}` names {} contracts; {USES_MAX} is the most", items.len()));
+        return Vec::new();
+    }
+    items.iter().filter_map(read).collect()
 }
 
 /// The value, or its error as a problem with the key.

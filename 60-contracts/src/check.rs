@@ -7,6 +7,7 @@ use crate::{ContractId, schema};
 use semver::{Version, VersionReq};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use writ_core::Place;
 use writ_schema::{Compatibility, subsumes};
 
 /// What a check of one contract came to. Ordered: a later one overrides an earlier one.
@@ -123,6 +124,25 @@ pub fn check(needs: &Needs, subjects: &[Subject<'_>], registry: &Registry) -> Re
         }
     }
     Report { results: order.into_iter().map(|id| check_contract(id, needs, subjects, registry)).collect() }
+}
+
+/// Checks the ranges that somebody requires, each by itself; also what they provide, as the range of one version.
+#[must_use]
+pub fn check_uses(by: &str, uses: &[(ContractId, VersionReq)], registry: &Registry) -> Report {
+    let at = Place { file: by.to_owned(), line: 1, column: 1 };
+    let requirement = |(contract, range): &(ContractId, VersionReq)| Requirement {
+        at: at.clone(),
+        by: by.to_owned(),
+        carries: Vec::new(),
+        contract: contract.clone(),
+        range: range.clone(),
+        uses: Vec::new(),
+    };
+    let each = |one| {
+        let needs = Needs { provides: Vec::new(), requires: vec![requirement(one)] };
+        check(&needs, &[Subject { config: None, name: by }], registry).results
+    };
+    Report { results: uses.iter().flat_map(each).collect() }
 }
 
 fn check_contract(id: &ContractId, needs: &Needs, subjects: &[Subject<'_>], registry: &Registry) -> ContractResult {

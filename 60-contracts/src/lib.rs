@@ -38,10 +38,10 @@ mod schema;
 mod status;
 mod version;
 
-pub use check::{ContractResult, Fit, Reason, Report, check, comparison, matrix};
+pub use check::{ContractResult, Fit, Reason, Report, check, check_uses, comparison, matrix};
 pub use contract::{Contract, Direction, ErrorCase, Message, Mode};
 pub use event::ContractEvent;
-pub use read::read_contract;
+pub use read::{read_contract, recall_contract};
 pub use registry::{PublishRefused, Record, Refusal, Registry, StatusRefused, Unresolved};
 pub use requirement::{Carries, Needs, Provision, Requirement, Subject, Use, read_needs};
 pub use schema::{Because, Change, Promise, changes, required_bump};

@@ -56,6 +56,19 @@ pub fn read_contract(file: &str, bytes: &[u8]) -> Result<Contract, Vec<Problem>>
     problems.result(contract)
 }
 
+/// Reads back what [`Contract::bytes`] wrote.
+///
+/// # Errors
+/// Everything that is wrong with it; also when what is read would not be written so again.
+pub fn recall_contract(bytes: &[u8]) -> Result<Contract, Vec<Problem>> {
+    let place = || writ_core::Place { file: "contract".into(), line: 1, column: 1 };
+    let not_ours = |what: &str| vec![Problem::new(place(), what)];
+    let mut document: Json = serde_json::from_slice(bytes).map_err(|_| not_ours("this is not JSON"))?;
+    document["status"] = "published".into();
+    let contract = read_contract("contract", serde_json::json!({"contract": document}).to_string().as_bytes())?;
+    if contract.bytes() == bytes { Ok(contract) } else { Err(not_ours("what this says cannot be kept as it is")) }
+}
+
 fn document(node: &Node, problems: &Problems) -> Option<Contract> {
     let mut outer = node.fields("a contract file", problems)?;
     let inner = outer.need("contract");

@@ -244,6 +244,19 @@ impl Registry {
         Ok(published(Some(from), given, required, &found))
     }
 
+    /// Puts back what was published before and recorded as such: nothing is judged again.
+    pub fn recall(&mut self, contract: Contract, status: Status) {
+        let digest = contract.digest();
+        let versions = self.records.entry(contract.id.clone()).or_default();
+        versions.insert(contract.version.clone(), Record { contract: Arc::new(contract), digest, status });
+    }
+
+    /// Says where a version stands, as it was recorded. Whether it was known.
+    pub fn restate(&mut self, id: &ContractId, version: &Version, status: Status) -> bool {
+        let record = self.records.get_mut(id).and_then(|versions| versions.get_mut(version));
+        record.map(|record| record.status = status).is_some()
+    }
+
     /// Announces that a version will go.
     ///
     /// # Errors

@@ -4,12 +4,14 @@ use std::path::Path;
 
 pub use writ_agents::AgentSpec;
 pub use writ_automation::{ArgumentProblem, BindError, Playbook, read_playbook};
-pub use writ_contracts::{Contract, Needs, Registry, comparison, matrix, read_contract, read_needs};
+pub use writ_contracts::{
+    Contract, Needs, Record as ContractRecord, Registry, comparison, matrix, read_contract, read_needs,
+};
 pub use writ_intent::{
     DeclaredCommand, Manifest, OutsideChange, Platform, Says, form, manifest_schema, platform_schema, read_manifest,
     read_manifests, read_platform, read_terraform,
 };
-pub use writ_policy::{Bundle, TrialReport, is_test_file, run_tests};
+pub use writ_policy::{Bundle, TrialReport, is_test_file, run_tests, run_tests_while};
 pub use writ_text::{Problem, render, to_yaml, typed, uri, visible, xml};
 
 /// Reads an agents file.

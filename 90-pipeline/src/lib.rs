@@ -15,6 +15,7 @@ mod causes;
 mod changes;
 mod commit;
 mod context;
+mod contracts;
 mod decommission;
 mod deed;
 mod denials;
@@ -73,6 +74,7 @@ pub use causes::error_chain;
 pub use changes::{ChangeError, Consent, GovernanceWish, Proposed};
 pub use commit::{Batch, Cause, Commit, CommitError, Expect, Receipt};
 pub use context::{Origin, RunContext};
+pub use contracts::{ContractError, ContractPublished, UsesChecked};
 pub use decommission::{DecommissionError, Leaving, Removal};
 pub use denials::{Denial, record_denial};
 pub use drive::{Drive, DriveError, Ended, RunSubmission};
@@ -113,12 +115,13 @@ pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};
 pub use writ_agents::{
-    Agent, AgentMove, AgentState, KillScope, Limits as AgentLimits, Pulled, RedeemRefused, RosterRefused,
+    Agent, AgentMove, AgentState, ContractUse, KillScope, Limits as AgentLimits, Pulled, RedeemRefused, RosterRefused,
 };
 pub use writ_automation::{
     Answer as RunAnswer, BallotRefused, Budget as StandingBudget, Glass, GlassRefused, Run, RunState, Says as RunSays,
     Signal as RunSignal, Standing, StandingRefused, execution,
 };
+pub use writ_contracts::{PublishRefused, Refusal as PublishRefusal};
 pub use writ_feedback::Refused as RecommendationRefused;
 pub use writ_intent::{OutsideChange, OutsideRefused, OutsideWish};
 pub use writ_policy::{WaiverRefused, WaiverState};

@@ -60,27 +60,6 @@ async fn recorded(journal: &Journal, set: &Entry) -> Result<Bundle, PipelineErro
     })
 }
 
-/// Records contracts that the journal does not know yet.
-pub(crate) async fn publish_contracts(journal: &Journal, setup: &Setup) -> Result<(), PipelineError> {
-    for record in setup.registry.records() {
-        let contract = &record.contract;
-        let stream = format!("contract/{}", contract.id);
-        let known = journal.stream(&stream).await?;
-        let version = contract.version.to_string();
-        if known.iter().any(|entry| entry.body.get("version") == Some(&json!(version))) {
-            continue;
-        }
-        let mut batch = Batch::default();
-        let kept = batch.attach(contract.bytes());
-        let mut draft = published(contract, record.digest).draft(&Actor::system("contracts"));
-        draft.body["attachments"] = json!({"contract": kept});
-        batch.drafts.push(draft);
-        batch.expects.push(Expect { stream, version: known.len() as u64 });
-        journal.commit(&journal.new_cause(), batch).await?;
-    }
-    Ok(())
-}
-
 /// Records playbooks that the journal does not know yet. A version says the same for ever.
 pub(crate) async fn publish_playbooks(journal: &Journal, setup: &Setup) -> Result<(), PipelineError> {
     for playbook in &setup.playbooks {
@@ -100,20 +79,6 @@ pub(crate) async fn publish_playbooks(journal: &Journal, setup: &Setup) -> Resul
         journal.commit(&journal.new_cause(), batch).await?;
     }
     Ok(())
-}
-
-/// The event that a contract file came into force as it stands.
-fn published(contract: &writ_contracts::Contract, digest: Digest) -> writ_contracts::ContractEvent {
-    writ_contracts::ContractEvent::Published {
-        changes: Vec::new(),
-        digest,
-        from: None,
-        given: writ_contracts::Bump::Major,
-        id: contract.id.clone(),
-        owner: contract.owner.clone(),
-        required: writ_contracts::Bump::Patch,
-        version: contract.version.clone(),
-    }
 }
 
 /// The roster as it was recorded.

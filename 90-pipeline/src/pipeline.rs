@@ -5,13 +5,14 @@ use crate::approvals::{self, Principal};
 use crate::changes::{Consent, is_change};
 use crate::commit::{Batch, CommitError};
 use crate::context::Origin;
+use crate::contracts::{self, InForce as InForceContracts};
 use crate::drive::{Drive, Ended, live_in_journal};
 use crate::gate::Gate;
 use crate::heal::Healing;
 use crate::holding::left_nothing;
 use crate::journal::{Journal, decode};
 use crate::notify;
-use crate::opening::{enrol_agents, gate_state, policies, publish_contracts, publish_playbooks};
+use crate::opening::{enrol_agents, gate_state, policies, publish_playbooks};
 use crate::remedy::Attempts;
 use crate::submit::moved;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use writ_agents::AgentSpec;
 use writ_automation::{Playbook, RunState, Standing};
-use writ_contracts::{Needs, Registry};
+use writ_contracts::{Needs, PublishRefused, Registry};
 use writ_core::{
     AgentId, ComponentId, Digest, Entry, IntentId, LedgerError, Notifier, Plan, Provider, Sensor, Severity, Signer,
 };
@@ -48,7 +49,7 @@ pub struct Setup {
     pub platform: Arc<Platform>,
     /// The playbooks that may be run.
     pub playbooks: Vec<Playbook>,
-    /// The contracts.
+    /// The contracts that the files publish.
     pub registry: Registry,
     /// The role that is asked when a remedy needs a person.
     pub approvers: String,
@@ -93,6 +94,9 @@ pub enum PipelineError {
         /// What is wrong.
         because: String,
     },
+    /// A contract of the files contradicts what is published.
+    #[error("a contract of the files cannot come into force")]
+    Contract(#[from] PublishRefused),
     /// A playbook has changed, and its version has not.
     #[error("the playbook `{id}` {version} was published with other content; give what it says now a new version")]
     Republished {
@@ -115,6 +119,7 @@ pub(crate) struct Inner {
     pub(crate) attempts: Attempts,
     /// Held by whoever changes what all may do: one after the other.
     pub(crate) governing: tokio::sync::Mutex<()>,
+    pub(crate) contracts: InForceContracts,
 }
 
 /// The product: everything a face needs.
@@ -132,7 +137,7 @@ impl Pipeline {
         let channels = notify::open(&journal, &ports.notifiers).await?;
         let agreement = InForce::of(stand(&journal, setup.standing.take()).await?);
         let bundle = policies(&journal, &setup).await?;
-        publish_contracts(&journal, &setup).await?;
+        let contracts = contracts::open(&journal, &setup).await?;
         publish_playbooks(&journal, &setup).await?;
         enrol_agents(&journal, &setup).await?;
         let state = gate_state(&journal, bundle).await?;
@@ -145,7 +150,8 @@ impl Pipeline {
         let healing = Mutex::new(BTreeMap::new());
         let attempts = Attempts::default();
         let governing = tokio::sync::Mutex::new(());
-        let inner = Inner { journal, drive, gate, ports, setup, channels, healing, agreement, attempts, governing };
+        let inner =
+            Inner { journal, drive, gate, ports, setup, channels, healing, agreement, attempts, governing, contracts };
         let pipeline = Self { inner: Arc::new(inner) };
         pipeline.begin_telling();
         pipeline.take_up().await?;
@@ -218,12 +224,6 @@ impl Pipeline {
             return self.answer_change(approval, by, agrees, reason).await;
         }
         approvals::answer(self.journal(), self.drive(), self.provider(), approval, by, agrees, reason).await
-    }
-
-    /// Which published contract version would fit whom.
-    #[must_use]
-    pub fn contracts_matrix(&self) -> Value {
-        writ_contracts::matrix(&self.setup().needs, &self.setup().registry)
     }
 
     /// The policies in force: their digest, files and rules.

@@ -316,7 +316,7 @@ impl Pipeline {
             names.iter().zip(&target.actions).map(|(name, action)| Subject { name, config: Some(&action.config) });
         let subjects: Vec<Subject<'_>> =
             actions.chain(agents.iter().map(|name| Subject { name, config: None })).collect();
-        check(&self.setup().needs, &subjects, &self.setup().registry)
+        check(&self.setup().needs, &subjects, &self.contracts())
     }
 
     /// Submits an intent: records what was worked out, and begins the run. With `planned`, only if that is still the plan.

@@ -6,6 +6,7 @@ mod agents;
 mod audit;
 mod body;
 mod changes;
+mod contracts;
 mod glass;
 mod health;
 mod intents;
@@ -25,6 +26,7 @@ mod route;
 mod runs;
 mod safety;
 mod standing;
+mod trials;
 mod waivers;
 
 #[cfg(test)]
@@ -112,6 +114,8 @@ pub(crate) fn table() -> Vec<Route> {
         runs::routes,
         lists::routes,
         resources::routes,
+        contracts::routes,
+        trials::routes,
         safety::routes,
         modes::routes,
         waivers::routes,

@@ -30,6 +30,7 @@ pub(crate) struct Throttle {
     denials: Rate<PrincipalId>,
     unknowns: Rate<IpAddr>,
     verifies: Rate<PrincipalId>,
+    trials: Rate<PrincipalId>,
     #[cfg(feature = "oidc")]
     leaves: Rate<IpAddr>,
     /// How many were not, since the last that was.
@@ -38,6 +39,9 @@ pub(crate) struct Throttle {
 
 /// How often one person may have the whole journal checked in a minute: it is read from end to end.
 const VERIFIES: u64 = 30;
+
+/// How often one person may have tests of policies run in a minute: each may take seconds.
+const TRIALS: u64 = 30;
 
 /// Refusals of one person that are recorded in a minute.
 const DENIALS_RECORDED: u64 = 10;
@@ -50,6 +54,7 @@ impl Throttle {
             denials: Rate::new(DENIALS_RECORDED),
             unknowns: Rate::new(1),
             verifies: Rate::new(VERIFIES),
+            trials: Rate::new(TRIALS),
             #[cfg(feature = "oidc")]
             leaves: Rate::new(limits.logins_per_minute),
             unrecorded: AtomicU64::new(0),
@@ -67,6 +72,14 @@ impl Throttle {
         let wait = self.verifies.take(who);
         wait.map_err(|seconds| {
             throttled(&format!("`{who}` asked for more than {VERIFIES} checks in a minute"), seconds)
+        })
+    }
+
+    /// A person has tests of policies run.
+    pub(crate) fn trial(&self, who: &PrincipalId) -> Result<(), Failure> {
+        let wait = self.trials.take(who);
+        wait.map_err(|seconds| {
+            throttled(&format!("`{who}` had tests run more than {TRIALS} times in a minute"), seconds)
         })
     }
 

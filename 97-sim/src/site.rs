@@ -151,6 +151,18 @@ impl Files {
         self.with_policies(&all)
     }
 
+    /// The same with these contracts in the place of those of the directory.
+    ///
+    /// # Errors
+    /// When one is not sound, or they do not follow each other.
+    pub fn with_contracts(&self, texts: &[&str]) -> Result<Self, SiteError> {
+        let bad = |because: String| SiteError::Files { dir: "given contracts".to_owned(), because };
+        let read = |text: &&str| input::read_contract("given", text.as_bytes()).map_err(|found| bad(rendered(&found)));
+        let contracts = texts.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let refused = |refused: Vec<_>| bad(refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+        Ok(Self { registry: Registry::of(contracts).map_err(refused)?, needs: Needs::default(), ..self.clone() })
+    }
+
     /// The same where changes of what governs need a second person.
     #[must_use]
     pub fn with_second_person(&self) -> Self {

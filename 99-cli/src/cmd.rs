@@ -5,6 +5,7 @@ pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod change;
 pub(crate) mod config;
+pub(crate) mod contract;
 pub(crate) mod decommission;
 pub(crate) mod dev;
 pub(crate) mod exec;

@@ -137,7 +137,7 @@ enum Noun {
     Policy(cmd::policy::Policy),
     /// Contracts
     #[command(subcommand)]
-    Contract(cmd::policy::Contract),
+    Contract(cmd::contract::Contract),
     /// Agents and the kill switch
     #[command(subcommand)]
     Agent(cmd::agent::Agent),

@@ -42,3 +42,17 @@ fn a_test_that_fails_says_what_was_decided_and_why() {
     );
     assert!(report.junit().contains("<failure message=\"expected allow, decided deny"));
 }
+
+#[test]
+fn tests_that_there_is_no_time_for_are_counted_and_nothing_has_passed() {
+    let (policies, tests) = example();
+    let bundle = Bundle::load(&borrowed(&policies)).unwrap();
+    let all = run_tests(&bundle, &borrowed(&tests)).trials.len();
+    let mut left = 2;
+    let report = writ_policy::run_tests_while(&bundle, &borrowed(&tests), &mut || {
+        left -= 1;
+        left >= 0
+    });
+    assert_eq!((report.trials.len(), report.cut), (2, all - 2));
+    assert!(!report.passed() && report.trials.iter().all(|trial| trial.failures.is_empty()));
+}

@@ -132,6 +132,29 @@ fn an_agents_file_gives_an_agent_no_more_than_policies_look_at() {
 }
 
 #[test]
+fn an_agents_file_names_so_many_contracts_of_an_agent_and_no_more() {
+    let file = |key: &str, name: &str, count: usize| {
+        let version = if key == "requires" { "^1.0.0" } else { "1.0.0" };
+        let uses = format!("{{contract: '{name}', version: '{version}'}}, ").repeat(count);
+        let text = format!(
+            "agent_deployment:\n  agents:\n    - agent_id: m\n      type: x\n      version: '1.0.0'\n      permissions: []\n      {key}: [{uses}]\n"
+        );
+        let node = read("a.yaml", text.as_bytes(), &TextLimits::default()).unwrap();
+        read_agents(&node).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    };
+    for key in ["requires", "provides"] {
+        assert!(file(key, "contract.echo.v1", USES_MAX).is_ok());
+        let told = file(key, "contract.echo.v1", USES_MAX + 1).unwrap_err();
+        assert!(
+            told.starts_with("a.yaml:7:") && told.contains(&format!("`{key}` names 65 contracts; 64 is the most")),
+            "{told}"
+        );
+        let told = file(key, &"x".repeat(129), 1).unwrap_err();
+        assert!(told.contains("129 bytes, and 128 is the most"), "{told}");
+    }
+}
+
+#[test]
 fn an_agents_file_with_many_faults_names_them_all_with_their_places() {
     let text = "agent_deployment:\n  agents:\n    - agent_id: 'a b'\n      type: x\n      version: 'two'\n      \
                 permissions: ['everything', 'read:metrics', 'read:metrics']\n      limits: {tickets_at_once: 0}\n      \

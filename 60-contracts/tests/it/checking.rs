@@ -119,3 +119,19 @@ fn the_check_is_an_entry_that_says_denied_when_something_does_not_fit() {
     assert_eq!((draft.kind, draft.outcome), ("contract.verified/1", Outcome::Denied));
     assert!(writ_seal::canonical(&draft.body).is_ok(), "the counterexample's float is a text");
 }
+
+#[test]
+fn what_somebody_would_use_is_checked_range_by_range() {
+    let registry = registry();
+    let known = registry.records().next().unwrap();
+    let (id, version) = (known.contract.id.clone(), known.contract.version.clone());
+    let uses = [
+        (id.clone(), format!("={version}").parse().unwrap()),
+        (id.clone(), "^99".parse().unwrap()),
+        (id.next_major().next_major(), "*".parse().unwrap()),
+    ];
+    let report = writ_contracts::check_uses("agent/x", &uses, &registry);
+    let fits: Vec<Fit> = report.results.iter().map(|one| one.fit).collect();
+    assert_eq!(fits, [Fit::Verified, Fit::Version, Fit::Missing]);
+    assert!(report.results.iter().all(|one| one.required_by == ["agent/x"]));
+}

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use writ_contracts::{
     Contract, ContractEvent, ContractId, NOTICE, PublishRefused, Refusal, Registry, Status, Unresolved, read_contract,
+    recall_contract,
 };
 use writ_core::{Actor, Event, Timestamp};
 
@@ -119,4 +120,26 @@ fn events_are_entries_without_floats() {
     assert_eq!(draft.stream, "contract/contract.self-healing.v1");
     assert!(writ_seal::canonical(&draft.body).is_ok());
     assert_eq!(draft.body["digest"], serde_json::json!(example("self-healing.v1.yaml").digest()));
+}
+
+#[test]
+fn what_was_written_is_read_back_as_it_was_and_nothing_else_is() {
+    let all = registry();
+    let mut back = Registry::new();
+    for record in all.records() {
+        let bytes = record.contract.bytes();
+        let again = recall_contract(&bytes).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        assert_eq!((again.digest(), again.bytes()), (record.digest, bytes));
+        back.recall(again, record.status);
+    }
+    let told = |registry: &Registry| -> Vec<(String, String, &'static str)> {
+        let each = registry.records();
+        each.map(|one| (one.contract.id.to_string(), one.digest.to_string(), one.status.label())).collect()
+    };
+    assert_eq!(told(&back), told(&all));
+    let bytes = all.records().next().unwrap().contract.bytes();
+    let text = String::from_utf8(bytes).unwrap();
+    for other in [String::new(), "{}".to_owned(), text.replacen(':', ": ", 1), text.replacen("\"id\"", "\"ids\"", 1)] {
+        assert!(recall_contract(other.as_bytes()).is_err(), "{other}");
+    }
 }

@@ -56,9 +56,9 @@ documents! {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PolicyFile {
     /// Its name.
-    name: String,
+    pub(crate) name: String,
     /// All of it.
-    text: String,
+    pub(crate) text: String,
 }
 
 /// Other policies.
@@ -78,19 +78,25 @@ pub(crate) struct PoliciesWanted {
 /// Files at the most.
 const FILES_MAX: usize = 200;
 
-async fn policies(State(shared): App, caller: Caller, Body(wanted): Body<PoliciesWanted>) -> Answer<ChangeTold> {
+/// Files of policies and tests that are not too many, each policy file with a name of its own.
+pub(crate) fn few(files: &[PolicyFile], tests: &[PolicyFile]) -> Result<(), Failure> {
     let bad = |detail: String| Failure::new(StatusCode::BAD_REQUEST, "invalid", detail);
-    if wanted.files.is_empty() || wanted.files.len() + wanted.tests.len() > FILES_MAX {
+    if files.is_empty() || files.len() + tests.len() > FILES_MAX {
         return Err(bad(format!("give one to {FILES_MAX} files")).at("/files"));
     }
     let mut names = std::collections::BTreeSet::new();
     let plain = |name: &str| !name.is_empty() && name.len() <= 200 && !name.chars().any(char::is_control);
     let misnamed = |file: &PolicyFile| !plain(&file.name) || !names.insert(file.name.clone());
-    if let Some(at) = wanted.files.iter().position(misnamed) {
-        let name = wanted.files.get(at).map_or("", |file| file.name.as_str());
+    if let Some(at) = files.iter().position(misnamed) {
+        let name = files.get(at).map_or("", |file| file.name.as_str());
         let detail = format!("`{}` is no name of a file, or is given twice", crate::error::short(name));
         return Err(bad(detail).at(format!("/files/{at}/name")));
     }
+    Ok(())
+}
+
+async fn policies(State(shared): App, caller: Caller, Body(wanted): Body<PoliciesWanted>) -> Answer<ChangeTold> {
+    few(&wanted.files, &wanted.tests)?;
     let files: Vec<String> = wanted.files.iter().map(|file| file.name.clone()).collect();
     let bytes = |files: Vec<PolicyFile>| files.into_iter().map(|file| (file.name, file.text.into_bytes())).collect();
     let wish = GovernanceWish::Policies { files: bytes(wanted.files), tests: bytes(wanted.tests) };
@@ -100,7 +106,7 @@ async fn policies(State(shared): App, caller: Caller, Body(wanted): Body<Policie
 }
 
 /// Why policies are refused, with the file of each problem.
-fn unsound(files: &[String], error: ChangeError) -> Failure {
+pub(crate) fn unsound(files: &[String], error: ChangeError) -> Failure {
     let problems = if let ChangeError::Policies(problems) = &error { problems.as_slice() } else { &[] };
     let pointer = |problem: &Problem| match files.iter().position(|name| *name == problem.at.file) {
         Some(at) => format!("/files/{at}/text"),

@@ -138,7 +138,7 @@ pub(crate) struct Manifest {
 }
 
 /// Why a manifest that was sent does not get through.
-fn unfit(error: SubmitError, pipeline: &Pipeline) -> Failure {
+pub(crate) fn unfit(error: SubmitError, pipeline: &Pipeline) -> Failure {
     let problems = if let SubmitError::Invalid(problems) = &error { problems.as_slice() } else { &[] };
     let wrong = problems.iter().map(|problem| Wrong::within("/text", problem)).collect();
     Failure::of_submit(error, pipeline).wrong(wrong)

@@ -54,9 +54,6 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/monitoring", Needs::Reader, monitoring)
             .says("incidents", "Show what is watched", "Each component in care, with its series and detectors.")
             .answers::<Watched>(),
-        Route::get("/api/v1/contracts", Needs::Reader, contracts)
-            .says("contracts", "Show which contract version fits whom", "What is required against what is in force.")
-            .answers::<Matrix>(),
         Route::get("/api/v1/policies", Needs::Reader, policies)
             .says("policies", "Show the policies in force", "The bundle's digest, its files, and each rule with its place.")
             .answers::<Policies>(),
@@ -72,8 +69,6 @@ documents! {
     Process;
     /// A component in care: its series, its detectors, what they say, and what healing may do.
     Monitored;
-    /// Which published version of a contract would fit whom.
-    Matrix;
     /// The policies in force: `digest`, `files` and `rules`.
     Policies;
 }
@@ -232,10 +227,6 @@ async fn monitoring(State(shared): App) -> Answer<Watched> {
     let components = shared.pipeline.components();
     let of = |component| Some(Monitored(shared.pipeline.healing(component)?.monitoring()));
     Ok(Json(Watched { items: components.iter().filter_map(of).collect(), next: None }))
-}
-
-async fn contracts(State(shared): App) -> Answer<Matrix> {
-    Ok(Json(Matrix(shared.pipeline.contracts_matrix())))
 }
 
 async fn policies(State(shared): App) -> Answer<Policies> {

@@ -1,4 +1,5 @@
 mod agents;
+mod contracts;
 mod forms;
 mod matches;
 mod modes;

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod conformance;
+mod contracts;
 mod explore;
 mod gate;
 mod journal;

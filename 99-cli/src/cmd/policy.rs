@@ -1,16 +1,14 @@
-//! `writ policy`, `writ contract`, `writ schema`.
+//! `writ policy`, `writ schema`.
 
 use super::intent::{Files, locally};
 use super::{Failure, text};
 use crate::Common;
 use crate::exit::{self, Exit};
-use crate::out::{Form, columns, yaml};
+use crate::out::{Form, columns};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use writ_pipeline::input::{
-    comparison, is_test_file, load, manifest_schema, platform_schema, read_contract, render, run_tests,
-};
+use writ_pipeline::input::{is_test_file, load, manifest_schema, platform_schema, render, run_tests};
 use writ_server::read_files;
 
 /// Policies
@@ -132,36 +130,6 @@ impl Policy {
                 Ok(if report.passed() { exit::OK } else { exit::FAILED })
             }
         }
-    }
-}
-
-/// Contracts
-#[derive(Debug, Subcommand)]
-pub(crate) enum Contract {
-    /// Show which published version fits whom
-    Matrix,
-    /// Compare two versions of a contract: what the newer breaks, with a value that shows it; needs no server
-    Diff { old: PathBuf, new: PathBuf },
-}
-
-impl Contract {
-    pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let out = common.out();
-        match self {
-            Contract::Matrix => {
-                let matrix = common.client()?.get("/api/v1/contracts").await?;
-                out.document(&matrix, |_| yaml(&matrix));
-            }
-            Contract::Diff { old, new } => {
-                let read = |path: &PathBuf| {
-                    let bytes = load(path).map_err(|problem| Failure::Problems(vec![problem]))?;
-                    read_contract(&path.display().to_string(), &bytes).map_err(Failure::Problems)
-                };
-                let compared = comparison(&read(&old)?, &read(&new)?);
-                out.document(&compared, |_| yaml(&compared));
-            }
-        }
-        Ok(exit::OK)
     }
 }
 

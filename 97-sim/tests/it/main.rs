@@ -9,6 +9,7 @@ mod explore;
 mod gate;
 mod journal;
 mod journeys;
+mod looked;
 mod mutants;
 mod notify;
 mod once;

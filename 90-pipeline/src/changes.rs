@@ -183,7 +183,7 @@ pub enum ChangeError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
-    after: Value,
+    pub(crate) after: Value,
     author: Actor,
     before: Value,
     pub(crate) deed: Deed,

@@ -183,7 +183,11 @@ impl Pipeline {
     }
 
     /// The policies that files name, attached here or before.
-    async fn bundle_of(&self, files: &BTreeMap<String, Digest>, with: &Batch) -> Result<Bundle, ChangeError> {
+    pub(crate) async fn bundle_of(
+        &self,
+        files: &BTreeMap<String, Digest>,
+        with: &Batch,
+    ) -> Result<Bundle, ChangeError> {
         let mut read = Vec::new();
         for (name, digest) in files {
             let here = with.attachments.iter().find(|(known, _)| known == digest).map(|(_, bytes)| bytes.clone());

@@ -169,6 +169,24 @@ impl Decided {
     }
 }
 
+/// What policy is asked.
+pub(crate) struct Asked<'a> {
+    pub(crate) stage: Stage,
+    pub(crate) action: &'a str,
+    pub(crate) resource: &'a str,
+    pub(crate) facts: Value,
+    /// Where each fact stands in what somebody wrote.
+    pub(crate) places: &'a BTreeMap<String, Place>,
+}
+
+impl<'a> Asked<'a> {
+    /// Whether an action may be done.
+    fn of_action(action: &'a str, resource: &'a str, facts: Value) -> Self {
+        const NOWHERE: &BTreeMap<String, Place> = &BTreeMap::new();
+        Self { stage: Stage::Action, action, resource, facts, places: NOWHERE }
+    }
+}
+
 impl Gate {
     /// A gate that signs with this key.
     #[must_use]
@@ -211,20 +229,13 @@ impl Gate {
         ]
     }
 
-    /// Judges facts at a stage, and keeps what the judgement rests on.
-    pub(crate) fn judge(
-        &self,
-        stage: Stage,
-        action: &str,
-        resource: &str,
-        facts: Value,
-        places: &BTreeMap<String, Place>,
-        now: Timestamp,
-    ) -> Decided {
+    /// Judges facts at a stage by the policies in force, or by others, and keeps what the judgement rests on.
+    pub(crate) fn judge(&self, under: Option<&Arc<Bundle>>, asked: Asked<'_>, now: Timestamp) -> Decided {
         let (bundle, waivers) = {
             let state = self.state();
-            (state.bundle.clone(), state.waivers.clone())
+            (under.unwrap_or(&state.bundle).clone(), state.waivers.clone())
         };
+        let Asked { stage, action, resource, facts, places } = asked;
         let question = Question { stage, action, resource, facts, waivers: &waivers, now, places };
         let judgement = bundle.judge(&question);
         let facts: Value = serde_json::from_slice(&judgement.facts).unwrap_or_default();
@@ -245,6 +256,7 @@ impl Gate {
     /// When no agent may do it, now or ever.
     pub(crate) fn judge_step(
         &self,
+        under: Option<&Arc<Bundle>>,
         step: &writ_core::Step,
         intent: &writ_core::IntentId,
         requester: &writ_core::Actor,
@@ -273,7 +285,7 @@ impl Gate {
             run: None,
         };
         let facts = action_facts(&about, &agent, context, maintenance, now);
-        Ok(self.judge(Stage::Action, &step.action_name, &step.resource, facts, &BTreeMap::new(), now))
+        Ok(self.judge(under, Asked::of_action(&step.action_name, &step.resource, facts), now))
     }
 
     /// Whether an agent's key is here, so that it can redeem what it is given.
@@ -351,7 +363,7 @@ impl Gate {
             run: Some(run.id()),
         };
         let facts = action_facts(&about, &agent, context, self.state().maintenance, now);
-        let decided = self.judge(Stage::Action, deed.action, deed.resource, facts, &BTreeMap::new(), now);
+        let decided = self.judge(None, Asked::of_action(deed.action, deed.resource, facts), now);
         let verdict = &decided.judgement.verdict;
         if verdict.decision == Decision::Deny {
             return Some(Signal::PermitDenied { findings: decided.judgement.verdict.findings, step });

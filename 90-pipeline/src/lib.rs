@@ -10,6 +10,7 @@
 mod agents;
 mod agreement;
 mod approvals;
+mod bundles;
 mod carry;
 mod causes;
 mod changes;
@@ -69,6 +70,7 @@ mod why;
 
 pub use agents::{AgentError, AgentWish};
 pub use approvals::{AnswerError, Principal};
+pub use bundles::{BundleStanding, KnownBundle};
 pub use carry::TakenOrder;
 pub use causes::error_chain;
 pub use changes::{ChangeError, Consent, GovernanceWish, Proposed};

@@ -214,7 +214,7 @@ impl Pipeline {
     ) -> Result<Decided, OutsideError> {
         let nobody = |because| OutsideError::Nobody { action: outside.action().to_owned(), because };
         let step = plan.steps.first().ok_or_else(|| nobody("its plan has no step".into()))?;
-        let decided = self.gate().judge_step(step, &plan.intent, requester, context, now);
+        let decided = self.gate().judge_step(None, step, &plan.intent, requester, context, now);
         decided.map_err(|none| nobody(none.because()))
     }
 

@@ -100,7 +100,7 @@ impl Task {
             team: self.parts.team.clone(),
         };
         let requester = Actor::system("self-healing");
-        let decided = match self.parts.gate.judge_step(&first, &plan.intent, &requester, &context, now) {
+        let decided = match self.parts.gate.judge_step(None, &first, &plan.intent, &requester, &context, now) {
             Ok(decided) => decided,
             Err(Nobody::Held(hold)) => return Ok(Begun::Held(Box::new(first), hold.by)),
             Err(Nobody::Never(because)) => return Err(because.into()),

@@ -96,7 +96,7 @@ impl Pipeline {
         let text = manifest_in(self.journal(), &submitted, version).await?;
         let text = text.ok_or_else(|| ReplanError::Manifest { intent: intent.clone(), version })?;
         let manifest = read_manifest(intent.as_str(), &text).map_err(SubmitError::Invalid)?;
-        let prepared = self.prepare_manifest(manifest, by, Some(version)).await?;
+        let prepared = self.prepare_manifest(manifest, by, Some(version), None).await?;
         let denied = prepared.decision == Decision::Deny;
         let mut batch = Batch::default();
         self.record_judgements(&mut batch, &prepared, denied, false);

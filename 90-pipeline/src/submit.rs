@@ -6,7 +6,7 @@ use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::{Origin, RunContext};
 use crate::drive::DriveError;
 use crate::facts;
-use crate::gate::{APPROVAL_SPAN, Decided, Nobody, POLICY_STREAM};
+use crate::gate::{APPROVAL_SPAN, Asked, Decided, Nobody, POLICY_STREAM};
 use crate::grant::Barred;
 use crate::holding::HOLDING;
 use crate::journal::seed;
@@ -26,6 +26,7 @@ use writ_intent::{
     Diff, FoundInfeasible, Infeasible, IntentEvent, Manifest, Moved, State, Submitted, TranslateError, Translated,
     drift, infeasible_document, plan, plan_document, read_manifest, stream, translate, world_digest,
 };
+use writ_policy::Bundle;
 use writ_seal::canonical;
 use writ_text::Problem;
 
@@ -171,7 +172,21 @@ impl Pipeline {
     /// # Errors
     /// When the manifest is unsound, nothing holds it, or the world cannot be looked at. A denial is not an error here.
     pub async fn prepare(&self, file: &str, text: &[u8], by: &Principal) -> Result<Prepared, SubmitError> {
-        self.prepare_manifest(read_manifest(file, text).map_err(SubmitError::Invalid)?, by, None).await
+        self.prepare_manifest(read_manifest(file, text).map_err(SubmitError::Invalid)?, by, None, None).await
+    }
+
+    /// As [`Pipeline::prepare`], as it would be if other policies were in force.
+    ///
+    /// # Errors
+    /// As [`Pipeline::prepare`].
+    pub async fn prepare_under(
+        &self,
+        bundle: &Arc<Bundle>,
+        file: &str,
+        text: &[u8],
+        by: &Principal,
+    ) -> Result<Prepared, SubmitError> {
+        self.prepare_manifest(read_manifest(file, text).map_err(SubmitError::Invalid)?, by, None, Some(bundle)).await
     }
 
     /// As [`Pipeline::prepare`], for a manifest that was read; `version` is one that there is already.
@@ -180,6 +195,7 @@ impl Pipeline {
         manifest: Manifest,
         by: &Principal,
         version: Option<u64>,
+        under: Option<&Arc<Bundle>>,
     ) -> Result<Prepared, SubmitError> {
         let platform = self.platform();
         let by = &by.within(&scope_of(&manifest.intent));
@@ -196,7 +212,9 @@ impl Pipeline {
         let intent_facts = facts::intent(intent, &platform, by, maintenance, now);
         let resource = intent.id.as_str();
         let places = facts::places(&manifest);
-        let first = self.gate().judge(Stage::Intent, "submit_intent", resource, intent_facts.clone(), &places, now);
+        let facts = intent_facts.clone();
+        let asked = Asked { stage: Stage::Intent, action: "submit_intent", resource, facts, places: &places };
+        let first = self.gate().judge(under, asked, now);
         let mut prepared = Prepared {
             decision: first.judgement.verdict.decision.clone(),
             reports: vec![first.judgement.validation()],
@@ -212,12 +230,18 @@ impl Pipeline {
         if prepared.decision == Decision::Deny {
             return Ok(prepared);
         }
-        self.solve(&mut prepared, &intent_facts, by).await?;
+        self.solve(&mut prepared, &intent_facts, by, under).await?;
         Ok(prepared)
     }
 
     /// Solves a manifest that policy lets in, and asks policy and contracts about the solution.
-    async fn solve(&self, prepared: &mut Prepared, intent_facts: &Value, by: &Principal) -> Result<(), SubmitError> {
+    async fn solve(
+        &self,
+        prepared: &mut Prepared,
+        intent_facts: &Value,
+        by: &Principal,
+        under: Option<&Arc<Bundle>>,
+    ) -> Result<(), SubmitError> {
         let (intent, platform, now) = (prepared.manifest.intent.clone(), self.platform(), self.journal().now());
         let translation = match translate(&intent, &platform) {
             Ok(translation) => translation,
@@ -230,7 +254,9 @@ impl Pipeline {
         let diff = drift(&target, &world);
         let plan_facts = facts::plan(intent_facts, &intent, &platform, &diff.plan, &translation);
         let places = facts::places(&prepared.manifest);
-        let second = self.gate().judge(Stage::Plan, "apply_plan", intent.id.as_str(), plan_facts, &places, now);
+        let (resource, facts) = (intent.id.as_str(), plan_facts);
+        let asked = Asked { stage: Stage::Plan, action: "apply_plan", resource, facts, places: &places };
+        let second = self.gate().judge(under, asked, now);
         let report = self.contracts_of(&target);
         prepared.decision = prepared.decision.clone().max(second.judgement.verdict.decision.clone());
         if !report.is_verified() {
@@ -240,7 +266,7 @@ impl Pipeline {
         prepared.judged.push((Stage::Plan, second));
         prepared.contracts = Some(report.document());
         prepared.contract_report = Some(Arc::new(report));
-        self.judge_actions(prepared, &translation.component, &diff.plan, by);
+        self.judge_actions(prepared, &translation.component, &diff.plan, by, under);
         prepared.translation = Some(translation);
         prepared.target = Some(target);
         prepared.diff = Some(diff);
@@ -248,14 +274,21 @@ impl Pipeline {
     }
 
     /// Asks about the first step of each action, as the gate will when it is to start: what is denied now need not begin.
-    fn judge_actions(&self, prepared: &mut Prepared, component: &ComponentId, plan: &Plan, by: &Principal) {
+    fn judge_actions(
+        &self,
+        prepared: &mut Prepared,
+        component: &ComponentId,
+        plan: &Plan,
+        by: &Principal,
+        under: Option<&Arc<Bundle>>,
+    ) {
         let context = RunContext {
             component: Some(component.clone()),
             environment: prepared.manifest.intent.target.environment.clone(),
             roles: by.roles.clone(),
             ..RunContext::default()
         };
-        if let Some(denied) = self.first_denied(plan, &Actor::human(&by.id), &context) {
+        if let Some(denied) = self.first_denied(plan, &Actor::human(&by.id), &context, under) {
             prepared.decision = Decision::Deny;
             prepared.reports.push(denied.judgement.validation());
             prepared.judged.push((Stage::Action, denied));
@@ -281,21 +314,27 @@ impl Pipeline {
             verb: whole.verb.to_owned(),
             ..first.clone()
         };
-        let decided = self.gate().judge_step(&step, &plan.intent, requester, context, self.journal().now());
+        let decided = self.gate().judge_step(None, &step, &plan.intent, requester, context, self.journal().now());
         let decided = decided.map_err(Nobody::because)?;
         if decided.judgement.verdict.decision == Decision::Deny {
             return Ok(decided);
         }
-        Ok(self.first_denied(plan, requester, context).unwrap_or(decided))
+        Ok(self.first_denied(plan, requester, context, None).unwrap_or(decided))
     }
 
     /// What is said of the first of a plan's actions that is denied.
-    pub(crate) fn first_denied(&self, plan: &Plan, requester: &Actor, context: &RunContext) -> Option<Decided> {
+    pub(crate) fn first_denied(
+        &self,
+        plan: &Plan,
+        requester: &Actor,
+        context: &RunContext,
+        under: Option<&Arc<Bundle>>,
+    ) -> Option<Decided> {
         let (now, mut asked) = (self.journal().now(), BTreeSet::new());
         let firsts = plan.steps.iter().filter(|step| asked.insert(&step.action_name));
         // What nobody can do now somebody may be able to do when it is due.
         let mut judged =
-            firsts.filter_map(|step| self.gate().judge_step(step, &plan.intent, requester, context, now).ok());
+            firsts.filter_map(|step| self.gate().judge_step(under, step, &plan.intent, requester, context, now).ok());
         judged.find(|decided| decided.judgement.verdict.decision == Decision::Deny)
     }
 
@@ -359,7 +398,7 @@ impl Pipeline {
         ground: &Ground,
     ) -> Result<Accepted, SubmitError> {
         let cause = self.journal().new_cause();
-        let prepared = match self.prepare_manifest(offer.manifest.clone(), offer.by, None).await {
+        let prepared = match self.prepare_manifest(offer.manifest.clone(), offer.by, None, None).await {
             Ok(prepared) => prepared,
             Err(SubmitError::Infeasible { intent, report, text: told }) => {
                 self.record_infeasible(&cause, offer, &intent, &report, ground).await?;

@@ -221,7 +221,7 @@ pub(crate) async fn one(
         _ => None,
     };
     let text_shown = current(journal, &entries, applied).await?;
-    let looked = look(&shared, &format!("{id}.yaml"), &text_shown, &visitor).await;
+    let looked = look(&shared, &format!("{id}.yaml"), &text_shown, &visitor, None).await;
     let (nodes, told) = planned(journal, &doc).await?;
     let assumptions = texts(&looked.document, "/plan/assumptions").map(str::to_owned);
     let runs = match shared.pipeline.drive().run_of(&intent) {

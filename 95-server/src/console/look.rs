@@ -6,6 +6,8 @@ use crate::api::Shared;
 use crate::error::Failure;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use writ_pipeline::input::Bundle;
 use writ_pipeline::{SubmitError, with_fix};
 
 /// A line of a manifest with what is said about it.
@@ -70,10 +72,21 @@ fn fixes(manifest: &str, report: &Value) -> Vec<Fix> {
     items(report, "/infeasible/fixes").iter().enumerate().map(fix).collect()
 }
 
-/// Works out what a text would come to, without recording anything.
-pub(crate) async fn look(shared: &Shared, name: &str, manifest: &str, visitor: &Visitor) -> Looked {
-    let pipeline = &shared.pipeline;
-    let (answer, document) = match pipeline.prepare(name, manifest.as_bytes(), &visitor.principal).await {
+/// Works out what a text would come to, without recording anything; under other policies than those in force where they are
+/// given.
+pub(crate) async fn look(
+    shared: &Shared,
+    name: &str,
+    manifest: &str,
+    visitor: &Visitor,
+    under: Option<&Arc<Bundle>>,
+) -> Looked {
+    let (pipeline, by) = (&shared.pipeline, &visitor.principal);
+    let prepared = match under {
+        Some(bundle) => pipeline.prepare_under(bundle, name, manifest.as_bytes(), by).await,
+        None => pipeline.prepare(name, manifest.as_bytes(), by).await,
+    };
+    let (answer, document) = match prepared {
         Ok(prepared) => (prepared.decision_text(), prepared.document(pipeline)),
         Err(SubmitError::Invalid(problems)) => ("invalid".to_owned(), serde_json::json!({"problems": problems})),
         Err(SubmitError::Infeasible { report, text, .. }) => {

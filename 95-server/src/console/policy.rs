@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use writ_core::{Filter, RuleId, WaiverId};
-use writ_pipeline::{WaiverState, decode, name_of, text_beside};
+use writ_core::{Digest, Filter, RuleId, WaiverId};
+use writ_pipeline::{BundleStanding, KnownBundle, WaiverState, decode, name_of, text_beside};
 
 /// Decisions that are looked through for what each rule found.
 const LOOKED_THROUGH: usize = 400;
@@ -203,7 +203,31 @@ pub(crate) async fn answer(
 struct PlaygroundPage {
     frame: Frame,
     text: String,
+    /// The policies that it can be tried under.
+    bundles: Vec<Choice>,
     played: Option<Played>,
+}
+
+/// Policies that can be chosen.
+struct Choice {
+    digest: String,
+    name: String,
+    chosen: bool,
+}
+
+async fn choices(shared: &Shared, chosen: &str) -> Result<Vec<Choice>, Failure> {
+    let known = shared.pipeline.bundles().await?;
+    let choice = |known: KnownBundle| {
+        let (digest, since) = (known.digest.to_string(), known.since.to_string());
+        let day = since.get(..16).unwrap_or(&since).replace('T', " ");
+        let name = match known.standing {
+            BundleStanding::InForce => format!("in force, since {day} UTC"),
+            BundleStanding::Before => format!("in force before, from {day} UTC"),
+            BundleStanding::Proposed(approval) => format!("proposed by {approval}"),
+        };
+        Choice { chosen: digest == chosen, digest, name }
+    };
+    Ok(known.into_iter().map(choice).collect())
 }
 
 /// What came of trying a text.
@@ -221,22 +245,35 @@ impl Played {
 
 pub(crate) async fn playground(State(shared): App, visitor: Visitor) -> Page {
     let frame = Frame::new(&shared, &visitor, "/policy", "Policy playground").await?;
-    shown(&PlaygroundPage { frame, text: String::new(), played: None })
+    let bundles = choices(&shared, "").await?;
+    shown(&PlaygroundPage { frame, text: String::new(), bundles, played: None })
 }
 
 /// A text to try.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tried {
     text: String,
+    /// The digest of the policies that it is tried under; empty for those in force.
+    #[serde(default)]
+    bundle: String,
 }
 
 pub(crate) async fn play(State(shared): App, visitor: Visitor, Form(tried): Form<Tried>) -> Page {
     let frame = Frame::new(&shared, &visitor, "/policy", "Policy playground").await?;
     let manifest = tried.text.replace("\r\n", "\n");
-    let looked = look(&shared, "intent.yaml", &manifest, &visitor).await;
-    let bundle = shared.pipeline.gate().state().bundle.clone();
-    let prepared = shared.pipeline.prepare("intent.yaml", manifest.as_bytes(), &visitor.principal).await;
+    let bundle = match tried.bundle.as_str() {
+        "" => shared.pipeline.gate().state().bundle.clone(),
+        chosen => {
+            let none = || Failure::not_found("bundle of policies", chosen);
+            let digest: Digest = chosen.parse().map_err(|_| none())?;
+            shared.pipeline.bundle(&digest).await.map_err(Failure::from)?.ok_or_else(none)?
+        }
+    };
+    let looked = look(&shared, "intent.yaml", &manifest, &visitor, Some(&bundle)).await;
+    let (text, by) = (manifest.as_bytes(), &visitor.principal);
+    let prepared = shared.pipeline.prepare_under(&bundle, "intent.yaml", text, by).await;
     let explained = prepared.map(|prepared| prepared.explain(&bundle)).unwrap_or_default();
     let played = Played { answer: badge(&looked.answer), looked, explained };
-    shown(&PlaygroundPage { frame, text: manifest, played: Some(played) })
+    let bundles = choices(&shared, &tried.bundle).await?;
+    shown(&PlaygroundPage { frame, text: manifest, bundles, played: Some(played) })
 }

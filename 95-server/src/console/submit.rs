@@ -72,7 +72,7 @@ async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String, failure:
     let checked = if manifest.trim().is_empty() {
         Checked::default()
     } else {
-        Checked::of(look(shared, "intent.yaml", &manifest, visitor).await, &manifest)
+        Checked::of(look(shared, "intent.yaml", &manifest, visitor, None).await, &manifest)
     };
     let said = failure.as_ref().map(Failure::document).unwrap_or_default();
     let problem = failure.as_ref().map(|_| (text(&said, "/detail").to_owned(), text(&said, "/hint").to_owned()));
@@ -101,7 +101,7 @@ pub(crate) struct Written {
 /// The part of the page that says what would come of the text, while somebody types.
 pub(crate) async fn check(State(shared): App, visitor: Visitor, Form(written): Form<Written>) -> Page {
     let manifest = unix(&written.text);
-    let looked = look(&shared, "intent.yaml", &manifest, &visitor).await;
+    let looked = look(&shared, "intent.yaml", &manifest, &visitor, None).await;
     shown(&Checked::of(looked, &manifest))
 }
 
@@ -113,7 +113,7 @@ fn unix(text: &str) -> String {
 pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): Form<Written>) -> Page {
     let mut manifest = unix(&written.text);
     if let Some(fix) = written.only.strip_prefix("fix-").and_then(|at| at.parse::<usize>().ok()) {
-        let looked = look(&shared, "intent.yaml", &manifest, &visitor).await;
+        let looked = look(&shared, "intent.yaml", &manifest, &visitor, None).await;
         let taken =
             items(&looked.document, "/report/infeasible/fixes").get(fix).and_then(|fix| with_fix(&manifest, fix));
         manifest = taken.unwrap_or(manifest);

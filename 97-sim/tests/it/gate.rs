@@ -4,9 +4,12 @@
 use crate::journeys::{example, paused};
 use std::sync::Arc;
 use std::time::Duration;
-use writ_core::{Actor, Draft, Entry, Filter, Ledger, Outcome};
+use writ_core::{Actor, Decision, Draft, Entry, Filter, Ledger, Outcome};
 use writ_pipeline::input::Bundle;
-use writ_pipeline::{Accepted, Batch, KillScope, Origin, SubmitError, WaiverState, decode, error_chain};
+use writ_pipeline::{
+    Accepted, Batch, BundleStanding, GovernanceWish, KillScope, Origin, Proposed, SubmitError, WaiverState, decode,
+    enrol_person, error_chain, issue_token,
+};
 use writ_sim::{Files, Site, person};
 
 /// A site with these policies alone, and the example's intent submitted.
@@ -382,5 +385,35 @@ fn of_intents_that_are_submitted_at_once_one_gets_the_component() {
             site.pass(Duration::from_secs(10)).await;
             assert_eq!(entries(&site, "run.submitted/1").await.len(), 1);
         }
+    });
+}
+
+#[test]
+fn policies_that_are_proposed_can_be_tried_before_anybody_agrees() {
+    paused(async {
+        let files = Files::read(&example()).unwrap().with_second_person();
+        let site = Site::open(Arc::new(files), 5).await.unwrap();
+        let nothing = "description: Nothing is let in.\nowner: tests\nrules:\n  - id: NOTHING-001\n    stage: intent\n    rule: intent.id == ''\n    enforcement: deny\n    message: It has no name\n    violation: Nothing is let in\n";
+        let files = vec![("nothing.yaml".to_owned(), nothing.as_bytes().to_vec())];
+        let wish = GovernanceWish::Policies { files, tests: Vec::new() };
+        let by = person("operator").unwrap();
+        for name in ["Ada", "Bea"] {
+            let roles = ["admin".to_owned(), "approver".to_owned()];
+            let somebody = enrol_person(site.pipeline().journal(), name, &roles, &Actor::system("test")).await.unwrap();
+            issue_token(site.pipeline().journal(), &somebody, None, "", &Actor::system("test")).await.unwrap();
+        }
+        let Proposed::Waits(approval) = site.pipeline().propose(wish, "", &Actor::human(&by.id)).await.unwrap() else {
+            panic!("nobody was asked");
+        };
+        let known = site.pipeline().bundles().await.unwrap();
+        let standing: Vec<_> = known.iter().map(|known| known.standing.clone()).collect();
+        assert_eq!(standing, [BundleStanding::InForce, BundleStanding::Proposed(approval)]);
+        let text = std::fs::read(example().join("intent.yaml")).unwrap();
+        for (known, decision) in known.iter().zip([Decision::Allow, Decision::Deny]) {
+            let bundle = site.pipeline().bundle(&known.digest).await.unwrap().unwrap();
+            let prepared = site.pipeline().prepare_under(&bundle, "intent.yaml", &text, &by).await.unwrap();
+            assert_eq!(prepared.decision, decision);
+        }
+        assert_eq!(try_submit(&site).await.unwrap().prepared.decision, Decision::Allow, "it is not in force");
     });
 }

@@ -13,6 +13,7 @@ mod diff;
 mod draw;
 mod frame;
 mod home;
+mod impact;
 mod incidents;
 mod intents;
 #[cfg(test)]

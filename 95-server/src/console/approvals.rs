@@ -3,6 +3,7 @@
 use super::audit::{Said, attached, named, requester, said as said_about};
 use super::diff::{Side, sides};
 use super::frame::{Frame, Page, shown, told};
+use super::impact::Impact;
 use super::list::{PAGE, newest, open as open_docs};
 use super::runs::{Outside, Row as RunRow, deed_of};
 use super::session::Visitor;
@@ -188,7 +189,7 @@ struct ApprovalPage {
     compared: Vec<Side>,
     said: Vec<Said>,
     outside: Option<Outside>,
-    impact: String,
+    impact: Option<Impact>,
     glass: Option<Broken>,
     targets: String,
     actions: String,
@@ -323,7 +324,7 @@ struct About {
     compared: Vec<Side>,
     outside: Option<Outside>,
     /// What other policies would have decided on what was decided lately.
-    impact: String,
+    impact: Option<Impact>,
 }
 
 /// What is asked about when it is how the installation is governed: policies, roles, agents, standing approvals.
@@ -336,9 +337,7 @@ async fn about_governance(shared: &Shared, id: &ApprovalId, doc: &Value) -> Resu
         if value.is_null() { String::new() } else { serde_json::to_string_pretty(value).unwrap_or_default() }
     };
     let compared = if change.is_null() { Vec::new() } else { sides(&part("before"), &part("after")) };
-    let impact =
-        if impact.is_null() { String::new() } else { serde_json::to_string_pretty(&impact).unwrap_or_default() };
-    Ok(About { compared, impact, ..About::default() })
+    Ok(About { compared, impact: Impact::of(&impact), ..About::default() })
 }
 
 /// What a run would do, and which rules want people asked.
@@ -375,7 +374,7 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
         Vec::new()
     };
     let outside = Outside::of(&folded, &context);
-    Ok(About { run: row, deeds, demands, compared, outside, impact: String::new() })
+    Ok(About { run: row, deeds, demands, compared, outside, impact: None })
 }
 
 /// An answer, as the form sends it.

@@ -296,3 +296,21 @@ async fn an_intent_is_tried_under_the_policies_that_somebody_chooses() {
     }
     assert_eq!(place.entries().await, size, "nothing of it is recorded");
 }
+
+#[tokio::test]
+async fn whoever_is_asked_about_other_policies_sees_which_decisions_would_be_others() {
+    let kept = serde_json::json!({
+        "decisions": 12, "others": 2, "changes": {"allow → deny": 2},
+        "told": [{"entry": "evt_01m7znjwjxsxdw0zwmr5z97yce", "at": "2026-11-22T01:02:03.000000Z", "stage": "action",
+                  "action": "restart_instance", "resource": HOSTILE, "was": "allow", "would": "deny", "because": "X-001: no"}],
+    });
+    let impact = super::impact::Impact::of(&kept).unwrap();
+    let row = &impact.rows[0];
+    assert_eq!((impact.judged, impact.others, impact.sorts[0].clone()), (12, 2, ("allow → deny".to_owned(), 2)));
+    assert_eq!(row.asked, format!("restart instance {HOSTILE}"));
+    assert!(
+        row.entry.to_string().contains("/audit/evt_01m7znjwjxsxdw0zwmr5z97yce")
+            && row.at.to_string().contains("01:02:03")
+    );
+    assert!(super::impact::Impact::of(&serde_json::Value::Null).is_none());
+}

@@ -17,7 +17,7 @@ const costly = () => manifest().replace(">1000 req/s", ">20000 req/s").replace("
 const manifest = () => readFileSync(`${FILES}/intent.yaml`, "utf8");
 
 /** Every place, and one thing of each sort that there is. */
-async function paths() {
+async function paths(site) {
   const first = async (view, fits = () => true) => (await site.api(`/api/v1/${view}`)).items.find(fits)?.id;
   const things = [
     ["/intents", await first("intents")], ["/runs", await first("runs")], ["/incidents", await first("incidents")],
@@ -25,7 +25,9 @@ async function paths() {
   ];
   const places = ["/", "/intents", "/intents/new", "/runs", "/runs?show=open", "/approvals", "/approvals?show=all", "/incidents",
     "/policy", "/policy/playground", "/audit", "/audit?actor=nobody-at-all", "/audit/verify", "/recommendations", "/agents", "/agents/scaling-agent-001", "/contracts",
-    "/settings", "/reference", "/intents/DEPLOY-WEB-001/decommission"];
+    "/settings", "/reference"];
+  const ours = ["/intents/DEPLOY-WEB-001/decommission", "/components/web-service-001", "/components/web-service-001/modes/restart_instance"];
+  if (things[0][1]) places.push(...ours);
   return [...places, ...things.filter(([, id]) => id).map(([place, id]) => `${place}/${encodeURIComponent(id)}`)];
 }
 
@@ -375,7 +377,7 @@ test("a page comes back after the server was killed, and no event is lost", asyn
 
 for (const theme of ["light", "dark"]) {
   test(`every page is sound, ${theme}, at each width, also without scripts`, async () => {
-    const all = await paths();
+    const all = await paths(site);
     const page = await people.page(site, "operator", { colorScheme: theme });
     for (const path of all) {
       await page.goto(site.base + path);
@@ -384,7 +386,7 @@ for (const theme of ["light", "dark"]) {
       for (const width of [390, 1024, 1440]) {
         await page.setViewportSize({ width, height: 900 });
         await fits(page, `${path} at ${width}`);
-        if (width !== (theme === "light" ? 1440 : 390)) continue;
+        if (width !== (theme === "light" ? 1440 : 390) && !(width === 1024 && path === "/")) continue;
         const name = path.replace(/[^a-z0-9]+/gi, "-").replace(/^-|-$/g, "").slice(0, 30) || "home";
         await people.shot(page, `${name}-${width}-${theme}`);
       }
@@ -407,6 +409,29 @@ for (const theme of ["light", "dark"]) {
     }
   });
 }
+
+test("every page of an installation in which nothing happened yet is sound, light and dark", async () => {
+  const empty = new Site(`${site.state}-empty`);
+  await empty.start(["--no-submit"]);
+  try {
+    for (const colorScheme of ["light", "dark"]) {
+      const page = await people.page(empty, "operator", { colorScheme });
+      for (const path of await paths(empty)) {
+        const answer = await page.goto(empty.base + path);
+        if (path.startsWith("/why/") || path === "/audit/20") continue;
+        assert.equal(answer.status(), 200, path);
+        await sound(page, `${path}, empty, ${colorScheme}`);
+        await page.setViewportSize({ width: 390, height: 900 });
+        await fits(page, `${path}, empty, at 390`);
+        await page.setViewportSize({ width: 1440, height: 900 });
+      }
+      assert.deepEqual(page.complaints.filter((told) => !/status of 4\d\d/.test(told)), []);
+      await page.context().close();
+    }
+  } finally {
+    await empty.end("SIGINT");
+  }
+});
 
 let failed = 0;
 const only = process.env.ONLY;

@@ -10,11 +10,11 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
   "--disable-component-update", "--disable-sync"];
 
 export class Site {
-  constructor() { this.child = null; this.listen = "127.0.0.1:0"; this.base = ""; this.printed = ""; }
+  constructor(state = STATE) { this.state = state; this.child = null; this.listen = "127.0.0.1:0"; this.base = ""; this.printed = ""; }
 
   /** Starts, or starts again on the same port, and waits until it is up. */
   async start(args = []) {
-    this.child = spawn(WRIT, ["--state", STATE, "dev", FILES, "--listen", this.listen, "--keep", ...args]);
+    this.child = spawn(WRIT, ["--state", this.state, "dev", FILES, "--listen", this.listen, "--keep", ...args]);
     let out = "";
     await new Promise((done, failed) => {
       const hear = (data) => { out += data; if (out.includes("next: ")) done(); };
@@ -34,7 +34,7 @@ export class Site {
     await gone;
   }
 
-  token(name) { return readFileSync(`${STATE}/tokens/${name}`, "utf8").trim(); }
+  token(name) { return readFileSync(`${this.state}/tokens/${name}`, "utf8").trim(); }
 
   /** An answer of the API as JSON. */
   async api(path, { as = "operator", ...rest } = {}) {

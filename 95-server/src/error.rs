@@ -159,7 +159,7 @@ impl Failure {
         let short = short(id);
         let missing = Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {what} `{short}`"));
         match what {
-            "intent" | "run" | "incident" | "approval" | "agent" => {
+            "intent" | "run" | "incident" | "approval" | "agent" | "playbook" => {
                 missing.hint(format!("list them with `writ {what} list`"))
             }
             "recommendation" => missing.hint("list them with `writ recommend list`"),

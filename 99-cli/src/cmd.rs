@@ -66,6 +66,12 @@ impl Failure {
         Self::Other { exit, text: error_chain(error), hint: None }
     }
 
+    /// A file that could not be written.
+    pub(crate) fn unwritten(path: &Path, error: &std::io::Error) -> Self {
+        let text = format!("`{}` cannot be written: {error}", path.display());
+        Self::Other { exit: exit::FAILED, text, hint: None }
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Failure::Client(error) => error.exit(),

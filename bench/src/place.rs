@@ -365,7 +365,7 @@ impl Dev {
     #[must_use]
     pub fn profile(&self) -> Vec<String> {
         let said = self.said();
-        said.lines().filter_map(|line| Some(line.split_once("profile: ")?.1.to_owned())).collect()
+        said.lines().map(str::trim_start).filter(|line| line.starts_with("profile `")).map(str::to_owned).collect()
     }
 
     /// What it has said so far.

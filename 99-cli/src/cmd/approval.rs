@@ -79,6 +79,7 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
     let (out, client) = (common.out(), common.client()?);
     let item = client.get(&format!("/api/v1/approvals/{}", escaped(id))).await?;
     let change = outside(&client, &item).await;
+    let steps = if change.is_none() { steps(&client, &item).await } else { Vec::new() };
     let proposed = match item.get("change") {
         Some(_) => Some(client.get(&format!("/api/v1/changes/{}", escaped(id))).await?),
         None => None,
@@ -104,6 +105,7 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
                 line("in", text(change, "/directory"));
                 line("changes", planned(change));
             }
+            steps.iter().for_each(|step| line("step", step.clone()));
             line("asks", asked(&item));
             line("asked by", format!("{}:{}", text(&item, "/requester/kind"), text(&item, "/requester/id")));
             line("until", text(&item, "/terms/expires_at"));
@@ -129,6 +131,14 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
 async fn outside(client: &Client, item: &Value) -> Option<Value> {
     let run = item.get("run")?.as_str()?;
     client.get(&format!("/api/v1/actions/{}", escaped(run))).await.ok()
+}
+
+/// What the run would do that an approval is for, step by step; nothing when it is for something else.
+async fn steps(client: &Client, item: &Value) -> Vec<String> {
+    let Some(run) = item.get("run").and_then(Value::as_str) else { return Vec::new() };
+    let Ok(run) = client.get(&format!("/api/v1/runs/{}/execution", escaped(run))).await else { return Vec::new() };
+    let steps = run.get("steps").and_then(Value::as_array).into_iter().flatten();
+    steps.map(|step| format!("{} {}", text(step, "/action"), text(step, "/resource"))).collect()
 }
 
 /// A command as it would be typed, with nothing in it that steers a terminal.

@@ -369,7 +369,7 @@ impl Evidence {
         let pretty = serde_json::to_string_pretty(&bundle).map_err(|error| Failure::of(exit::INTERNAL, &error))?;
         match &self.out {
             Some(path) => {
-                std::fs::write(path, pretty + "\n").map_err(|error| Failure::of(exit::FAILED, &error))?;
+                std::fs::write(path, pretty + "\n").map_err(|error| Failure::unwritten(path, &error))?;
                 out.say(&format!("evidence for {} in {}", self.id, path.display()));
                 out.next(&format!("writ verify {}", path.display()));
             }

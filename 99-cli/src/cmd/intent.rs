@@ -129,19 +129,19 @@ impl Plan {
             common.client()?.post("/api/v1/plan", &body).await?
         };
         if let Some(path) = &self.out {
-            std::fs::write(path, document.to_string()).map_err(|error| Failure::of(exit::FAILED, &error))?;
+            std::fs::write(path, document.to_string()).map_err(|error| Failure::unwritten(path, &error))?;
         }
         out.document(&document, |_| plan_table(&document));
         for report in document.get("validation").and_then(Value::as_array).into_iter().flatten() {
             tell_findings(out, report);
         }
         let changes = document.pointer("/diff/changes").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
-        if !changes {
-            out.say("nothing has to change");
-            return Ok(if text(&document, "/decision/decision") == "deny" { exit::DENIED } else { exit::OK });
-        }
         if text(&document, "/decision/decision") == "deny" {
             return Ok(exit::DENIED);
+        }
+        if !changes {
+            out.say("nothing has to change");
+            return Ok(exit::OK);
         }
         out.next(&format!("writ apply -f {}", self.files.file.display()));
         Ok(if changes && self.detailed_exitcode { exit::CHANGES } else { exit::OK })
@@ -152,6 +152,10 @@ fn plan_table(document: &Value) -> String {
     let mut all = text(document, "/text");
     let changes = document.pointer("/diff/changes").and_then(Value::as_array).map_or(0, Vec::len);
     let unchanged = text(document, "/diff/unchanged");
+    // What is denied as an intent is not planned.
+    if all.is_empty() {
+        return all;
+    }
     all.push_str(&format!("\nchanges {changes}, unchanged {unchanged}   digest {}\n", text(document, "/digest")));
     if changes > 0 {
         all.push_str("to take it back, in this order:\n");
@@ -264,7 +268,7 @@ pub(crate) fn tell_accepted(out: Out, answer: &Value) {
         text(answer, "/plan/break_even/throughput"),
     ));
     for line in answer.pointer("/plan/profile").and_then(Value::as_array).into_iter().flatten() {
-        out.line(&format!("       profile: {}", line.as_str().unwrap_or_default()));
+        out.line(&format!("       {}", line.as_str().unwrap_or_default()));
     }
     let contracts = answer.pointer("/contract_verification/verification_results").and_then(Value::as_array);
     let contracts: Vec<String> = contracts

@@ -5,7 +5,7 @@ use super::{Failure, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
-use crate::out::{Form, Out, columns};
+use crate::out::{Form, Out, columns, yaml};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -75,7 +75,13 @@ impl Playbook {
                 out.list(&items, "no playbooks", |_| columns(&head, &rows, out.is_terminal()));
                 Ok(exit::OK)
             }
-            Playbook::Get { id } => super::list::get(common, "playbooks", &id).await,
+            Playbook::Get { id } => {
+                let out = common.out();
+                let found = common.client()?.get(&format!("/api/v1/playbooks/{}", escaped(&id))).await?;
+                out.document(&found, |_| yaml(&found));
+                out.next(&format!("writ playbook plan {id} -p NAME=VALUE"));
+                Ok(exit::OK)
+            }
             Playbook::Plan(order) => order.plan(common).await,
             Playbook::Run(running) => running.run(common).await,
             Playbook::Test(test) => test.run(common.out()),
@@ -147,7 +153,11 @@ impl Test {
             lines.push_str(&format!("{} {}  sound\n", playbook.id, playbook.version));
             if !self.parameters.is_empty() {
                 let given = arguments(&self.parameters, &document)?.into_iter().collect();
-                let bound = playbook.bind(&given).map_err(|error| Failure::of(exit::FAILED, &error))?;
+                let bound = playbook.bind(&given).map_err(|error| Failure::Other {
+                    exit: exit::USAGE,
+                    text: format!("`{}` cannot be run so: {error}", playbook.id),
+                    hint: None,
+                })?;
                 for act in &bound.acts {
                     let values: String = act.values.iter().map(|(name, value)| format!(" {name}={value}")).collect();
                     let said = act.skipped.as_ref().map_or_else(|| "runs ".to_owned(), |_| "skips".to_owned());

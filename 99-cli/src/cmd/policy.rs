@@ -82,6 +82,15 @@ fn documents(path: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Nothing is wrong with the policies of a directory that is not there, and nobody meant that.
+fn is_there(dir: &Path) -> Result<(), Failure> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let text = format!("there is no directory `{}`", dir.display());
+    Err(Failure::Other { exit: exit::USAGE, text, hint: Some("name the one that has a `policies`".into()) })
+}
+
 impl Policy {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let out = common.out();
@@ -104,6 +113,7 @@ impl Policy {
                 Ok(if found.is_empty() { exit::OK } else { exit::FAILED })
             }
             Policy::Lint { dir } => {
+                is_there(&dir)?;
                 let files = read_files(&dir).map_err(Failure::Problems)?;
                 let lints = files.bundle.lints();
                 lints.iter().for_each(|lint| out.text(&format!("{}\n", render("note", lint, None))));
@@ -118,6 +128,7 @@ impl Policy {
                 Ok(exit::OK)
             }
             Policy::Test { dir } => {
+                is_there(&dir)?;
                 let files = read_files(&dir).map_err(Failure::Problems)?;
                 let tests: Vec<(&str, &[u8])> =
                     files.policy_tests.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();

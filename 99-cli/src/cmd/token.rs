@@ -56,7 +56,8 @@ impl Token {
                     token["name"] = of.and_then(|person| person.get("name")).cloned().unwrap_or_default();
                     token
                 };
-                let all: Vec<Value> = items(&tokens).map(named).collect();
+                let mut all: Vec<Value> = items(&tokens).map(named).collect();
+                all.sort_by_key(|token| text(token, "/principal"));
                 let rows: Vec<Vec<String>> = all
                     .iter()
                     .map(|token| {

@@ -6,6 +6,7 @@
 mod backup;
 mod bad_input;
 mod change;
+mod cmd;
 mod config;
 mod console;
 mod contract;

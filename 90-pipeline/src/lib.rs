@@ -1,7 +1,7 @@
 //! The order of things: what is asked, recorded and done, and in which sequence.
 //!
 //! In: what people submit, what sensors see, what runs come to. Out: entries in the journal, and effects under permits.
-//! [`Pipeline`] puts it together; `submit.rs` tells how an intent becomes a run, `drive.rs` and `live.rs` how a run is driven, `heal.rs` how
+//! [`Pipeline`] puts it together; `submit.rs` tells how an intent becomes a run, `submission.rs` what is recorded of it, `drive.rs` and `live.rs` how a run is driven, `heal.rs` how
 //! a component is healed, `gate.rs` who may do what, `commit.rs` how it is all recorded, `view.rs` what can be looked up.
 //!
 //! This crate holds sequence and no arithmetic: every judgement is a layer's, asked with what the others know. It refuses to
@@ -61,6 +61,7 @@ mod safety;
 mod scope;
 mod sessions;
 mod shadows;
+mod submission;
 mod submit;
 mod tokens;
 mod trace;

@@ -2,32 +2,31 @@
 //! the run is a plain computation that `plan` shows and `submit` records.
 
 use crate::approvals::Principal;
-use crate::commit::{Batch, Cause, CommitError, Expect};
+use crate::commit::CommitError;
 use crate::context::{Origin, RunContext};
 use crate::drive::DriveError;
 use crate::facts;
-use crate::gate::{APPROVAL_SPAN, Asked, Decided, Nobody, POLICY_STREAM};
+use crate::gate::{APPROVAL_SPAN, Asked, Decided, Nobody};
 use crate::grant::Barred;
 use crate::holding::HOLDING;
 use crate::journal::seed;
 use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
 use crate::scope::scope_of;
-use serde_json::{Value, json};
+use crate::submission::{Ground, Offer, is_live};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use writ_automation::{ApprovalTerms, Gate as RunGate, OnFailure, Options, Submission};
 use writ_contracts::{Report, Subject, check};
 use writ_core::{
-    Actor, ApprovalId, ComponentId, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan,
-    ProviderError, RunId, Stage, Step,
+    Actor, ApprovalId, ComponentId, Decision, Digest, IntentId, LedgerError, Plan, ProviderError, RunId, Stage, Step,
 };
 use writ_intent::{
-    Diff, FoundInfeasible, Infeasible, IntentEvent, Manifest, Moved, State, Submitted, TranslateError, Translated,
-    drift, infeasible_document, plan, plan_document, read_manifest, stream, translate, world_digest,
+    Diff, Infeasible, Manifest, State, TranslateError, drift, infeasible_document, plan, read_manifest, stream,
+    translate, world_digest,
 };
 use writ_policy::Bundle;
-use writ_seal::canonical;
 use writ_text::Problem;
 
 /// How often a submission is worked out anew because its intent moved meanwhile.
@@ -137,24 +136,11 @@ impl SubmitError {
     }
 }
 
-/// A manifest that somebody submits.
-struct Offer<'a> {
-    manifest: &'a Manifest,
-    text: &'a [u8],
-    by: &'a Principal,
-}
-
 /// What policy knows a plan as a whole by.
 pub(crate) struct Whole<'a> {
     pub(crate) action: &'a str,
     pub(crate) resource: &'a str,
     pub(crate) verb: &'a str,
-}
-
-/// What a submission is decided on.
-struct Ground {
-    state: State,
-    version: u64,
 }
 
 /// What came of a submission.
@@ -470,187 +456,5 @@ impl Pipeline {
             ..RunContext::default()
         };
         (submission, context)
-    }
-
-    /// The newest version of an intent; 0 when there is none.
-    pub(crate) async fn latest_version(&self, intent: &IntentId) -> Result<u64, LedgerError> {
-        let doc = self.journal().doc("intents", intent.as_str()).await?;
-        Ok(doc.and_then(|doc| doc.get("version")?.as_u64()).unwrap_or(0))
-    }
-
-    /// Where an intent stands, and the version of its stream that says so.
-    async fn ground(&self, intent: &IntentId) -> Result<Ground, LedgerError> {
-        // In this order: when it moves in between, the version is an older one, and nothing can be recorded on it.
-        let version = self.journal().ledger().stream_version(&stream(intent)).await?;
-        Ok(Ground { state: self.intent_state(intent).await?, version })
-    }
-
-    pub(crate) async fn intent_state(&self, intent: &IntentId) -> Result<State, LedgerError> {
-        let doc = self.journal().doc("intents", intent.as_str()).await?;
-        let state = doc.and_then(|doc| serde_json::from_value(doc.get("to")?.clone()).ok());
-        Ok(state.unwrap_or(State::Draft))
-    }
-
-    /// The entries with which every submission begins. A new version that is refused leaves a live intent where it stands.
-    async fn opening(
-        &self,
-        manifest: &Manifest,
-        version: u64,
-        offer: &Offer<'_>,
-        ground: &Ground,
-        refused: bool,
-    ) -> Result<Batch, SubmitError> {
-        let (intent, actor) = (&manifest.intent, Actor::human(&offer.by.id));
-        let mut batch = Batch::default();
-        let kept = batch.attach(offer.text.to_vec());
-        let submitted = Submitted {
-            environment: intent.target.environment.clone(),
-            digest: intent.digest(),
-            intent: intent.id.clone(),
-            manifest: kept,
-            kind: intent.kind,
-            version,
-        };
-        let mut draft = IntentEvent::Submitted(submitted).draft(&actor);
-        draft.body["attachments"] = json!({"manifest": kept});
-        draft.body["team"] = json!(scope_of(intent).team);
-        batch.drafts.push(draft);
-        batch.expects.push(Expect { stream: stream(&intent.id), version: ground.version });
-        batch.expects.push(Expect { stream: POLICY_STREAM.into(), version: self.gate().state().policy_version });
-        let from = ground.state;
-        if refused && is_live(from) {
-            return Ok(batch);
-        }
-        if from.to(State::Validating).is_err() {
-            let run = self.drive().run_of(&intent.id);
-            return Err(SubmitError::Busy { intent: intent.id.clone(), state: from.word(), run });
-        }
-        batch.drafts.push(moved(&intent.id, version, from, State::Validating, "submitted"));
-        Ok(batch)
-    }
-
-    pub(crate) fn record_judgements(&self, batch: &mut Batch, prepared: &Prepared, denied: bool, moves: bool) {
-        let (intent, version) = (&prepared.manifest.intent.id, prepared.version);
-        let step = |from, to, because: &str| moves.then(|| moved(intent, version, from, to, because));
-        for (stage, decided) in &prepared.judged {
-            let kept = batch.attach(decided.bytes.clone());
-            batch.drafts.push(policy_decided(intent, *stage, decided, kept));
-            if *stage == Stage::Intent && prepared.translation.is_some() {
-                batch.drafts.extend(step(State::Validating, State::Validated, "policy lets it in"));
-                batch.drafts.extend(step(State::Validated, State::Translating, "a layout is looked for"));
-                self.record_translation(batch, prepared);
-            }
-        }
-        if let Some(report) = &prepared.contract_report {
-            let event = writ_contracts::ContractEvent::Verified {
-                report: report.document(),
-                subject: intent.to_string(),
-                verified: report.is_verified(),
-            };
-            batch.drafts.push(event.draft(&Actor::system("contracts")));
-        }
-        if prepared.translation.is_none() {
-            batch.drafts.extend(step(State::Validating, State::Invalid, "policy denies it"));
-        } else if denied {
-            batch.drafts.extend(step(State::Translating, State::Invalid, "policy or contracts deny the plan"));
-        } else {
-            batch.drafts.extend(step(State::Translating, State::Translated, "a plan stands"));
-        }
-    }
-
-    fn record_translation(&self, batch: &mut Batch, prepared: &Prepared) {
-        let (Some(translation), Some(target)) = (&prepared.translation, &prepared.target) else { return };
-        let document = plan_document(target, translation);
-        let bytes = canonical(&json!(target)).unwrap_or_else(|_| json!(target).to_string().into_bytes());
-        let kept = batch.attach(bytes);
-        let shown = batch.attach(document.to_string().into_bytes());
-        let translated = Translated {
-            availability_ppb: translation.predicted.availability_ppb,
-            cost_micros: translation.predicted.cost_micros,
-            count: translation.layout.count,
-            instance_type: translation.layout.instance_type.name.clone(),
-            intent: target.intent.clone(),
-            plan: kept,
-            platform: translation.platform_digest,
-            version: prepared.version,
-            zones: translation.layout.zones(),
-        };
-        let mut draft = IntentEvent::Translated(translated).draft(&Actor::system("intent"));
-        draft.body["attachments"] = json!({"plan": kept, "document": shown});
-        draft.body["component"] = json!(translation.component);
-        batch.drafts.push(draft);
-    }
-
-    fn moves(&self, batch: &mut Batch, prepared: &Prepared, states: &[State], from: State) {
-        let mut from = from;
-        for to in states {
-            batch.drafts.push(moved(&prepared.manifest.intent.id, prepared.version, from, *to, "as planned"));
-            from = *to;
-        }
-    }
-
-    /// Nothing has to change: the intent holds already.
-    fn settle_unchanged(&self, batch: &mut Batch, prepared: &Prepared) {
-        let states = [State::Ready, State::Executing, State::Active, State::Monitoring];
-        self.moves(batch, prepared, &states, State::Translated);
-    }
-
-    async fn record_infeasible(
-        &self,
-        cause: &Cause,
-        offer: &Offer<'_>,
-        intent: &IntentId,
-        report: &Value,
-        ground: &Ground,
-    ) -> Result<(), SubmitError> {
-        let version = self.latest_version(intent).await? + 1;
-        let mut batch = self.opening(offer.manifest, version, offer, ground, true).await?;
-        let kept = batch.attach(report.to_string().into_bytes());
-        let conflicts = report.pointer("/infeasible/conflicts").cloned().unwrap_or_default();
-        let conflicts = serde_json::from_value(conflicts).unwrap_or_default();
-        let found = FoundInfeasible { conflicts, intent: intent.clone(), report: kept, version };
-        let mut draft = IntentEvent::FoundInfeasible(found).draft(&Actor::system("intent"));
-        draft.body["attachments"] = json!({"report": kept});
-        batch.drafts.push(draft);
-        if !is_live(ground.state) {
-            batch.drafts.push(moved(
-                intent,
-                version,
-                State::Validating,
-                State::Invalid,
-                "nothing holds everything it asks",
-            ));
-        }
-        self.journal().commit(cause, batch).await?;
-        Ok(())
-    }
-}
-
-/// Whether an earlier version is carried out or watched.
-fn is_live(state: State) -> bool {
-    matches!(state, State::Active | State::Monitoring | State::Degraded | State::Optimizing | State::Recovering)
-}
-
-/// The entry for a move of an intent's life.
-pub(crate) fn moved(intent: &IntentId, version: u64, from: State, to: State, because: &str) -> Draft {
-    let moved = Moved { because: because.to_owned(), from, intent: intent.clone(), to, version };
-    IntentEvent::Moved(moved).draft(&Actor::system("pipeline"))
-}
-
-/// The entry for a decision of policy about an intent.
-pub(crate) fn policy_decided(intent: &IntentId, stage: Stage, decided: &Decided, kept: Digest) -> Draft {
-    let verdict = &decided.judgement.verdict;
-    let outcome = if verdict.decision == Decision::Deny { Outcome::Denied } else { Outcome::Success };
-    Draft {
-        action: "validate_policies".into(),
-        actor: Actor::system("policy"),
-        body: json!({
-            "stage": stage, "decision": verdict.decision, "findings": verdict.findings, "digest": decided.digest,
-            "attachments": {"decision": kept},
-        }),
-        kind: "policy.decided/1",
-        outcome,
-        resource: intent.to_string(),
-        stream: format!("decisions/{intent}"),
     }
 }

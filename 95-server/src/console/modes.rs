@@ -41,7 +41,10 @@ impl Row {
             mode: badge(one.mode.word()),
             from: from.to_owned(),
             approval: one.approval.as_ref().map(|id| link(id.as_str())).unwrap_or_default(),
-            judged: format!("{} right, {} wrong, {} not judged", one.right, one.wrong, one.unjudged),
+            judged: match (one.right, one.wrong, one.unjudged) {
+                (0, 0, 0) => "–".to_owned(),
+                (right, wrong, unjudged) => format!("{right} right, {wrong} wrong, {unjudged} not judged"),
+            },
             path: path_of(&one.component, one.action),
         }
     }

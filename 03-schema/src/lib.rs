@@ -17,6 +17,6 @@ mod limits;
 mod model;
 mod validator;
 
-pub use compat::{Compatibility, Step, subsumes};
+pub use compat::{Compatibility, Effort, Step, subsumes, subsumes_within};
 pub use error::SchemaError;
 pub use validator::{Misfit, Schema};

@@ -1,7 +1,7 @@
 //! The contracts that are in force: a plain value, changed only by what may be recorded.
 
 use crate::contract::Contract;
-use crate::schema::{Because, Change, Promise, changes, required_bump};
+use crate::schema::{Because, Change, EFFORT, Promise, changes_within, required_bump};
 use crate::status::{IllegalStatus, Status, StatusEvent};
 use crate::{Bump, ContractEvent, ContractId, Mode};
 use semver::{Version, VersionReq};
@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use writ_core::{Digest, Timestamp};
+use writ_schema::Effort;
 
 /// How many counterexamples a refusal names.
 const TOLD_MAX: usize = 20;
@@ -355,12 +356,14 @@ impl Registry {
 /// The version that requires most of the new one, with what breaks between them.
 fn against(contract: &Contract, earlier: &BTreeMap<Version, Record>) -> (Version, Vec<Change>, Bump) {
     let latest = earlier.last_key_value().map_or_else(|| contract.version.clone(), |(version, _)| version.clone());
-    let to_latest = earlier.get(&latest).map(|record| changes(&record.contract, contract)).unwrap_or_default();
+    let effort = Effort::of(EFFORT);
+    let to_latest = earlier.get(&latest).map(|record| changes_within(&record.contract, contract, &effort));
+    let to_latest = to_latest.unwrap_or_default();
     let mut worst = (latest.clone(), required_bump(contract.compatibility, &to_latest), to_latest);
     if contract.compatibility.is_transitive() {
         let others = earlier.iter().filter(|(version, record)| **version != latest && record.status.is_in_force());
         for (version, record) in others {
-            let mut found = changes(&record.contract, contract);
+            let mut found = changes_within(&record.contract, contract, &effort);
             found.retain(|change| is_promised(contract.compatibility, change.promise));
             let required = required_bump(contract.compatibility, &found);
             if required > worst.1 {

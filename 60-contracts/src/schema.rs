@@ -2,7 +2,7 @@
 
 use crate::{Bump, Contract, Direction, Message, Mode};
 use serde_json::{Value, json};
-use writ_schema::{Compatibility, Schema, subsumes};
+use writ_schema::{Compatibility, Effort, Schema, subsumes_within};
 
 /// Which promise a change breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,13 +55,22 @@ impl Change {
     }
 }
 
+/// How many questions as hard as one may be the comparison of a version with those before it may come to, whatever it has of
+/// messages and however many came before.
+pub(crate) const EFFORT: u64 = 4;
+
 /// Every promise that the newer version breaks to the older one, in the order of messages and errors.
 #[must_use]
 pub fn changes(old: &Contract, new: &Contract) -> Vec<Change> {
+    changes_within(old, new, &Effort::of(EFFORT))
+}
+
+/// As [`changes`], one of several comparisons that share what may be spent on them.
+pub(crate) fn changes_within(old: &Contract, new: &Contract, effort: &Effort) -> Vec<Change> {
     let mut found = Vec::new();
     for (name, before) in &old.messages {
         match new.messages.get(name) {
-            Some(after) => compare_message(name, before, after, &mut found),
+            Some(after) => compare_message(name, before, after, effort, &mut found),
             None => found.push(Change {
                 because: Because::Absent,
                 message: format!(
@@ -88,7 +97,7 @@ pub fn changes(old: &Contract, new: &Contract) -> Vec<Change> {
     found
 }
 
-fn compare_message(name: &str, old: &Message, new: &Message, found: &mut Vec<Change>) {
+fn compare_message(name: &str, old: &Message, new: &Message, effort: &Effort, found: &mut Vec<Change>) {
     let pointer = format!("/messages/{name}");
     if old.direction != new.direction {
         found.push(Change {
@@ -101,12 +110,12 @@ fn compare_message(name: &str, old: &Message, new: &Message, found: &mut Vec<Cha
     }
     let at = format!("{pointer}/schema");
     match old.direction {
-        Direction::Command | Direction::Query => received(name, &at, &old.schema, &new.schema, found),
-        Direction::Event => sent(name, &at, &old.schema, &new.schema, found),
+        Direction::Command | Direction::Query => received(name, &at, (&old.schema, &new.schema), effort, found),
+        Direction::Event => sent(name, &at, (&old.schema, &new.schema), effort, found),
     }
     let at = format!("{pointer}/answer");
     match (&old.answer, &new.answer) {
-        (Some(old), Some(new)) => sent(&format!("the answer to {name}"), &at, old, new, found),
+        (Some(old), Some(new)) => sent(&format!("the answer to {name}"), &at, (old, new), effort, found),
         (None, None) => {}
         (Some(_), None) => found.push(Change {
             because: Because::Absent,
@@ -124,25 +133,31 @@ fn compare_message(name: &str, old: &Message, new: &Message, found: &mut Vec<Cha
 }
 
 /// The provider receives it: the newer provider must accept what older consumers send, and the other way round.
-fn received(name: &str, at: &str, old: &Schema, new: &Schema, found: &mut Vec<Change>) {
+fn received(name: &str, at: &str, (old, new): (&Schema, &Schema), effort: &Effort, found: &mut Vec<Change>) {
     let backward = format!("consumers of the older version may send a `{name}` that the newer one refuses");
     let forward = format!("consumers of the newer version may send a `{name}` that the older one refuses");
-    found.extend(misfit(old, new, Promise::Backward, at, backward));
-    found.extend(misfit(new, old, Promise::Forward, at, forward));
+    found.extend(misfit((old, new), Promise::Backward, at, backward, effort));
+    found.extend(misfit((new, old), Promise::Forward, at, forward, effort));
 }
 
 /// The provider sends it: older consumers must accept what the newer provider sends, and the other way round.
-fn sent(name: &str, at: &str, old: &Schema, new: &Schema, found: &mut Vec<Change>) {
+fn sent(name: &str, at: &str, (old, new): (&Schema, &Schema), effort: &Effort, found: &mut Vec<Change>) {
     let backward =
         format!("providers of the newer version may send `{name}` as consumers of the older one do not expect");
     let forward =
         format!("providers of the older version may send `{name}` as consumers of the newer one do not expect");
-    found.extend(misfit(new, old, Promise::Backward, at, backward));
-    found.extend(misfit(old, new, Promise::Forward, at, forward));
+    found.extend(misfit((new, old), Promise::Backward, at, backward, effort));
+    found.extend(misfit((old, new), Promise::Forward, at, forward, effort));
 }
 
-fn misfit(sub: &Schema, sup: &Schema, promise: Promise, at: &str, message: String) -> Option<Change> {
-    match subsumes(sub, sup) {
+fn misfit(
+    (sub, sup): (&Schema, &Schema),
+    promise: Promise,
+    at: &str,
+    message: String,
+    effort: &Effort,
+) -> Option<Change> {
+    match subsumes_within(sub, sup, effort) {
         Compatibility::Compatible(_) => None,
         Compatibility::Incompatible { pointer, witness } => Some(Change {
             because: Because::Counterexample(witness),

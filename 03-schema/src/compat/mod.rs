@@ -24,6 +24,7 @@ mod solve;
 use crate::model::{Draft, Model};
 use crate::{Schema, SchemaError, limits};
 use serde_json::Value;
+use std::cell::Cell;
 
 /// A line of a proof: why one way of telling the schemas apart cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,9 +56,38 @@ pub enum Compatibility {
     },
 }
 
+/// How much work some questions may take together. What is worth proving takes a fraction of it; schemas of a few kilobytes can be
+/// made to ask for hours.
+#[derive(Debug)]
+pub struct Effort(Cell<u64>);
+
+impl Effort {
+    /// For one question.
+    pub const ONE: u64 = 1_000_000;
+
+    /// As much as so many questions may take that are as hard as one may be.
+    #[must_use]
+    pub fn of(questions: u64) -> Self {
+        Self(Cell::new(Self::ONE.saturating_mul(questions)))
+    }
+
+    /// Takes so much of it; none when there is less left, and then nothing is.
+    fn spend(&self, work: u64) -> Option<()> {
+        let left = self.0.get().checked_sub(work);
+        self.0.set(left.unwrap_or(0));
+        left.map(drop)
+    }
+}
+
 /// Whether every value that `sub` accepts is accepted by `sup`.
 #[must_use]
 pub fn subsumes(sub: &Schema, sup: &Schema) -> Compatibility {
+    subsumes_within(sub, sup, &Effort::of(1))
+}
+
+/// As [`subsumes`], for one of several questions that share what may be spent on them; the answer is unknown when that is spent.
+#[must_use]
+pub fn subsumes_within(sub: &Schema, sup: &Schema, effort: &Effort) -> Compatibility {
     let model = match Model::of(&[sub.document(), sup.document()]) {
         Ok(model) => model,
         Err(error) => return unknown(&error),
@@ -74,7 +104,7 @@ pub fn subsumes(sub: &Schema, sup: &Schema) -> Compatibility {
         return Compatibility::Unknown { pointer: "/$schema".into(), reason };
     }
     let agrees = |value: &Value| !limits::is_too_deep(value) && sub.accepts(value) && !sup.accepts(value);
-    match solve::Solver::new(&model, &agrees).decide() {
+    match solve::Solver::new(&model, &agrees, effort).decide() {
         solve::Verdict::None(steps) => Compatibility::Compatible(steps),
         solve::Verdict::Some(witness) => {
             let pointer = sup.check(&witness).into_iter().next().map(|misfit| misfit.schema).unwrap_or_default();

@@ -4,7 +4,7 @@
 //! `patternProperties` they match; within a region every property is treated alike.
 
 use super::branch::Branch;
-use super::solve::{Answer, Conj, Goal, Solver, Tally};
+use super::solve::{Answer, Conj, Goal, Solver, TOO_MANY, Tally};
 use crate::model::{Id, Properties};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,6 +100,9 @@ impl Solver<'_> {
         };
         let mut tally = Tally::default();
         for plan in plans {
+            if self.spend(1 + branch.has.len() + plan.named.len()).is_none() {
+                return Answer::unknown(branch.breaks.as_ref(), TOO_MANY);
+            }
             let answer = self.planned_object(&layout, &plan);
             if let Some(value) = tally.add(answer) {
                 return Answer::Found { value, guess: false };
@@ -128,7 +131,9 @@ impl Solver<'_> {
         for duty in shapes.chain(names) {
             let mut more = Vec::new();
             for plan in &plans {
+                let before = more.len();
                 more.extend(self.placed(layout, plan, &duty));
+                self.spend((more.len() - before + 1) * (1 + plan.named.len() + plan.fresh.len()))?;
                 if more.len() > PLANS_MAX {
                     return None;
                 }

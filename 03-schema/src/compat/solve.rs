@@ -4,7 +4,7 @@ use super::branch::{Branch, Closed};
 use super::eval::{Eval, same};
 use super::fact::{Choice, Fact};
 use super::number::{self, Found};
-use super::{Step, number::Wanted};
+use super::{Effort, Step, number::Wanted};
 use crate::model::{Id, Model, Search, Type};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
@@ -15,6 +15,8 @@ pub(super) type Conj = BTreeSet<(Id, bool)>;
 
 /// How many branches the whole search may open.
 const BRANCHES_MAX: u64 = 40_000;
+/// Why a search was given up.
+pub(super) const TOO_MANY: &str = "the schemas have too many combinations";
 /// How many branches of one goal may be open at once.
 const OPEN_MAX: usize = 20_000;
 /// How deep goals may nest.
@@ -117,12 +119,16 @@ pub(super) struct Solver<'m> {
     pub(super) model: &'m Model,
     open: Vec<Conj>,
     steps: BTreeSet<Step>,
+    /// Of all questions together, and of this one: each goal, branch and way to place properties costs as much as it has parts.
+    effort: &'m Effort,
+    own: Effort,
 }
 
 impl<'m> Solver<'m> {
-    pub(super) fn new(model: &'m Model, agrees: &'m dyn Fn(&Value) -> bool) -> Self {
+    pub(super) fn new(model: &'m Model, agrees: &'m dyn Fn(&Value) -> bool, effort: &'m Effort) -> Self {
         let (known, open, steps) = (HashMap::new(), Vec::new(), BTreeSet::new());
-        Self { agrees, branches: BRANCHES_MAX, known, leaned_on: usize::MAX, model, open, steps }
+        let own = Effort::of(1);
+        Self { agrees, branches: BRANCHES_MAX, known, leaned_on: usize::MAX, model, open, steps, effort, own }
     }
 
     pub(super) fn decide(mut self) -> Verdict {
@@ -135,6 +141,11 @@ impl<'m> Solver<'m> {
         }
     }
 
+    /// Takes so much of the work that may be done; none when there is less left.
+    pub(super) fn spend(&self, work: usize) -> Option<()> {
+        self.own.spend(work as u64).and_then(|()| self.effort.spend(work as u64))
+    }
+
     pub(super) fn holds(&self, id: Id, value: &Value) -> Option<bool> {
         Eval { fuel: EVAL_FUEL, model: self.model }.holds(id, value)
     }
@@ -143,6 +154,9 @@ impl<'m> Solver<'m> {
     pub(super) fn solve(&mut self, goal: &Goal) -> Answer {
         if self.open.len() >= NESTED_MAX {
             return Answer::unknown(None, "the schemas nest too deep");
+        }
+        if self.spend(1 + goal.conj.len() + goal.excluded.len()).is_none() {
+            return Answer::unknown(None, TOO_MANY);
         }
         if !goal.is_plain() {
             // Not remembered and not found again inside itself, but it counts as nesting.
@@ -249,8 +263,13 @@ impl<'m> Solver<'m> {
         let mut open = vec![(Branch::new(ty), Choice { facts, breaks: None })];
         let mut tally = Tally::default();
         while let Some((mut branch, choice)) = open.pop() {
-            let Some(left) = self.branches.checked_sub(1).filter(|_| open.len() < OPEN_MAX) else {
-                return Answer::unknown(branch.breaks.as_ref(), "the schemas have too many combinations");
+            let choices: usize = branch.clauses.iter().map(Vec::len).sum();
+            let Some(left) = self
+                .spend(1 + choices + choice.facts.len())
+                .and_then(|()| self.branches.checked_sub(1))
+                .filter(|_| open.len() < OPEN_MAX)
+            else {
+                return Answer::unknown(branch.breaks.as_ref(), TOO_MANY);
             };
             self.branches = left;
             let chosen = branch.choose(choice, self.model).and_then(|()| branch.settle(self.model));

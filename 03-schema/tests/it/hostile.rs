@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use std::time::Duration;
-use writ_schema::{Compatibility, Schema, SchemaError, subsumes};
+use writ_schema::{Compatibility, Effort, Schema, SchemaError, subsumes, subsumes_within};
 
 /// Runs on a thread with the small stack of a server's worker and gives up on it after a while.
 fn soon<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -190,4 +190,38 @@ fn the_prover_answers_soon_on_pairs_made_to_explode() {
 fn an_error_is_a_value_that_can_be_compared() {
     let error = Schema::compile(&json!({"$schema": 5})).unwrap_err();
     assert_eq!(error, SchemaError::Draft { found: "5".into() });
+}
+
+/// One of `count` objects, each with a property of its own that it must have, and bounds on all of them.
+fn entangled(count: u64, odd: u64) -> Schema {
+    let bound = |of: u64, at: u64| if of * at == 12 { odd } else { of * at };
+    let one = |of: u64| {
+        let properties: serde_json::Map<String, Value> =
+            (0..count).map(|at| (format!("k{at}"), json!({"type": "integer", "minimum": bound(of, at)}))).collect();
+        json!({"type": "object", "required": [format!("k{of}")], "properties": properties})
+    };
+    Schema::compile(&json!({"anyOf": (0..count).map(one).collect::<Vec<_>>()})).unwrap()
+}
+
+#[test]
+fn schemas_that_would_take_hours_to_tell_apart_are_given_up() {
+    for count in [8, 12, 24] {
+        let (one, other) = (entangled(count, 12), entangled(count, 13));
+        for (sub, sup) in [(&one, &other), (&other, &one)] {
+            let Compatibility::Unknown { reason, .. } = subsumes(sub, sup) else { panic!("{count} was decided") };
+            assert!(reason.contains("too many"), "{reason}");
+        }
+    }
+}
+
+#[test]
+fn questions_that_share_their_effort_are_given_up_together() {
+    let (one, other) = (entangled(12, 12), entangled(12, 13));
+    let easy = |minimum| Schema::compile(&json!({"type": "integer", "minimum": minimum})).unwrap();
+    let effort = Effort::of(2);
+    assert!(matches!(subsumes_within(&easy(2), &easy(1), &effort), Compatibility::Compatible(_)));
+    for _ in 0..2 {
+        assert!(matches!(subsumes_within(&one, &other, &effort), Compatibility::Unknown { .. }));
+    }
+    assert!(matches!(subsumes_within(&easy(2), &easy(1), &effort), Compatibility::Unknown { .. }));
 }

@@ -2,7 +2,7 @@
 
 use super::matches::matching;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, words};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason, words};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -105,7 +105,7 @@ async fn answer(
             "reject" => false,
             _ => return Err(Failure::not_found("answer", &answer).parameter("answer")),
         };
-        let state = shared.pipeline.answer(&id, &caller.0, agrees, words(&said.reason)?).await?;
+        let state = shared.pipeline.answer(&id, &caller.0, agrees, reason(&said.reason)?).await?;
         Ok(Json(Answered { approval: id, state: serde_json::json!(state) }))
     };
     matching(&shared, ("approvals", &id), &headers, work).await

@@ -65,7 +65,8 @@ async fn execution(State(shared): App, Path(id): Path<String>) -> Answer<Executi
         .steps()
         .map(|(step, cell)| {
             json!({
-                "key": step.key, "action": step.action_name, "resource": step.resource, "phase": step.phase,
+                "key": step.key, "action": step.action_name, "verb": step.verb, "resource": step.resource,
+                "phase": step.phase,
                 "state": cell.state.name(), "attempts": cell.attempts,
                 "waiting": run.step_waiting(&step.key).map(|waiting| waiting.sentence),
             })

@@ -138,7 +138,9 @@ async fn steps(client: &Client, item: &Value) -> Vec<String> {
     let Some(run) = item.get("run").and_then(Value::as_str) else { return Vec::new() };
     let Ok(run) = client.get(&format!("/api/v1/runs/{}/execution", escaped(run))).await else { return Vec::new() };
     let steps = run.get("steps").and_then(Value::as_array).into_iter().flatten();
-    steps.map(|step| format!("{} {}", text(step, "/action"), text(step, "/resource"))).collect()
+    steps
+        .map(|step| format!("{} {}  {}", text(step, "/verb"), text(step, "/resource"), text(step, "/action")))
+        .collect()
 }
 
 /// A command as it would be typed, with nothing in it that steers a terminal.

@@ -131,13 +131,18 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
                 vec![
                     text(step, "/state"),
                     text(step, "/action"),
+                    text(step, "/verb"),
                     text(step, "/resource"),
                     text(step, "/attempts"),
                     text(step, "/waiting"),
                 ]
             })
             .collect();
-        all.push_str(&columns(&["STATE", "ACTION", "RESOURCE", "ATTEMPTS", "WHY IT WAITS"], &rows, out.is_terminal()));
+        all.push_str(&columns(
+            &["STATE", "ACTION", "DOES", "RESOURCE", "ATTEMPTS", "WHY IT WAITS"],
+            &rows,
+            out.is_terminal(),
+        ));
         all
     });
     out.next(&format!("writ why {id}"));

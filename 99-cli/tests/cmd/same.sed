@@ -16,5 +16,4 @@ s/^as_of: [0-9]+/as_of: [SEQ]/
 s/  size [0-9]+  /  size [SEQ]  /
 s/[0-9]+ (checkpoints|attachments)/[N] \1/g
 s/127\.0\.0\.1:[0-9]{2,}/127.0.0.1:[PORT]/g
-s/^ *[0-9:]+ up .* load average: .*/[UPTIME]/
 /^step   (ready|ticketed|running) /d

@@ -162,7 +162,7 @@ const FILES: [(&str, &str, &str, &str); 9] = [
     ("platform.yaml", "provider: local", "provider: lokal", "platform.yaml:3:"),
     ("platform.yaml", "error_rate > 5%", "error_rate > 5ms", "platform.yaml:"),
     ("platform.yaml", "health_interval: 500ms", "health_intervall: 500ms", "health_interval"),
-    ("commands.yaml", "command: [uptime]", "command: ['*']", "commands.yaml:"),
+    ("commands.yaml", "command: [/usr/bin/cat, /proc/loadavg]", "command: ['*']", "commands.yaml:"),
     ("agents.yaml", "'read:metrics'", "'read metrics'", "agents.yaml:"),
     ("agents.yaml", "version: '2.1.0'", "version: 'two'", "agents.yaml:"),
     ("policies/compliance-policies.yaml", "rule:", "rule: 1 +", "compliance-policies.yaml:"),

@@ -171,7 +171,7 @@ fn what_is_not_allowed_not_possible_not_known_or_not_current_is_refused_with_the
         &["incident", "get", "inc_01m7z590cqb8kc9zpw56v08vx6"],
         &["intent", "history", "NO-SUCH"],
         &["audit", "evidence", "run_01m7z590cqb8kc9zpw56v08vx6"],
-        &["approve", "apr_01m7z590cqb8kc9zpw56v08vx6"],
+        &["approve", "apr_01m7z590cqb8kc9zpw56v08vx6", "-m", "x"],
     ] {
         writ(&place, args, 5);
     }

@@ -212,10 +212,10 @@ fn an_approval_says_what_it_is_for_and_who_said_what_until_that_is_erased() {
     };
     wait_until(SOON, || open().is_some()).expect("somebody is asked");
     let approval = open().unwrap();
-    let refused = writ(&place, &["approve", &approval, "--as", "operator"], 3);
+    let refused = writ(&place, &["approve", &approval, "--as", "operator", "-m", "mine"], 3);
     assert!(refused.contains("cannot approve it"), "{refused}");
     let ada = place.writ(&["token", "issue", "Ada", "--enrol", "--roles", "viewer", "-o", "json"]).unwrap().json();
-    let refused = writ(&place, &["approve", &approval, "--token", ada["token"].as_str().unwrap()], 4);
+    let refused = writ(&place, &["approve", &approval, "-m", "x", "--token", ada["token"].as_str().unwrap()], 4);
     assert!(refused.contains("does not hold the role"), "{refused}");
     let shown = writ(&place, &["approval", "get", &approval], 0);
     for part in

@@ -54,7 +54,7 @@ async fn of_two_who_looked_at_the_same_one_is_done_however_often_they_race() {
     let run = format!("/api/v1/runs/{}", asked["run"].as_str().unwrap());
     let nothing = json!({});
     let approve = format!("/api/v1/approvals/{}/approve", asked["approval"].as_str().unwrap());
-    assert_eq!(change(&place, &approve, 3, "*", &nothing).await.0, StatusCode::OK);
+    assert_eq!(change(&place, &approve, 3, "*", &json!({"reason": "ok"})).await.0, StatusCode::OK);
     for (what, at, pair) in [(&agent, 4, ["drain", "activate"]), (&run, 2, ["pause", "resume"])] {
         for round in 0..40 {
             let (seen, command) = (tag(&place, what).await, pair[round % 2]);
@@ -96,7 +96,7 @@ async fn what_moves_between_looking_and_recording_refuses_the_change() {
     let still = Expect { stream: format!("run/{run}"), version: seen };
     let drive = place.shared.pipeline.drive();
     let approve = format!("/api/v1/approvals/{}/approve", asked["approval"].as_str().unwrap());
-    assert_eq!(change(&place, &approve, 3, "*", &json!({})).await.0, StatusCode::OK);
+    assert_eq!(change(&place, &approve, 3, "*", &json!({"reason": "ok"})).await.0, StatusCode::OK);
     let size = place.size().await;
     let pause = async { Ok(drive.tell(&run, writ_pipeline::RunSignal::Pause, &who).await?) };
     let refused = unless_moved(&place.shared, run.as_str(), still, pause).await.unwrap_err();

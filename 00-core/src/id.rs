@@ -7,9 +7,9 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// The text does not start with the prefix of its sort.
-    #[error("`{text}` is not {sort}: it must start with `{prefix}_`")]
+    #[error("`{text}` is no {sort}, which starts with `{prefix}_`")]
     Prefix {
-        /// What was given.
+        /// What was given, cut to 140 characters.
         text: String,
         /// The sort of id that was wanted.
         sort: &'static str,
@@ -18,13 +18,19 @@ pub enum IdError {
     },
     /// The text is empty, too long, or has a character that ids may not have.
     #[error(
-        "`{text}` is not {sort}: use 1 to 128 letters, digits and any of `. _ - / : @`, starting with a letter or digit"
+        "`{text}` is no {sort}: use 1 to 128 letters, digits and any of `. _ - / : @`, starting with a letter or digit"
     )]
     Text {
         /// What was given, cut to 140 characters.
         text: String,
         /// The sort of id that was wanted.
         sort: &'static str,
+    },
+    /// The text is no trace id.
+    #[error("`{text}` is no trace id, which has 32 digits of `0-9a-f`, not all of them zero")]
+    Trace {
+        /// What was given, cut to 140 characters.
+        text: String,
     },
 }
 
@@ -37,6 +43,11 @@ fn mint(millis: u64, chance: [u8; 10]) -> String {
         wide |= u128::from(*byte) << (72 - 8 * at);
     }
     (0..26).rev().map(|at| ALPHABET[((wide >> (5 * at)) & 31) as usize] as char).collect()
+}
+
+/// As much of what was given as an error repeats.
+fn cut(text: &str) -> String {
+    text.chars().take(140).collect()
 }
 
 fn is_word(text: &str) -> bool {
@@ -92,7 +103,7 @@ macro_rules! text_id {
 
 /// Ids that the product mints: a prefix, an underscore, 26 characters that sort by time.
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident => $prefix:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident => $prefix:literal, $sort:literal;)*) => {$(
         text_id! { $(#[$doc])* $name }
 
         impl $name {
@@ -110,10 +121,10 @@ macro_rules! ids {
             type Error = IdError;
             fn try_from(text: String) -> Result<Self, IdError> {
                 if !text.starts_with(concat!($prefix, "_")) {
-                    return Err(IdError::Prefix { text, sort: stringify!($name), prefix: $prefix });
+                    return Err(IdError::Prefix { text: cut(&text), sort: $sort, prefix: $prefix });
                 }
                 if !is_word(&text) {
-                    return Err(IdError::Text { text: text.chars().take(140).collect(), sort: stringify!($name) });
+                    return Err(IdError::Text { text: cut(&text), sort: $sort });
                 }
                 Ok(Self(text.into()))
             }
@@ -123,7 +134,7 @@ macro_rules! ids {
 
 /// Ids that people or manifests give.
 macro_rules! names {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident => $sort:literal;)*) => {$(
         text_id! { $(#[$doc])* $name }
 
         impl TryFrom<String> for $name {
@@ -132,7 +143,7 @@ macro_rules! names {
                 if is_word(&text) {
                     return Ok(Self(text.into()));
                 }
-                Err(IdError::Text { text: text.chars().take(140).collect(), sort: stringify!($name) })
+                Err(IdError::Text { text: cut(&text), sort: $sort })
             }
         }
     )*};
@@ -140,38 +151,38 @@ macro_rules! names {
 
 ids! {
     /// One journal entry.
-    EventId => "evt";
+    EventId => "evt", "entry's id";
     /// One execution of a plan.
-    RunId => "run";
+    RunId => "run", "run's id";
     /// The right to work on one step, handed to one agent.
-    TicketId => "tkt";
+    TicketId => "tkt", "ticket's id";
     /// A signed order for one effect.
-    PermitId => "pmt";
+    PermitId => "pmt", "permit's id";
     /// A request for a person's decision, or the decision that stands.
-    ApprovalId => "apr";
+    ApprovalId => "apr", "approval's id";
     /// A symptom and all that was done about it.
-    IncidentId => "inc";
+    IncidentId => "inc", "incident's id";
     /// A rule that may be broken somewhere for a time.
-    WaiverId => "wvr";
+    WaiverId => "wvr", "waiver's id";
 }
 
 names! {
     /// An intent, by the id its manifest gives: `DEPLOY-WEB-001`.
-    IntentId;
+    IntentId => "intent's id";
     /// An agent: `self-healing-agent-001`.
-    AgentId;
+    AgentId => "agent's id";
     /// A person, opaque: the name that goes with it is erasable and stands elsewhere.
-    PrincipalId;
+    PrincipalId => "person's id";
     /// A policy rule: `SEC-ENC-001`.
-    RuleId;
+    RuleId => "rule's id";
     /// A service that an intent brings up: `web-service-001`.
-    ComponentId;
+    ComponentId => "component's id";
     /// A recommendation: `OPT-001`.
-    RecommendationId;
+    RecommendationId => "recommendation's id";
     /// An action of a plan: `act_` and a content hash that survives re-planning.
-    ActionId;
+    ActionId => "action's id";
     /// A step of a run: an action's id, a slash and what it is about (`act_…/i-2`).
-    StepKey;
+    StepKey => "step's key";
 }
 
 /// A W3C trace id: 32 lower-case hexadecimal digits, not all zero.
@@ -212,7 +223,7 @@ impl TryFrom<String> for TraceId {
         if hex && text.bytes().any(|b| b != b'0') {
             return Ok(Self(text.into()));
         }
-        Err(IdError::Text { text: text.chars().take(140).collect(), sort: "a trace id of 32 hexadecimal digits" })
+        Err(IdError::Trace { text: cut(&text) })
     }
 }
 
@@ -244,7 +255,7 @@ mod tests {
     #[test]
     fn an_id_of_another_sort_is_refused_by_name() {
         let error = "tkt_1".parse::<RunId>().unwrap_err();
-        assert_eq!(error.to_string(), "`tkt_1` is not RunId: it must start with `run_`");
+        assert_eq!(error.to_string(), "`tkt_1` is no run's id, which starts with `run_`");
     }
 
     #[test]

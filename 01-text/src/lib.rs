@@ -45,7 +45,7 @@ pub use limits::Limits;
 pub use load::load;
 pub use nearest::nearest;
 pub use node::{At, Entry, Node, Value};
-pub use problem::{Problem, Problems};
+pub use problem::{Problem, Problems, problems};
 pub use read::{read, read_all};
 pub use render::render;
 pub use write::to_yaml;

@@ -52,6 +52,12 @@ impl std::fmt::Display for Problem {
     }
 }
 
+/// How many problems there are, in words.
+#[must_use]
+pub fn problems(count: usize) -> String {
+    format!("{count} problem{}", if count == 1 { "" } else { "s" })
+}
+
 /// Problems as they are found. Shared by reference, so that readers of nested values can all report into one.
 #[derive(Debug, Default)]
 pub struct Problems(RefCell<Vec<Problem>>);

@@ -122,7 +122,7 @@ pub enum ChangeError {
     #[error("that would change nothing")]
     Nothing,
     /// The policies are unsound.
-    #[error("the policies are refused whole: {} problems", .0.len())]
+    #[error("the policies are refused whole: {}", writ_text::problems(.0.len()))]
     Policies(Vec<Problem>),
     /// Their tests fail.
     #[error("the policies' tests do not pass")]

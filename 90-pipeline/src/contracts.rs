@@ -37,7 +37,7 @@ pub(crate) struct InForce(RwLock<Arc<Registry>>);
 #[derive(Debug, thiserror::Error)]
 pub enum ContractError {
     /// It is not sound.
-    #[error("the contract has {} problems", .0.len())]
+    #[error("the contract has {}", writ_text::problems(.0.len()))]
     Invalid(Vec<Problem>),
     /// The rules of publishing refuse it.
     #[error(transparent)]

@@ -40,7 +40,7 @@ pub(crate) const HELD_MS_MAX: u64 = 25 * 3_600 * 1_000;
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// The manifest is not sound.
-    #[error("the manifest has {} problems", .0.len())]
+    #[error("the manifest has {}", writ_text::problems(.0.len()))]
     Invalid(Vec<Problem>),
     /// Nothing holds everything it asks.
     #[error("nothing holds everything that `{intent}` asks")]

@@ -12,6 +12,9 @@ use writ_audit::erasables_of;
 use writ_core::{Actor, Digest, Draft, Entry, Filter, LedgerError, Outcome, PrincipalId, Timestamp};
 use writ_seal::sha256;
 
+/// Roles of one person, or of one token, at the most.
+const ROLES_MAX: usize = 32;
+
 /// People at the most.
 const PEOPLE_MAX: usize = 10_000;
 
@@ -105,6 +108,12 @@ pub enum TokenError {
         text: String,
         /// What is wrong with it.
         cause: NoGrant,
+    },
+    /// There are more roles than anybody holds.
+    #[error("{count} roles are more than {ROLES_MAX}")]
+    Roles {
+        /// How many there are.
+        count: usize,
     },
     /// Nobody could issue or revoke tokens any more.
     #[error("`{id}` is the last token with the role `{ADMIN}`")]
@@ -297,7 +306,7 @@ pub(crate) fn is_roles(roles: &[String]) -> Result<(), TokenError> {
     for role in roles {
         role.parse::<Grant>().map_err(|cause| TokenError::Grant { text: role.chars().take(140).collect(), cause })?;
     }
-    if roles.len() > 32 { Err(wrong("more than 32 roles", "list of roles")) } else { Ok(()) }
+    if roles.len() > ROLES_MAX { Err(TokenError::Roles { count: roles.len() }) } else { Ok(()) }
 }
 
 /// The id of the next person.

@@ -20,6 +20,7 @@ mod of;
 mod once;
 mod openapi;
 mod people;
+mod phrase;
 mod playbooks;
 mod resources;
 mod route;

@@ -13,6 +13,7 @@ use writ_pipeline::{
     AnswerError, BallotRefused, Barred, CommitError, DecommissionError, DriveError, OutsideError, PlaybookError,
     ReflectError, ReplanError, SubmitError, error_chain,
 };
+use writ_text::problems;
 
 /// A problem as a client reads it (RFC 9457), with what else belongs to it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -119,7 +120,7 @@ impl Failure {
                 format!("`{}` of {what}: {detail}", short(pointer))
             }
             [one] => format!("{what}: {}", one.detail),
-            several => format!("{what} has {} problems", several.len()),
+            several => format!("{what} has {}", problems(several.len())),
         };
         Self::new(status, "invalid", detail).wrong(found)
     }
@@ -395,7 +396,7 @@ impl Failure {
     pub(crate) fn of_submit(error: SubmitError, pipeline: &writ_pipeline::Pipeline) -> Self {
         match error {
             SubmitError::Invalid(problems) => {
-                let detail = format!("the manifest has {} problems", problems.len());
+                let detail = format!("the manifest has {}", self::problems(problems.len()));
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with(json!({"problems": problems}))
             }
             SubmitError::Infeasible { intent, report, text } => {

@@ -1,18 +1,22 @@
 //! What a request brings: its body, the parts of its path, its query. What is wrong with one is a problem that names the value.
 
+use super::phrase::phrase;
 use crate::error::{Failure, short};
 use crate::wrong::Wrong;
 use axum::Json;
-use axum::extract::rejection::PathRejection;
+use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{self, FromRequest, FromRequestParts, Query, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::de::DeserializeOwned;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::de::value::Error as QueryError;
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use serde_path_to_error::{Path as At, Segment};
+use std::collections::HashSet;
 use std::error::Error;
+use std::fmt;
+use std::iter::successors;
 
 /// The most that is said to be wrong with one body.
 const FOUND_MAX: usize = 20;
@@ -28,22 +32,114 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let text = Json::<Box<RawValue>>::from_request(request, state).await;
-        let Json(text) = text.map_err(|rejected| Failure::unreadable(rejected.status(), &rejected.body_text()))?;
+        let Json(text) = text.map_err(|rejected| unread(&rejected))?;
         read(text.get()).map(Self)
     }
 }
 
+/// A body that is no JSON, or does not say that it is.
+fn unread(rejected: &JsonRejection) -> Failure {
+    if let JsonRejection::MissingJsonContentType(_) = rejected {
+        let detail = "the body is not said to be JSON";
+        let failure = Failure::new(rejected.status(), "invalid", detail).parameter(header::CONTENT_TYPE.as_str());
+        return failure.hint("send it with `content-type: application/json`");
+    }
+    let mut causes = successors(rejected.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
+    let told = causes.find_map(|cause| {
+        let placed = cause.downcast_ref::<serde_path_to_error::Error<serde_json::Error>>();
+        placed.map(serde_path_to_error::Error::inner).or_else(|| cause.downcast_ref::<serde_json::Error>())
+    });
+    match told {
+        Some(error) if error.is_eof() => {
+            Failure::new(rejected.status(), "invalid", "the body is not JSON: it ends before it is whole")
+        }
+        Some(error) => {
+            let detail = format!("the body is not JSON at line {}, column {}", error.line(), error.column());
+            Failure::new(rejected.status(), "invalid", detail)
+        }
+        None => Failure::unreadable(rejected.status(), &rejected.body_text()),
+    }
+    .at("")
+}
+
 /// What a text says, which is JSON.
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let singly = told::<Singly>(text);
+    singly.and_then(|Singly| told::<T>(text)).map_err(|error| {
         let found = match serde_json::from_str(text) {
-            Ok(body) => findings::<T>(body),
+            Ok(body) => {
+                let met = wrong(&body, &error);
+                let found = findings::<T>(body);
+                // What stands twice stands once in a value.
+                if found.iter().any(|one| one.pointer == met.pointer) { found } else { vec![met] }
+            }
             // Nested deeper than is looked at: what was met first has to do.
             Err(_) => vec![wrong(&Value::Null, &error)],
         };
         Failure::of_findings(StatusCode::UNPROCESSABLE_ENTITY, "the body", found)
     })
+}
+
+fn told<T: DeserializeOwned>(text: &str) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
+}
+
+/// Any JSON in which no field stands twice: of two values, readers differ in which they take.
+struct Singly;
+
+impl<'de> Deserialize<'de> for Singly {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Singly {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self, A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(field) = fields.next_key::<String>()? {
+            if seen.contains(&field) {
+                return Err(de::Error::custom(format!("duplicate field `{field}`")));
+            }
+            seen.insert(field);
+            fields.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
 }
 
 /// Everything that is wrong with a body, as far as it is seen by leaving out what was found before.
@@ -67,28 +163,34 @@ fn findings<T: DeserializeOwned>(mut body: Value) -> Vec<Wrong> {
 
 /// What a reader of JSON says, and of which value.
 fn wrong(body: &Value, error: &serde_path_to_error::Error<serde_json::Error>) -> Wrong {
-    let message = message(error.inner());
-    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    Wrong::at(pointer(body, error.path(), missing), message)
+    let said = said(error.inner());
+    let at = pointer(body, error.path(), None);
+    let value = body.pointer(&at).filter(|_| !body.is_null() || at.is_empty());
+    match (field(&said), value) {
+        // A list is read as the fields of an object in order, of which there are none.
+        (Some(_), Some(Value::Array(_))) => Wrong::at(at, phrase("invalid length 0, expected a map", value)),
+        (Some(field), _) => Wrong::at(pointer(body, error.path(), Some(field)), phrase(&said, None)),
+        (None, value) => Wrong::at(at, phrase(&said, value)),
+    }
 }
 
-/// The words of a reader: not where it was, which the pointer says, and not what we call our types.
-fn message(error: &serde_json::Error) -> String {
+/// The field that is missing, or stands twice: such are told of the object that they belong to.
+fn field(said: &str) -> Option<&str> {
+    let named = ["missing field `", "duplicate field `"].iter().find_map(|begin| said.strip_prefix(begin));
+    named.and_then(|rest| rest.strip_suffix('`'))
+}
+
+/// The words of a reader, without where it was, which the pointer says.
+fn said(error: &serde_json::Error) -> String {
     let mut text = error.to_string();
     if let Some(end) = text.rfind(" at line ").filter(|_| error.line() > 0) {
         text.truncate(end);
     }
-    for ours in ["struct ", "internally tagged enum ", "adjacently tagged enum ", "tuple struct "] {
-        if let Some(begin) = text.find(&format!("expected {ours}")) {
-            text.truncate(begin);
-            text.push_str("expected an object");
-        }
-    }
-    short(&text)
+    text
 }
 
-/// The pointer to what a path names, as far as it is there; and to a field that should be.
-fn pointer(body: &Value, path: &At, missing: Option<&str>) -> String {
+/// The pointer to what a path names, as far as it is there; and to a field of it that it is about.
+fn pointer(body: &Value, path: &At, field: Option<&str>) -> String {
     let (mut told, mut at) = (String::new(), Some(body));
     let push = |told: &mut String, part: &str| {
         let part = part.replace('~', "~0").replace('/', "~1");
@@ -110,7 +212,7 @@ fn pointer(body: &Value, path: &At, missing: Option<&str>) -> String {
         }
         at = next;
     }
-    if let Some(field) = missing {
+    if let Some(field) = field {
         push(&mut told, field);
     }
     told
@@ -124,6 +226,21 @@ fn leave_out(body: &mut Value, pointer: &str) -> bool {
         // The others would move up, and be called by other names.
         Some(Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) | None => false,
     }
+}
+
+/// A header that has one meaning, and so may stand once.
+pub(super) fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    called: &str,
+) -> Result<Option<&'a HeaderValue>, Failure> {
+    let mut all = headers.get_all(name).iter();
+    let first = all.next();
+    if all.next().is_none() {
+        return Ok(first);
+    }
+    let detail = format!("`{called}` stands more than once");
+    Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).parameter(name.as_str()))
 }
 
 /// The parts of a path.
@@ -180,15 +297,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 
 /// What is wrong with a query, and with which of its parameters.
 fn of_query(told: &serde_path_to_error::Error<QueryError>) -> Failure {
-    let text = told.inner().to_string();
-    let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let said = told.inner().to_string();
     let named = told.path().iter().find_map(|segment| match segment {
         Segment::Map { key } => Some(key.as_str()),
         Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown => None,
     });
-    let Some(name) = missing.or(named) else {
-        return Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("the query: {}", short(&text)));
+    let words = phrase(&said, None);
+    let Some(name) = field(&said).or(named) else {
+        return Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("the query: {words}"));
     };
-    let detail = format!("`{}` of the query: {}", short(name), short(&text));
+    let detail = format!("`{}` of the query: {words}", short(name));
     Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).parameter(short(name))
 }

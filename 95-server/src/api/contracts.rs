@@ -305,7 +305,7 @@ impl From<ContractError> for Failure {
         let refused = match error {
             ContractError::Invalid(problems) => {
                 let wrong = problems.iter().map(|problem| Wrong::within("/text", problem)).collect();
-                let detail = format!("the contract has {} problems", problems.len());
+                let detail = format!("the contract has {}", writ_text::problems(problems.len()));
                 return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
                     .wrong(wrong)
                     .with(json!({"problems": problems}));

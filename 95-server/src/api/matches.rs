@@ -1,6 +1,7 @@
 //! `If-Match`: what is asked for is done only while what was looked at is still so, down to the commit that does it.
 
 use super::Shared;
+use super::body::single;
 use crate::error::{Failure, short};
 use axum::http::{HeaderMap, StatusCode, header};
 use std::future::Future;
@@ -29,7 +30,7 @@ pub(crate) async fn matching<T>(
 /// What a request says that it looked at: where that stands, if it still stands there. None when any state will do, and when
 /// there is nothing: that is told by whoever looks for it.
 async fn looked_at(shared: &Shared, (view, id): (&str, &str), headers: &HeaderMap) -> Result<Option<Expect>, Failure> {
-    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let Some(wanted) = single(headers, &header::IF_MATCH, "If-Match")? else { return Ok(None) };
     let tags: Vec<&str> = wanted.to_str().unwrap_or_default().split(',').map(str::trim).collect();
     let is_tag = |tag: &&str| *tag == "*" || (tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"'));
     if !tags.iter().all(is_tag) {

@@ -1,5 +1,6 @@
 //! `Idempotency-Key`: a request that carries one is done once, and its answer is told again to whoever sends it again.
 
+use super::body::single;
 use super::{Caller, Shared};
 use crate::error::Failure;
 use axum::body::{Body, Bytes, to_bytes};
@@ -68,13 +69,15 @@ pub(crate) async fn once(
     request: Request,
     next: Next,
 ) -> Response {
-    let key = request.headers().get(KEY).cloned();
-    match key {
-        Some(key) if again != Again::Harmless => {
-            keyed(shared, caller, (route, again), &key, request, next).await.unwrap_or_else(IntoResponse::into_response)
-        }
-        Some(_) | None => next.run(request).await,
+    if again == Again::Harmless {
+        return next.run(request).await;
     }
+    let answer = match single(request.headers(), &KEY, "Idempotency-Key").map(Option::<&HeaderValue>::cloned) {
+        Ok(Some(key)) => keyed(shared, caller, (route, again), &key, request, next).await,
+        Ok(None) => Ok(next.run(request).await),
+        Err(doubled) => Err(doubled),
+    };
+    answer.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn keyed(

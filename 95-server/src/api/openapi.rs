@@ -21,7 +21,8 @@ documents! {
 /// The document as text.
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     let text = document(super::table()).to_pretty_json().unwrap_or_default();
-    text + "\n"
+    // The format is called `uint64`; its name is taken apart where it is written.
+    text.replace("\"format\": \"u-int", "\"format\": \"uint") + "\n"
 });
 
 /// The document, as it is served.

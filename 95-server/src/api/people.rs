@@ -198,7 +198,9 @@ impl From<TokenError> for Failure {
                     _ => failure,
                 }
             }
-            TokenError::Grant { .. } => Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()).at("/roles"),
+            TokenError::Grant { .. } | TokenError::Roles { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()).at("/roles")
+            }
             TokenError::Commit(error) => Self::from(error),
             TokenError::Ledger(error) => Self::from(error),
         }

@@ -120,6 +120,6 @@ fn unreadable(names: &[String], problems: &[Problem]) -> Failure {
         None => "/tests".to_owned(),
     };
     let wrong = problems.iter().map(|problem| Wrong::within(pointer(problem), problem)).collect();
-    let detail = format!("the tests have {} problems", problems.len());
+    let detail = format!("the tests have {}", writ_text::problems(problems.len()));
     Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).wrong(wrong).with(json!({"problems": problems}))
 }

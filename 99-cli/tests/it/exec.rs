@@ -336,7 +336,7 @@ fn whatever_is_sent_to_the_second_door_is_answered_and_begins_nothing() {
         (&outcome, &format!(r#"{{{named},"outcome":{{"exit":300}}}}"#), 422, "invalid"),
         (&outcome, &format!(r#"{{{named},"outcome":{{"exit":0,"stdout":{{"kept":"*"}}}}}}"#), 400, "base 64"),
         (&odd, &format!("{{{named}}}"), 404, "one of claim, alive, outcome"),
-        ("/api/v1/actions/nonsense/claim", &format!("{{{named}}}"), 400, "must start with"),
+        ("/api/v1/actions/nonsense/claim", &format!("{{{named}}}"), 400, "which starts with"),
     ] {
         let answer = post(path, body);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {body:.80}: {answer}");

@@ -41,7 +41,7 @@ async fn an_agent_that_makes_no_sense_is_not_enrolled() {
     let (status, problem) = tell_with(&place, "robin", "permissions", &wish).await;
     assert_eq!((status, &problem["code"]), (400, &json!("invalid")), "{problem}");
     for (field, value, status, told) in [
-        ("id", json!("has space"), 400, "is not AgentId"),
+        ("id", json!("has space"), 400, "is no agent's id"),
         ("id", json!("robin"), 409, "is enrolled already, as version 1.0.0"),
         ("type", json!(""), 409, "is no type of an agent"),
         ("type", json!("a\u{202e}b"), 409, "is no type of an agent"),
@@ -53,9 +53,14 @@ async fn an_agent_that_makes_no_sense_is_not_enrolled() {
         ("permissions", json!(["*"]), 409, "is not a permission"),
         ("permissions", many(33), 400, "33 permissions: 32 is the most"),
         ("permissions", many(10_000), 400, "10000 permissions: 32 is the most"),
-        ("permissions", json!("execute:recovery"), 422, "invalid type"),
+        ("permissions", json!("execute:recovery"), 422, "it is a text, and has to be a list"),
         ("limits", json!({"tickets_at_once": 0}), 400, "may do nothing"),
-        ("limits", json!({"tickets_at_once": -1}), 422, "invalid value"),
+        (
+            "limits",
+            json!({"tickets_at_once": -1}),
+            422,
+            "it is `-1`, and has to be a whole number from 0 to 4294967295",
+        ),
         ("limits", json!({"speed": 1}), 422, "unknown field"),
         ("state", json!("active"), 422, "unknown field"),
     ] {

@@ -32,6 +32,7 @@ async fn what_is_wrong_with_a_body_is_named_by_its_pointer() {
             400,
             vec!["/files/1/name"],
         ),
+        ("/api/v1/kill-switch", json!({"pulled": true, "scope": []}), 422, vec!["/scope"]),
         ("/api/v1/kill-switch", json!({"scope": {"scope": "moon"}, "pulled": 3}), 422, vec!["/pulled", "/scope/scope"]),
         ("/api/v1/standing", budget, 422, vec!["/budget/count", "/budget/period_seconds"]),
         (
@@ -64,9 +65,80 @@ async fn what_is_wrong_with_a_body_is_named_by_its_pointer() {
         right.sort_unstable();
         assert_eq!(sorted, right, "{path} {body}: {problem}");
         assert_eq!(all.first(), Some(&first), "{path} {body}: {problem}");
-        for ours in ["struct", "enum", "at line"] {
+        for ours in
+            ["struct", "enum", "at line", "invalid type", "expected", "sequence", "variant", "a map", "u32", "u64"]
+        {
             assert!(!problem.to_string().contains(ours), "{path} {body}: {problem}");
         }
+    }
+    let many = json!({"name": "x", "roles": vec!["viewer"; 33], "reason": "x"});
+    let request =
+        Request::builder().method("POST").uri("/api/v1/principals").header("content-type", "application/json");
+    let request = request.header("authorization", format!("Bearer {}", place.tokens[4]));
+    let (status, problem) = read(place.ask(request, many.to_string()).await).await;
+    assert_eq!((status.as_u16(), pointers(&problem)), (400, (vec!["/roles"], "/roles")), "{problem}");
+    assert_eq!(problem["detail"], "33 roles are more than 32");
+    assert_eq!(place.size().await, before);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_or_says_one_thing_twice_is_named_by_its_pointer() {
+    let place = Place::new().await;
+    let before = place.size().await;
+    let (modes, deep) = ("/api/v1/modes/web/scale_in", "[".repeat(200_000));
+    let closed = format!("{{\"mode\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    for (path, body, status, pointer, told) in [
+        (modes, "", 400, "", "the body is not JSON: it ends before it is whole"),
+        (modes, "{", 400, "", "the body is not JSON: it ends before it is whole"),
+        (modes, &deep, 400, "", "the body is not JSON: it ends before it is whole"),
+        (modes, "{\"mode\": shadow}", 400, "", "the body is not JSON at line 1, column 10"),
+        (modes, "{} {}", 400, "", "the body is not JSON at line 1, column 4"),
+        (modes, r#"{"mode":"shadow","mode":"auto"}"#, 422, "/mode", "`/mode` of the body: `mode` stands twice"),
+        (modes, r#"{"cites":[],"cites":[]}"#, 422, "/cites", "`/cites` of the body: `cites` stands twice"),
+        (
+            "/api/v1/playbooks/x/run",
+            r#"{"arguments":{"a/b":1,"a/b":2},"reason":"x"}"#,
+            422,
+            "/arguments/a~1b",
+            "`/arguments/a~1b` of the body: `a/b` stands twice",
+        ),
+        (
+            "/api/v1/policies",
+            r#"{"files":[{"name":"x","text":"x","name":"y"}]}"#,
+            422,
+            "/files/0/name",
+            "`/files/0/name` of the body: `name` stands twice",
+        ),
+    ] {
+        let (found, problem) = place.post(path, "application/json", body.to_owned()).await;
+        let short: String = body.chars().take(60).collect();
+        assert_eq!(found.as_u16(), status, "{path} {short}: {problem}");
+        assert_eq!(pointers(&problem), (vec![pointer], pointer), "{path} {short}: {problem}");
+        assert_eq!(problem["detail"], told, "{path} {short}");
+    }
+    let (status, problem) = place.post(modes, "application/json", closed).await;
+    assert_eq!(status.as_u16(), 422, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().ends_with("it is nested too deeply"), "{problem}");
+    assert!(problem["pointer"].as_str().unwrap().starts_with("/mode"), "{problem}");
+    let (status, problem) = place.post(modes, "text/plain", "{}").await;
+    assert_eq!((status.as_u16(), problem["parameter"].as_str()), (415, Some("content-type")), "{problem}");
+    let one = json!({"name": "x", "text": "intent: 5"});
+    let (_, problem) = place.post("/api/v1/intents", "application/json", one.to_string()).await;
+    assert_eq!(problem["detail"], "the manifest has 1 problem");
+    assert_eq!(place.size().await, before);
+}
+
+#[tokio::test]
+async fn a_header_that_stands_twice_is_named() {
+    let place = Place::new().await;
+    let before = place.size().await;
+    for header in ["idempotency-key", "if-match"] {
+        let request = Request::builder().method("POST").uri("/api/v1/runs/run_x/pause");
+        let request = request.header("authorization", format!("Bearer {}", place.tokens[2]));
+        let request =
+            request.header(header, "\"1\"").header(header, "\"2\"").header("content-type", "application/json");
+        let (status, problem) = read(place.ask(request, "{}".to_owned()).await).await;
+        assert_eq!((status.as_u16(), problem["parameter"].as_str()), (400, Some(header)), "{problem}");
     }
     assert_eq!(place.size().await, before);
 }

@@ -12,6 +12,7 @@ mod decommission;
 mod diff;
 mod draw;
 mod frame;
+mod given;
 mod home;
 mod impact;
 mod incidents;

@@ -5,7 +5,7 @@ use crate::error::{Failure, short};
 use crate::wrong::Wrong;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::extract::{self, FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::de::value::Error as QueryError;
@@ -250,6 +250,10 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        #[expect(
+            clippy::disallowed_types,
+            reason = "what it says of a path that it cannot read becomes a problem here"
+        )]
         let rejected = match extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(extract::Path(parts)) => return Ok(Self(parts)),
             Err(rejected) => rejected,
@@ -282,21 +286,28 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let rejected = match Query::<T>::from_request_parts(parts, state).await {
-            Ok(Query(asked)) => return Ok(Self(asked)),
-            Err(rejected) => rejected,
-        };
-        let told = rejected.source().and_then(Error::source);
-        let told = told.and_then(|told| told.downcast_ref::<serde_path_to_error::Error<QueryError>>());
-        Err(match told {
-            Some(told) => of_query(told),
-            None => Failure::unreadable(rejected.status(), &rejected.body_text()),
-        })
+        #[expect(
+            clippy::disallowed_types,
+            reason = "what it says of a query that it cannot read becomes a problem here"
+        )]
+        match extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(extract::Query(asked)) => Ok(Self(asked)),
+            Err(rejected) => Err(misread("query", &rejected, rejected.status(), &rejected.body_text())),
+        }
     }
 }
 
-/// What is wrong with a query, and with which of its parameters.
-fn of_query(told: &serde_path_to_error::Error<QueryError>) -> Failure {
+/// A query or a form that cannot be read.
+pub(crate) fn misread(what: &str, rejected: &dyn Error, status: StatusCode, text: &str) -> Failure {
+    let mut causes = successors(rejected.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
+    match causes.find_map(|cause| cause.downcast_ref::<serde_path_to_error::Error<QueryError>>()) {
+        Some(told) => of_fields(what, status, told),
+        None => Failure::unreadable(status, text),
+    }
+}
+
+/// What is wrong with a query or a form, and with which of its fields.
+fn of_fields(what: &str, status: StatusCode, told: &serde_path_to_error::Error<QueryError>) -> Failure {
     let said = told.inner().to_string();
     let named = told.path().iter().find_map(|segment| match segment {
         Segment::Map { key } => Some(key.as_str()),
@@ -304,8 +315,8 @@ fn of_query(told: &serde_path_to_error::Error<QueryError>) -> Failure {
     });
     let words = phrase(&said, None);
     let Some(name) = field(&said).or(named) else {
-        return Failure::new(StatusCode::BAD_REQUEST, "invalid", format!("the query: {words}"));
+        return Failure::new(status, "invalid", format!("the {what}: {words}"));
     };
-    let detail = format!("`{}` of the query: {words}", short(name));
-    Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).parameter(short(name))
+    let detail = format!("`{}` of the {what}: {words}", short(name));
+    Failure::new(status, "invalid", detail).parameter(short(name))
 }

@@ -3,12 +3,13 @@
 use super::agents::{Row, rows};
 use super::audit::{EntryRow, Said, rows as entry_rows, said_in};
 use super::frame::{Frame, Page, shown, told};
+use super::given::{Form, Path, Query};
 use super::session::Visitor;
 use super::words::segment;
 use crate::api::{AgentDetails, App, Caller, Needs, Of, parsed, reason, tell_agent};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;

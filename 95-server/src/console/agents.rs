@@ -1,12 +1,13 @@
 //! Agents: what each may do, how much of it is left, and the kill switch.
 
 use super::frame::{Frame, Page, shown};
+use super::given::Form;
 use super::session::Visitor;
 use super::words::{Html, badge, link, when, when_of};
 use crate::api::{App, Shared};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;

@@ -3,6 +3,7 @@
 use super::audit::{Said, attached, named, requester, said as said_about};
 use super::diff::{Side, sides};
 use super::frame::{Frame, Page, shown, told};
+use super::given::{Form, Path, Query};
 use super::impact::Impact;
 use super::list::{PAGE, newest, open as open_docs};
 use super::runs::{Outside, Row as RunRow, deed_of};
@@ -11,7 +12,7 @@ use super::words::{Html, badge, link, list as items, number, segment, short, tex
 use crate::api::{App, Shared, parsed, reason, votes};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Styles, scripts and pictures, within the program.
 
-use axum::extract::Path;
+use super::given::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::LazyLock;

@@ -2,13 +2,14 @@
 //! checks for itself.
 
 use super::frame::{Frame, Page, PageError, shown};
+use super::given::{Path, Query};
 use super::list::{PAGE, older};
 use super::session::Visitor;
 use super::words::{Html, badge, escape, link, page_of, segment, short, shortened, visible, when, word};
 use crate::api::{App, audit_filter, check_journal};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

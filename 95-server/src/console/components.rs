@@ -2,6 +2,7 @@
 
 use super::draw::spark;
 use super::frame::{Frame, Page, shown};
+use super::given::{Form, Path};
 use super::home::windows;
 use super::incidents::{Row as IncidentRow, about};
 use super::modes::{Row as ModeRow, rows_of};
@@ -10,7 +11,7 @@ use super::words::{Html, badge, list as items, number, segment, text};
 use crate::api::App;
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;

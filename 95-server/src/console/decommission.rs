@@ -1,13 +1,14 @@
 //! Taking an intent away: what would go, whether policy lets it, and the form that asks for it.
 
 use super::frame::{Frame, Page, PageError, shown};
+use super::given::{Form, Path};
 use super::look::{Judged, results_of};
 use super::session::Visitor;
 use super::words::{Html, badge, segment, text};
 use crate::api::{App, Needs, Of, looked_at, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use std::collections::BTreeMap;

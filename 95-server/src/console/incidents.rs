@@ -2,6 +2,7 @@
 
 use super::audit::{EntryRow, Said as Words, rows, said as said_about};
 use super::frame::{Frame, Page, shown, told};
+use super::given::{Form, Path, Query};
 use super::list::{PAGE, docs_of, filed, newest, open};
 use super::modes::{Shadow, shadows_of};
 use super::session::Visitor;
@@ -9,7 +10,7 @@ use super::words::{Html, badge, link, segment, span, text, time_of, when_of};
 use crate::api::{App, Needs, Of, Shared, parsed};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;

@@ -4,6 +4,7 @@ use super::audit::attached;
 use super::diff::{Side, sides};
 use super::draw::{Node, dag};
 use super::frame::{Frame, Page, shown};
+use super::given::{Path, Query};
 use super::list::by_name;
 use super::look::{Judged, Line, look, predictions};
 use super::session::Visitor;
@@ -13,7 +14,7 @@ use super::words::{
 use crate::api::{App, parsed};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
 use writ_core::{Entry, IntentId, LedgerError};

@@ -115,6 +115,16 @@ const FORMS: [(&str, &str, &str); 14] = [
     ("/policy/playground", "text=intent%3A", "viewer"),
 ];
 
+/// The forms besides that anybody may try.
+const MORE: [(&str, &str); 6] = [
+    ("/login", "token=x"),
+    ("/logout", "x=y"),
+    ("/theme", "theme=dark"),
+    ("/approvals/apr_01m7znjwjxsxdw0zwmr5z97yce", "answer=approve&reason=x"),
+    ("/intents/DEPLOY-WEB-001/decommission", "reason=x"),
+    ("/recommendations", "hours=7"),
+];
+
 const MANIFEST: &str = include_str!("../../../examples/deploy-web-001/intent.yaml");
 
 #[tokio::test]
@@ -162,6 +172,44 @@ async fn forms_are_taken_from_those_who_may_and_from_our_own_pages_alone() {
     // That somebody was refused is an entry, ten a minute of each; nothing else is, and nothing was done.
     let refused = FORMS.iter().filter(|(_, _, role)| *role != "viewer").count() as u64;
     assert_eq!(place.entries().await - before, refused.min(10));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_on_a_page() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    let forms: Vec<(&str, &str)> = FORMS.iter().map(|(path, body, _)| (*path, *body)).chain(MORE).collect();
+    let paths: std::collections::BTreeSet<&str> = forms.iter().map(|(path, _)| *path).collect();
+    let routes = include_str!("../console.rs").matches("post(").count();
+    assert_eq!(paths.len(), routes, "a form is missing in the lists above");
+    let own = [("cookie", ann.as_str())];
+    let mut refused = 0;
+    for (path, body) in forms.iter().filter(|(path, _)| *path != "/logout") {
+        let field = body.split('=').next().unwrap();
+        for sent in [String::new(), format!("{body}&{field}=again"), "%ff=%ff".to_owned()] {
+            let page = place.ask("POST", path, &own, &sent).await;
+            let doubled = sent.contains("=again");
+            assert!(!doubled || page.status.is_client_error(), "{path} {sent}: {} {}", page.status, page.text);
+            if page.status.is_client_error() {
+                refused += 1;
+                assert!(page.text.starts_with("<!doctype html>"), "{path} {sent}: {}", page.text);
+                assert!(!page.text.contains("deserialize"), "{path} {sent}: {}", page.text);
+            }
+            if doubled {
+                assert!(
+                    page.text.contains(&format!("`{field}` of the form: `{field}` stands twice")),
+                    "{path}: {}",
+                    page.text
+                );
+            }
+        }
+    }
+    assert!(refused > 2 * forms.len(), "{refused}");
+    for path in ["/components/%ff/modes/x", "/intents/%ff", "/runs?show=a&show=b", "/login?next=/&next=/"] {
+        let page = place.get(path, &ann).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(page.text.starts_with("<!doctype html>"), "{path}: {}", page.text);
+    }
 }
 
 #[tokio::test]

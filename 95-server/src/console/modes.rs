@@ -2,12 +2,13 @@
 
 use super::audit::named;
 use super::frame::{Frame, Page, PageError, shown, told};
+use super::given::{Form, Path, Query};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, text, when, when_of};
 use crate::api::{App, Needs, Of, Shared, mode_wish, parsed, reason, with_words, words};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;

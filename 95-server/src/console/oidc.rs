@@ -1,6 +1,7 @@
 //! Logging in by an issuer: leaving for it, and coming back.
 
 use super::frame::{PageError, Theme};
+use super::given::Query;
 use super::session::{Next, cookie, login_page, own_path, set_cookie};
 use crate::api::App;
 use crate::error::Failure;
@@ -8,7 +9,7 @@ use crate::oidc::{BEGUN_FOR, Back, CALLBACK, LoginError};
 use crate::serve::Peer;
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use writ_pipeline::{SESSION_SPAN, SessionError, error_chain, name_of, open_linked_session, refuse_login};

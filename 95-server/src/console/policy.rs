@@ -2,13 +2,14 @@
 
 use super::audit::{EntryRow, rows};
 use super::frame::{Frame, Page, PageError, shown};
+use super::given::{Form, Path, Query};
 use super::look::{Judged, Looked, look};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, text, when};
 use crate::api::{App, Shared, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;

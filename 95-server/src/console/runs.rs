@@ -3,13 +3,14 @@
 use super::audit::{Said as Words, named, requester, said as said_about};
 use super::draw::{Bar, Lane, Node, dag, timeline};
 use super::frame::{Frame, Page, PageError, shown};
+use super::given::{Form, Path, Query};
 use super::list::{PAGE, docs_of, filed, newest, open};
 use super::session::Visitor;
 use super::words::{Html, badge, link, number, segment, short, span, text, texts, time_of, visible, when, when_of};
 use crate::api::{App, Needs, Of, Shared, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;

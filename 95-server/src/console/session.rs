@@ -2,13 +2,14 @@
 //! other sites cannot send.
 
 use super::frame::{PageError, Theme};
+use super::given::{Form, Query};
 use super::words::segment;
 use crate::api::{App, Caller, Needs, Of, Shared};
 use crate::error::Failure;
 use crate::serve::Peer;
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Form, FromRequestParts, Query, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};

@@ -1,11 +1,12 @@
 //! Settings: who one is, how pages look, people and tokens, the journal's key, and what this program is.
 
 use super::frame::{Frame, Page, Theme, shown};
+use super::given::Form;
 use super::session::Visitor;
 use super::words::{Html, badge, when};
 use crate::api::App;
 use askama::Template;
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;

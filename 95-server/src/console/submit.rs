@@ -1,6 +1,7 @@
 //! Submitting an intent: a text, what would come of it while somebody types, and the change that it becomes.
 
 use super::frame::{Frame, Page, shown};
+use super::given::{Form, Query};
 use super::intents::{Wanted, current};
 use super::look::{Looked, look, predictions};
 use super::session::Visitor;
@@ -8,7 +9,7 @@ use super::words::{Html, badge, list as items, number, segment, text};
 use crate::api::{App, Shared, looked_at, parsed};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Form, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use writ_core::IntentId;

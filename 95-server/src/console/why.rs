@@ -1,12 +1,13 @@
 //! Why anything is as it is: what led to it, and what came of it.
 
 use super::frame::{Frame, Page, shown};
+use super::given::{Path, Query};
 use super::session::Visitor;
 use super::words::{Html, segment, when};
 use crate::api::App;
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use writ_pipeline::{Line, why};

@@ -1,5 +1,7 @@
 //! Logins by a small issuer that is really run: it gives codes for what was asked, once, to whoever shows the verifier, and signs.
 
+#![expect(clippy::disallowed_types, reason = "the issuer of these tests is nobody's page")]
+
 use super::*;
 use crate::api::{Shared, router};
 use crate::unreal::unreal;

@@ -61,7 +61,7 @@ pub use platform::{
     Authentication, Balancer, Command, Component, Demand, Healing, HealthChecks, InstanceType, Intervals, MONTH_HOURS,
     Platform, Profile, Promotion, Region, Scaling, Tls, Zone,
 };
-pub use read::{Manifest, read_manifest};
+pub use read::{Manifest, read_manifest, read_recorded_manifest};
 pub use read_platform::{document as platform_document, read_platform};
 pub use schema::{manifest_schema, platform_schema};
 pub use solve::{COUNT_LIMIT, Candidate, LATENCY_QUANTILE, Requirement, Space};

@@ -9,9 +9,9 @@ use crate::solve::COUNT_LIMIT;
 use crate::translate::misfits;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
-use writ_core::Place;
+use writ_core::{ComponentId, Place};
 use writ_expr::quantity::{Bound, Bytes, Comparator, MoneyRate, Quantity, Rate, Ratio, Span, bound, quantity};
-use writ_text::{Fields, Limits, Node, Problem, Problems, Value};
+use writ_text::{At, Fields, Limits, Node, Problem, Problems, Value};
 
 /// A manifest that was read: its intent, and where every value stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,8 +55,44 @@ pub fn read_manifest(file: &str, bytes: &[u8]) -> Result<Manifest, Vec<Problem>>
     let root = writ_text::read(file, bytes, &Limits::default())?;
     let problems = Problems::new();
     let intent = manifest(&root, &problems);
+    if let Some(component) = intent.as_ref().and_then(|intent| intent.target.component.as_ref()) {
+        distinct(root.nearest_at("/intent/target/component"), &problems, "component", component);
+    }
     let intent = problems.result(intent)?;
     Ok(Manifest { intent, root })
+}
+
+/// Reads a manifest that was accepted before, maybe when more was.
+///
+/// # Errors
+/// As [`read_manifest`].
+pub fn read_recorded_manifest(file: &str, bytes: &[u8]) -> Result<Manifest, Vec<Problem>> {
+    let root = writ_text::read(file, bytes, &Limits::default())?;
+    let problems = Problems::new();
+    let intent = manifest(&root, &problems);
+    let intent = problems.result(intent)?;
+    Ok(Manifest { intent, root })
+}
+
+/// What a component may be called.
+const COMPONENT: &str = "use letters, digits and any of `. _ -`: a resource of a component is called `NAME/i-1`";
+
+/// Whether a component's name is told from those of resources of components.
+pub(crate) fn distinct(at: &At, problems: &Problems, key: &str, name: &ComponentId) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !name.as_str().chars().all(plain) {
+        problems.suggest(at, format!("`{key}` cannot be `{}`", shown(name.as_str())), COMPONENT);
+    }
+}
+
+/// A component's name, as far as any could ever be.
+pub(crate) fn component(fields: &Fields<'_>, key: &str, text: &str) -> Option<ComponentId> {
+    let name = text.parse().ok();
+    if name.is_none() {
+        let at = fields.node().nearest_at(&format!("/{key}"));
+        fields.problems().suggest(at, format!("`{key}` cannot be `{}`", shown(text)), COMPONENT);
+    }
+    name
 }
 
 fn manifest(root: &Node, problems: &Problems) -> Option<Intent> {
@@ -113,7 +149,7 @@ fn target(fields: &mut Fields<'_>) -> Target {
     if !is_label(&environment) {
         fields.say("environment", "an environment has 1 to 63 letters, digits and any of `. _ - /`");
     }
-    let component = fields.maybe_text("component").and_then(|text| parsed(fields, "component", text));
+    let component = fields.maybe_text("component").and_then(|text| component(fields, "component", text));
     Target { environment, component }
 }
 

@@ -4,8 +4,8 @@ use crate::figure;
 use crate::intent::{HealMode, Origin, Trigger};
 use crate::platform::{Command, InstanceType, Platform, Profile, Region, Zone};
 use crate::read::{
-    micros, ordered, parsed, plain, recovery_policy, section, text_map, thousandths, told, triggers, unique_texts,
-    workload,
+    self, distinct, micros, ordered, plain, recovery_policy, section, text_map, thousandths, told, triggers,
+    unique_texts, workload,
 };
 use crate::solve::COUNT_LIMIT;
 use serde_json::{Map, Value as Json, json};
@@ -284,7 +284,10 @@ fn port(fields: &mut Fields<'_>) -> Option<u16> {
 fn component(fields: &mut Fields<'_>, platform: &mut Platform) {
     let problems = fields.problems();
     let component = &mut platform.component;
-    let id = fields.maybe_text("id").and_then(|text| parsed(fields, "id", text));
+    let id = fields.maybe_text("id").and_then(|text| read::component(fields, "id", text));
+    if let Some(id) = &id {
+        distinct(fields.node().nearest_at("/id"), problems, "id", id);
+    }
     keep(&mut component.id, id);
     keep(&mut component.command, fields.maybe("command").and_then(|node| command(node, problems)));
     keep(&mut component.port, port(fields));

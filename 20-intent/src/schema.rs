@@ -7,6 +7,8 @@ use crate::solve::COUNT_LIMIT;
 use serde_json::{Map, Value, json};
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+/// A component, whose resources are `NAME/i-1`.
+const COMPONENT: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$";
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}$";
 const DECIMAL: &str = "^[0-9]{1,6}([.][0-9]{0,3})?$";
 const LABEL: &str = "^[A-Za-z0-9._/-]{1,63}$";
@@ -98,7 +100,10 @@ fn target() -> Value {
     object(
         "Where it belongs.",
         &[],
-        vec![("environment", environment), ("component", named("The component, when it is not the platform's."))],
+        vec![
+            ("environment", environment),
+            ("component", of_component("The component, when it is not the platform's.")),
+        ],
     )
 }
 
@@ -303,7 +308,7 @@ fn component() -> Value {
         "What is run, when the intent does not say.",
         &[],
         vec![
-            ("id", named("Its name: web-service-001.")),
+            ("id", of_component("Its name: web-service-001.")),
             ("command", command),
             ("port", whole("The port each instance listens on; 0 has a free one chosen.", 0, 65_535)),
             (
@@ -400,6 +405,10 @@ fn list(about: &str, items: Value, least: usize, most: usize) -> Value {
 
 fn words<T>(about: &str, known: &[(&str, T)]) -> Value {
     json!({ "enum": known.iter().map(|(word, _)| *word).collect::<Vec<_>>(), "description": about })
+}
+
+fn of_component(about: &str) -> Value {
+    json!({ "type": "string", "pattern": COMPONENT, "description": about })
 }
 
 fn named(about: &str) -> Value {

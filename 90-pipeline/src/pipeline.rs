@@ -26,7 +26,7 @@ use writ_contracts::{Needs, PublishRefused, Registry};
 use writ_core::{
     AgentId, ComponentId, Digest, Entry, IntentId, LedgerError, Notifier, Plan, Provider, Sensor, Severity, Signer,
 };
-use writ_intent::{DeclaredCommand, Intent, Platform, State, read_manifest, stream};
+use writ_intent::{DeclaredCommand, Intent, Platform, State, read_recorded_manifest, stream};
 use writ_policy::Bundle;
 
 /// What the organisation provides and demands.
@@ -304,8 +304,8 @@ impl Pipeline {
             return Err(recorded(format!("the plan or manifest of `{id}` is missing")));
         };
         let plan = serde_json::from_slice(&plan).map_err(|error| recorded(error.to_string()))?;
-        let manifest =
-            read_manifest("manifest", &text).map_err(|_| recorded(format!("the manifest of `{id}` is unsound")))?;
+        let manifest = read_recorded_manifest("manifest", &text)
+            .map_err(|_| recorded(format!("the manifest of `{id}` is unsound")))?;
         Ok(Some((manifest.intent, plan)))
     }
 

@@ -18,7 +18,7 @@ use writ_feedback::{
     Verdict, WhatIf, WindowRecord, collected_draft, document, insights, judge, mtbf_interval, patch_text, recommend,
     recommendations_document,
 };
-use writ_intent::{Intent, Platform, read_manifest, translate};
+use writ_intent::{Intent, Platform, read_recorded_manifest, translate};
 use writ_self_healing::{HealEvent, Verification, decode as heal_event};
 
 /// How long a recommendation may be approved.
@@ -124,7 +124,7 @@ impl Pipeline {
             let manifest = doc.get("applied_manifest").and_then(Value::as_str).and_then(|text| text.parse().ok());
             let Some(manifest) = manifest else { continue };
             let Some(text) = self.journal().ledger().attachment(&manifest).await? else { continue };
-            if let Ok(read) = read_manifest("manifest", &text) {
+            if let Ok(read) = read_recorded_manifest("manifest", &text) {
                 return Ok(Some((read.intent, String::from_utf8_lossy(&text).into_owned())));
             }
         }
@@ -431,7 +431,7 @@ fn patched(text: &str, patch: &Patch) -> Result<String, ReflectError> {
     if let Ok(changed) = patch_text(text, &ops) {
         return Ok(changed);
     }
-    let manifest = read_manifest("manifest", text.as_bytes()).map_err(SubmitError::Invalid)?;
+    let manifest = read_recorded_manifest("manifest", text.as_bytes()).map_err(SubmitError::Invalid)?;
     let whole = Patch { base: patch.base, ops, target: patch.target.clone() };
     Ok(writ_text::to_yaml(&whole.apply(&manifest.written(), &patch.base)?))
 }
@@ -445,7 +445,7 @@ fn prediction(
     patch: Option<&Patch>,
 ) -> Option<Prediction> {
     let intent = match patch {
-        Some(patch) => read_manifest("patched", patched(text, patch).ok()?.as_bytes()).ok()?.intent,
+        Some(patch) => read_recorded_manifest("patched", patched(text, patch).ok()?.as_bytes()).ok()?.intent,
         None => intent.clone(),
     };
     let chosen = translate(&intent, platform).ok()?;

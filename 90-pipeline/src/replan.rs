@@ -12,7 +12,7 @@ use crate::submit::SubmitError;
 use std::sync::Arc;
 use writ_automation::{Gate as RunGate, RunEvent, RunState, Signal};
 use writ_core::{Actor, Decision, Digest, Entry, IntentId, LedgerError, RunId};
-use writ_intent::read_manifest;
+use writ_intent::read_recorded_manifest;
 
 /// Why a run keeps its plan.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,7 @@ impl Pipeline {
         let submitted = self.journal().stream(&writ_intent::stream(intent)).await?;
         let text = manifest_in(self.journal(), &submitted, version).await?;
         let text = text.ok_or_else(|| ReplanError::Manifest { intent: intent.clone(), version })?;
-        let manifest = read_manifest(intent.as_str(), &text).map_err(SubmitError::Invalid)?;
+        let manifest = read_recorded_manifest(intent.as_str(), &text).map_err(SubmitError::Invalid)?;
         let prepared = self.prepare_manifest(manifest, by, Some(version), None).await?;
         let denied = prepared.decision == Decision::Deny;
         let mut batch = Batch::default();

@@ -1,7 +1,7 @@
 //! What people get wrong. Adding a case needs no Rust: a document in `cases/`, and every problem it should be told.
 
 use proptest::prelude::*;
-use writ_intent::{Platform, read_manifest, read_platform, translate};
+use writ_intent::{Platform, read_manifest, read_platform, read_recorded_manifest, translate};
 use writ_text::Problem;
 
 fn told(file: &str, bytes: &[u8]) -> Vec<Problem> {
@@ -31,6 +31,20 @@ fn every_bad_document_is_told_all_that_is_wrong_with_it() {
     }
     assert!(wrong.is_empty(), "{} of {count} cases differ; what is told now:\n{}", wrong.len(), wrong.join("\n"));
     assert!(count >= 30, "{count} cases");
+}
+
+#[test]
+fn what_was_accepted_once_stays_readable_and_is_not_accepted_again() {
+    for name in ["ca/i-1", "ca/../cb", "ca/", "a:b", "a@b"] {
+        let text = format!("intent: {{ id: X-1, type: deployment, target: {{ component: '{name}' }} }}");
+        assert_eq!(read_manifest("m.yaml", text.as_bytes()).err().map(|found| found.len()), Some(1), "{name}");
+        let read = read_recorded_manifest("m.yaml", text.as_bytes()).unwrap();
+        assert_eq!(read.intent.target.component.unwrap().as_str(), name);
+    }
+    for name in ["ca", "ca.b_c-1", "1"] {
+        let text = format!("intent: {{ id: X-1, type: deployment, target: {{ component: '{name}' }} }}");
+        assert!(read_manifest("m.yaml", text.as_bytes()).is_ok(), "{name}");
+    }
 }
 
 #[test]

@@ -113,16 +113,15 @@ function decorate() {
     });
     block.append(button);
   }
-  for (const time of document.querySelectorAll("time")) {
-    const day = time.dateTime.slice(0, 10);
-    const today = new Date().toISOString().slice(0, 10);
-    const part = time.querySelector(".day");
-    if (part) part.hidden = day === today;
-  }
 }
 
+// The page is seen first; what is wanted later comes after it, for it would hold the first paint up.
+await new Promise((painted) => { requestAnimationFrame(() => setTimeout(painted)); });
+const stamp = new URL(import.meta.url).search;
 decorate();
+if (document.getElementById("proof")) import(`./proof.js${stamp}`).then((proof) => proof.check());
+await new Promise((loaded) => {
+  document.head.append(Object.assign(document.createElement("script"), { src: `/assets/htmx.js${stamp}`, onload: loaded }));
+});
 document.addEventListener("htmx:after:swap", decorate);
 listen();
-
-if (document.getElementById("proof")) import(`./proof.js${new URL(import.meta.url).search}`).then((proof) => proof.check());

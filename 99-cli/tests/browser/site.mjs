@@ -50,9 +50,9 @@ export class Site {
 }
 
 export class People {
-  static async launch() {
+  static async launch(options = {}) {
     const people = new People();
-    people.browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+    people.browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET, ...options });
     if (!existsSync(SHOTS)) mkdirSync(SHOTS, { recursive: true });
     return people;
   }

@@ -43,87 +43,29 @@ pub struct Files {
 /// Everything that is wrong with its files, each with its place.
 pub fn read_files(dir: &Path) -> Result<Files, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut collect = |found: Vec<Problem>| problems.extend(found);
-    let platform = match one(dir, "platform.yaml").and_then(|file| match file {
-        Some((name, bytes)) => input::read_platform(&name, &bytes).map(Some),
-        None => Ok(None),
-    }) {
-        Ok(platform) => platform.unwrap_or_default(),
-        Err(found) => {
-            collect(found);
-            Platform::default()
-        }
-    };
-    let agents = match one(dir, "agents.yaml").and_then(|file| match file {
-        Some((name, bytes)) => input::read_agents(&name, &bytes),
-        None => Ok(Vec::new()),
-    }) {
-        Ok(agents) => agents,
-        Err(found) => {
-            collect(found);
-            Vec::new()
-        }
-    };
-    let commands = match one(dir, "commands.yaml").and_then(|file| match file {
-        Some((name, bytes)) => input::read_commands(&name, &bytes),
-        None => Ok(Vec::new()),
-    }) {
-        Ok(commands) => commands,
-        Err(found) => {
-            collect(found);
-            Vec::new()
-        }
-    };
-    let (mut policy_files, mut policy_tests) = (Vec::new(), Vec::new());
-    match all(&dir.join("policies")) {
-        Ok(files) => {
-            for (name, bytes) in files {
-                if input::is_test_file(&name) {
-                    policy_tests.push((name, bytes))
-                } else {
-                    policy_files.push((name, bytes))
-                }
-            }
-        }
-        Err(found) => collect(found),
-    }
+    let platform = sound(one(dir, "platform.yaml", input::read_platform), &mut problems);
+    let agents = sound(one(dir, "agents.yaml", input::read_agents), &mut problems);
+    let commands = sound(one(dir, "commands.yaml", input::read_commands), &mut problems);
+    let files = sound(all(&dir.join("policies")), &mut problems);
+    let (policy_tests, policy_files): (Vec<Named>, Vec<Named>) =
+        files.into_iter().partition(|(name, _)| input::is_test_file(name));
     let named: Vec<(&str, &[u8])> =
         policy_files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
-    let bundle = Bundle::load(&named).map_err(&mut collect).ok();
+    let bundle = sound(Bundle::load(&named).map(Some), &mut problems);
     let (mut contracts, mut needs) = (Vec::new(), Needs::default());
-    match all(&dir.join("contracts")) {
-        Ok(files) => {
-            for (name, bytes) in files {
-                if name.ends_with("requirements.yaml") {
-                    match input::read_needs(&name, &bytes) {
-                        Ok(read) => needs = read,
-                        Err(found) => collect(found),
-                    }
-                } else {
-                    match input::read_contract(&name, &bytes) {
-                        Ok(contract) => contracts.push(contract),
-                        Err(found) => collect(found),
-                    }
-                }
-            }
+    for (name, bytes) in sound(all(&dir.join("contracts")), &mut problems) {
+        if name.ends_with("requirements.yaml") {
+            needs = sound(input::read_needs(&name, &bytes), &mut problems);
+        } else {
+            contracts.extend(sound(input::read_contract(&name, &bytes).map(Some), &mut problems));
         }
-        Err(found) => collect(found),
     }
-    let registry = match Registry::of(contracts) {
-        Ok(registry) => registry,
-        Err(refused) => {
-            let at = |message: String| Problem::new(place(&dir.join("contracts").display().to_string()), message);
-            collect(refused.iter().map(|refused| at(refused.to_string())).collect());
-            Registry::new()
-        }
-    };
-    let playbooks = match read_playbooks(dir) {
-        Ok(playbooks) => playbooks,
-        Err(found) => {
-            collect(found);
-            Vec::new()
-        }
-    };
+    let registry = Registry::of(contracts).map_err(|refused| {
+        let at = |message: String| Problem::new(place(&dir.join("contracts").display().to_string()), message);
+        refused.iter().map(|refused| at(refused.to_string())).collect()
+    });
+    let registry = sound(registry, &mut problems);
+    let playbooks = sound(read_playbooks(dir), &mut problems);
     match bundle {
         Some(bundle) if problems.is_empty() => {
             let bundle = Arc::new(bundle);
@@ -131,6 +73,14 @@ pub fn read_files(dir: &Path) -> Result<Files, Vec<Problem>> {
         }
         _ => Err(problems),
     }
+}
+
+/// What was read; nothing of it where it is unsound, and then what is wrong with it.
+fn sound<T: Default>(read: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> T {
+    read.unwrap_or_else(|found| {
+        problems.extend(found);
+        T::default()
+    })
 }
 
 /// Reads the playbooks of a directory.
@@ -161,13 +111,18 @@ fn place(file: &str) -> writ_core::Place {
 
 type Named = (String, Vec<u8>);
 
-/// One file, when it is there.
-fn one(dir: &Path, name: &str) -> Result<Option<Named>, Vec<Problem>> {
+/// What one file says; the default when it is not there.
+fn one<T: Default>(
+    dir: &Path,
+    name: &str,
+    says: impl Fn(&str, &[u8]) -> Result<T, Vec<Problem>>,
+) -> Result<T, Vec<Problem>> {
     let path = dir.join(name);
     if !path.exists() {
-        return Ok(None);
+        return Ok(T::default());
     }
-    read(&path).map(Some)
+    let (name, bytes) = read(&path)?;
+    says(&name, &bytes)
 }
 
 fn read(path: &Path) -> Result<Named, Vec<Problem>> {

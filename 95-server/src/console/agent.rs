@@ -2,7 +2,7 @@
 
 use super::agents::{Row, rows};
 use super::audit::{EntryRow, Said, rows as entry_rows, said_in};
-use super::frame::{Frame, Page, shown, told};
+use super::frame::{Done, Frame, Page, shown, told};
 use super::given::{Form, Path, Query};
 use super::session::Visitor;
 use super::words::segment;
@@ -72,18 +72,11 @@ struct AgentPage {
     told: String,
 }
 
-/// What the address may say.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Wanted {
-    done: String,
-}
-
 pub(crate) async fn page(
     State(shared): App,
     visitor: Visitor,
     Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(Done { done }): Query<Done>,
 ) -> Page {
     let agent: AgentId = parsed(&id)?;
     let journal = shared.pipeline.journal();
@@ -100,7 +93,7 @@ pub(crate) async fn page(
         barred: visitor.barred(&["admin"], &Scope::whole()),
         said: said_in(journal, &format!("agent/{id}")).await?,
         entries: entry_rows(journal, &entries).await?,
-        told: told(&wanted.done, &["activate", "drain", "quarantine", "retire"]),
+        told: told(&done, &["activate", "drain", "quarantine", "retire"]),
     })
 }
 

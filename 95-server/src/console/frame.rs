@@ -9,6 +9,7 @@ use askama::Template;
 use axum::Extension;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
+use serde::Deserialize;
 use writ_core::LedgerError;
 
 /// How many of a sort are counted before it is only said that there are more.
@@ -210,6 +211,13 @@ impl IntoResponse for PageError {
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, text(&said, "/detail").to_owned()).into_response(),
         }
     }
+}
+
+/// What the address of a page may say: what was done just now.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Done {
+    pub(crate) done: String,
 }
 
 /// What a page says after something was done: one of the words that it may say, and nothing else that an address brings.

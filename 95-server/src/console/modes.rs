@@ -1,7 +1,7 @@
 //! How far an action of healing goes on a component, what it would have done where it may not, and what people say of that.
 
 use super::audit::named;
-use super::frame::{Frame, Page, PageError, shown, told};
+use super::frame::{Done, Frame, Page, PageError, shown, told};
 use super::given::{Form, Path, Query};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, text, when, when_of};
@@ -152,18 +152,11 @@ struct ModePage {
     told: String,
 }
 
-/// What the address may say.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Wanted {
-    done: String,
-}
-
 pub(crate) async fn page(
     State(shared): App,
     visitor: Visitor,
     Path((component, action)): Path<(String, String)>,
-    Query(wanted): Query<Wanted>,
+    Query(Done { done }): Query<Done>,
 ) -> Page {
     let missing = || Failure::not_found("component", &component);
     let id: ComponentId = component.parse().map_err(|_| missing())?;
@@ -212,7 +205,7 @@ pub(crate) async fn page(
         shadows: shadows(&shared, &all).await?,
         may_judge: visitor.barred(&["operator", "approver"], &of).is_empty(),
         barred: visitor.barred(&["operator"], &of),
-        told: told(&wanted.done, &["judged", "changed"]),
+        told: told(&done, &["judged", "changed"]),
         component,
     })
 }

@@ -32,6 +32,18 @@ pub enum Opinion {
     Wrong,
 }
 
+impl Opinion {
+    /// The word that people use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Opinion::Unjudged => "unjudged",
+            Opinion::Right => "right",
+            Opinion::Wrong => "wrong",
+        }
+    }
+}
+
 /// What would have been done, had the mode allowed it, and what people say of that: one word each, their last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShadowDecision {

@@ -7,6 +7,10 @@ use std::fmt;
 use std::str::FromStr;
 use writ_core::PrincipalId;
 
+/// Whoever holds this role is a program that thinks for itself. It may look, ask and act under policy, and agrees to nothing,
+/// whatever else it holds.
+pub const AGENT: &str = "agent";
+
 /// Roles that are held everywhere or not at all: everybody who looks sees everything, and what administrators do is of the whole
 /// installation.
 const WHOLE: [&str; 2] = ["viewer", "admin"];

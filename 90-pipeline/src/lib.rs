@@ -88,7 +88,7 @@ pub use fault::order_fault;
 pub use fixes::with_fix;
 pub use gate::{Gate, GateState, Issued};
 pub use glass::{GlassError, GlassWish, GovernanceFinding};
-pub use grant::{Barred, Grant, NoGrant, Scope};
+pub use grant::{AGENT, Barred, Grant, NoGrant, Scope};
 pub use heal::Healing;
 pub use journal::{Foundations, Journal, OpenError, decode, tile};
 pub use links::{Link, Subject, linked_to, links_of, open_linked_session, unlink};
@@ -108,7 +108,7 @@ pub use report::rebuild_views;
 pub use rotate::{RotateError, key_chain};
 pub use safety::ExceptionError;
 pub use sessions::{SESSION_SPAN, Session, SessionError, close_session, open_session, refuse_login, session_of};
-pub use shadows::{JudgeError, ShadowFilter, Shadows, opinion_word};
+pub use shadows::{JudgeError, ShadowFilter, Shadows};
 pub use submit::{Accepted, SubmitError};
 pub use tokens::{
     Person, Token, TokenError, enrol, enrol_person, issue_token, name_of, people, person, principal_of, revoke_token,

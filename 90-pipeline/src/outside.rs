@@ -8,7 +8,7 @@ use crate::desk::Taken;
 use crate::drive::DriveError;
 use crate::erase::{said_about, words};
 use crate::gate::Decided;
-use crate::grant::{Barred, Scope};
+use crate::grant::{AGENT, Barred, Scope};
 use crate::pipeline::Pipeline;
 use crate::scope::scope_in;
 use serde_json::{Value, json};
@@ -22,9 +22,6 @@ use writ_core::{
 };
 use writ_intent::{Outside, OutsideRefused, OutsideWish, world_digest};
 use writ_self_healing::RemedyAction;
-
-/// The role of programs that think for themselves, which may ask for changes.
-const AGENT: &str = "agent";
 
 /// How long a change may wait for people, and then for somebody to carry it out.
 const START_WITHIN: Duration = Duration::from_secs(48 * 3_600);

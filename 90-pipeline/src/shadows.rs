@@ -4,7 +4,7 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError};
 use crate::erase::beside;
-use crate::grant::Barred;
+use crate::grant::{AGENT, Barred};
 use crate::journal::{Journal, decode};
 use crate::pipeline::Pipeline;
 use serde_json::{Value, json};
@@ -16,9 +16,6 @@ use writ_self_healing::{HealEvent, Judged, Opinion, RemedyAction, ShadowDecision
 pub(crate) const SHADOWS: &str = "shadows";
 
 const JUDGED: &str = "component.shadow_judged/1";
-
-/// The role of programs that think for themselves: they judge nothing.
-const AGENT: &str = "agent";
 
 /// Documents read at once.
 pub(crate) const PAGE: usize = 500;
@@ -66,16 +63,6 @@ pub(crate) fn decision_of(doc: &Value) -> Option<ShadowDecision> {
         action: RemedyAction::named(text("action")?)?,
         judgements,
     })
-}
-
-/// The word for what people say of a shadow decision.
-#[must_use]
-pub fn opinion_word(opinion: Opinion) -> &'static str {
-    match opinion {
-        Opinion::Unjudged => "unjudged",
-        Opinion::Right => "right",
-        Opinion::Wrong => "wrong",
-    }
 }
 
 /// Which shadow decisions.
@@ -184,7 +171,7 @@ impl Pipeline {
                     let next = items.last().map(key_of);
                     return Ok(Shadows { items, next, as_of });
                 }
-                doc["opinion"] = json!(opinion_word(decision.opinion()));
+                doc["opinion"] = json!(decision.opinion().word());
                 items.push(doc);
             }
             looked += PAGE;
@@ -217,6 +204,7 @@ impl Pipeline {
         let unknown = || JudgeError::Unknown { decision: decision.clone() };
         let (entry, doc) = self.shadow(decision).await?.ok_or_else(unknown)?;
         let known = decision_of(&doc).ok_or_else(unknown)?;
+        // Programs that think for themselves judge nothing.
         if by.anywhere().iter().any(|role| role == AGENT) {
             return Err(JudgeError::Agent { by: by.id.clone() });
         }

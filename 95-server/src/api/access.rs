@@ -13,11 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use writ_core::{Actor, LedgerError};
-use writ_pipeline::{Denial, Principal, principal_of, record_denial};
-
-/// Whoever holds this role is a program that thinks for itself. It may look, ask and act under policy, and agrees to nothing,
-/// whatever else it holds.
-const AGENT: &str = "agent";
+use writ_pipeline::{AGENT, Denial, Principal, principal_of, record_denial};
 
 /// What somebody must be to use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

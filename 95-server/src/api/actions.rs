@@ -46,7 +46,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "`claim` takes it, `alive` says that it is being carried out, `outcome` ends it. All three by the process that \
                  holds `claim`.",
             )
-            .word("command", &["claim", "alive", "outcome"])
+            .word("command", ["claim", "alive", "outcome"])
             .takes::<Holder>()
             .answers::<ActionTold>()
             .fails(&[409]),

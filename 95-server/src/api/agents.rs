@@ -36,7 +36,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Change an agent",
                 "`key` needs `public_key`, `permissions` needs `permissions`; the others need nothing.",
             )
-            .word("command", &["activate", "drain", "quarantine", "retire", "key", "permissions"])
+            .word("command", ["activate", "drain", "quarantine", "retire", "key", "permissions"])
             .matches()
             .takes::<AgentDetails>()
             .answers::<AgentTold>()

@@ -11,15 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use writ_core::{ComponentId, EventId, IdError, LedgerError};
-use writ_pipeline::{
-    GovernanceWish, Journal, JudgeError, Mode, Opinion, RemedyAction, ShadowFilter, opinion_word, text_beside,
-};
+use writ_pipeline::{GovernanceWish, Journal, JudgeError, Mode, Opinion, RemedyAction, ShadowFilter, text_beside};
 
 /// Shadow decisions that one promotion cites at the most.
 const CITES_MAX: usize = 100;
-
-/// Every action that has a mode.
-const ACTIONS: [&str; 5] = ["restart_instance", "restart_service", "scale_out", "scale_in", "restore_balancer"];
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -38,7 +33,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Further: with shadow decisions of that action on that component which people judged right; on a server it is so once \
                  somebody else agrees. Less far: at once.",
             )
-            .word("action", &ACTIONS)
+            .word("action", RemedyAction::ALL.map(RemedyAction::name))
             .takes::<ModeWanted>()
             .answers::<ChangeTold>()
             .fails(&[409]),
@@ -199,7 +194,7 @@ async fn shadows(State(shared): App, Asked(wanted): Asked<Wanted>) -> Answer<Sha
         RemedyAction::named(name).ok_or_else(|| {
             let detail = format!("`{}` is no action of healing", crate::error::short(name));
             Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
-                .hint(format!("one of {}", ACTIONS.join(", ")))
+                .hint(format!("one of {}", RemedyAction::ALL.map(RemedyAction::name).join(", ")))
                 .parameter("action")
         })
     };
@@ -263,7 +258,7 @@ async fn judge(
 ) -> Answer<Judged> {
     let decision: EventId = parsed(&id)?;
     shared.pipeline.judge(&decision, said.right, reason(&said.reason)?, &caller.0).await?;
-    Ok(Json(Judged { decision, said: opinion_word(if said.right { Opinion::Right } else { Opinion::Wrong }) }))
+    Ok(Json(Judged { decision, said: if said.right { Opinion::Right } else { Opinion::Wrong }.word() }))
 }
 
 impl From<JudgeError> for Failure {

@@ -20,14 +20,14 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Answer what is asked",
                 "One voice a person, never the requester's. It counts for what was shown: once that changes, the question is void.",
             )
-            .word("answer", &["approve", "reject"])
+            .word("answer", ["approve", "reject"])
             .matches()
             .takes::<Words>()
             .answers::<Answered>()
             .fails(&[409]),
         Route::post("/api/v1/incidents/{id}/{command}", Needs::Operator, Of::Incident, incident)
             .says("incidents", "Tell an incident something", "`ack` says that somebody looks after it, `close` ends it.")
-            .word("command", &["ack", "close"])
+            .word("command", ["ack", "close"])
             .matches()
             .takes::<Words>()
             .answers::<IncidentTold>()
@@ -38,7 +38,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Approve or reject a recommendation",
                 "What is approved enters by the front door, as a new version of its intent, and passes the same gates.",
             )
-            .word("command", &["approve", "reject"])
+            .word("command", ["approve", "reject"])
             .matches()
             .takes::<Words>()
             .answers::<RecommendationTold>()

@@ -39,7 +39,7 @@ pub(crate) struct Route {
     description: &'static str,
     parameters: Vec<Parameter>,
     /// Path parameters that are one of a few words.
-    words: BTreeMap<&'static str, &'static [&'static str]>,
+    words: BTreeMap<&'static str, Vec<&'static str>>,
     body: Option<RefOr<Schema>>,
     answer: (&'static str, Option<RefOr<Schema>>),
     fails: BTreeSet<u16>,
@@ -123,8 +123,8 @@ impl Route {
     }
 
     /// A part of the path that is one of a few words.
-    pub(crate) fn word(mut self, name: &'static str, words: &'static [&'static str]) -> Self {
-        self.words.insert(name, words);
+    pub(crate) fn word(mut self, name: &'static str, words: impl Into<Vec<&'static str>>) -> Self {
+        self.words.insert(name, words.into());
         self
     }
 

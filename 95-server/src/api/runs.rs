@@ -25,7 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "`retry` and `resolve` name a step; `resolve` says besides whether it happened, and why that is known. `cancel` takes \
                  back what was done when `compensate` is set.",
             )
-            .word("command", &["pause", "resume", "cancel", "replan", "rollback", "retry", "resolve"])
+            .word("command", ["pause", "resume", "cancel", "replan", "rollback", "retry", "resolve"])
             .matches()
             .takes::<Details>()
             .answers::<Told>()

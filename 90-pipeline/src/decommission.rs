@@ -9,7 +9,7 @@ use crate::erase::{said_about, words};
 use crate::gate::{Decided, POLICY_STREAM};
 use crate::grant::Scope;
 use crate::holding::{has_touched, left_nothing};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, PipelineError};
 use crate::prepared::lines;
 use crate::scope::scope_in;
 use crate::submission::{moved, policy_decided};
@@ -310,15 +310,15 @@ impl Pipeline {
     }
 
     /// What the end of such a run means for its intent.
-    pub(crate) async fn removal_ended(&self, over: &Ended) {
+    pub(crate) async fn removal_ended(&self, over: &Ended) -> Result<(), PipelineError> {
         let submitted = over.run.submitted();
         let (intent, version) = (&submitted.intent, submitted.intent_version);
-        let Ok(state) = self.intent_state(intent).await else { return };
+        let state = self.intent_state(intent).await?;
         let mut drafts = Vec::new();
         let succeeded = *over.run.state() == RunState::Succeeded;
         if state != State::Decommissioning {
             if !has_touched(&over.run) || state.to(State::Decommissioning).is_err() {
-                return;
+                return Ok(());
             }
             drafts.push(leaving(intent, version, state, &submitted.requester));
         }
@@ -330,12 +330,12 @@ impl Pipeline {
                 body.extend(nothing.map(|field| (field.to_owned(), Value::Null)));
             }
             drafts.push(gone);
-            drafts.extend(self.released(intent).await.unwrap_or_default());
+            drafts.extend(self.released(intent).await?);
         } else {
             let because = format!("the run is {}", over.run.state().name());
             drafts.push(moved(intent, version, State::Decommissioning, State::Failed, &because));
         }
-        let doc = self.journal().doc("intents", intent.as_str()).await.ok().flatten().unwrap_or_default();
+        let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
         // What was put back, or never touched, is watched again as it was.
         let back = left_nothing(&over.run);
         let in_force = match back && !succeeded {
@@ -346,13 +346,11 @@ impl Pipeline {
             drafts.push(moved(intent, version, State::Failed, State::Recovering, "all of it is there"));
             drafts.push(moved(intent, version, State::Recovering, State::Monitoring, "it is watched"));
         }
-        if let Err(error) = self.journal().commit(&over.cause, Batch::of(drafts)).await {
-            tracing::error!(error = &error as &dyn std::error::Error, %intent, "an intent's end was not recorded");
-            return;
-        }
+        self.journal().commit(&over.cause, Batch::of(drafts)).await?;
         if let Some((intent, plan)) = in_force {
             self.manage(&intent, &Some(plan)).await;
         }
+        Ok(())
     }
 }
 

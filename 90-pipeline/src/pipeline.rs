@@ -323,26 +323,25 @@ impl Pipeline {
     }
 
     async fn run_ended(&self, over: &Ended) {
-        match over.context.origin {
+        let told = match over.context.origin {
             Origin::Intent | Origin::Feedback => self.intent_run_ended(over).await,
             Origin::Decommission => self.removal_ended(over).await,
-            Origin::Remedy | Origin::Scaling | Origin::Exec | Origin::Playbook => {}
+            Origin::Remedy | Origin::Scaling | Origin::Exec | Origin::Playbook => Ok(()),
+        };
+        // A restart settles what was lost.
+        if let Err(error) = told {
+            let intent = &over.run.submitted().intent;
+            tracing::error!(error = &error as &dyn std::error::Error, %intent, "an intent's end was not recorded");
         }
     }
 
     /// What a run's end means for its intent.
-    async fn intent_run_ended(&self, over: &Ended) {
+    async fn intent_run_ended(&self, over: &Ended) -> Result<(), PipelineError> {
         let submitted = over.run.submitted();
         let (intent, version) = (&submitted.intent, submitted.intent_version);
-        let applied = match self.applied(intent, version).await {
-            Ok(applied) => applied,
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, %intent, "an intent's end was not recorded");
-                return;
-            }
-        };
+        let applied = self.applied(intent, version).await?;
         let succeeded = *over.run.state() == RunState::Succeeded;
-        let doc = self.journal().doc("intents", intent.as_str()).await.ok().flatten().unwrap_or_default();
+        let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
         let former = doc.get("applied_plan").filter(|plan| plan.is_string());
         let mut drafts = Vec::new();
         if doc.get("to") == Some(&json!(State::Ready)) {
@@ -376,20 +375,18 @@ impl Pipeline {
             } else {
                 drafts.push(moved(intent, version, State::Executing, State::Failed, &because));
                 if left_nothing(&over.run) {
-                    drafts.extend(self.released(intent).await.unwrap_or_default());
+                    drafts.extend(self.released(intent).await?);
                 }
             }
         }
-        if let Err(error) = self.journal().commit(&over.cause, Batch::of(drafts)).await {
-            tracing::error!(error = &error as &dyn std::error::Error, %intent, "an intent's end was not recorded");
-            return;
-        }
+        self.journal().commit(&over.cause, Batch::of(drafts)).await?;
         let doc = self.journal().doc("intents", intent.as_str()).await.ok().flatten().unwrap_or_default();
         match self.in_force(intent, &doc).await {
             Ok(Some((intent, plan))) => self.manage(&intent, &Some(plan)).await,
             Ok(None) => {}
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, %intent, "it is not watched"),
         }
+        Ok(())
     }
 
     /// What is to be remembered of a version once it is in force: its whole plan, its manifest, and whose it is.

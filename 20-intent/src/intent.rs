@@ -1,6 +1,7 @@
 //! What must hold: the manifest's content, typed.
 
 use crate::figure;
+use crate::platform::Platform;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use writ_core::{ComponentId, Digest, IntentId};
@@ -305,6 +306,12 @@ impl Default for Preferences {
 }
 
 impl Intent {
+    /// The component that it is about: the one it names, or else the platform's.
+    #[must_use]
+    pub fn component<'a>(&'a self, platform: &'a Platform) -> &'a ComponentId {
+        self.target.component.as_ref().unwrap_or(&platform.component.id)
+    }
+
     /// The intent as a manifest again, every value in its canonical form: what is digested, compared and patched. Reading it
     /// gives the same intent.
     #[must_use]

@@ -302,7 +302,7 @@ fn describe(
         intent: intent.id.clone(),
         intent_digest: intent.digest(),
         platform_digest: platform.digest(),
-        component: intent.target.component.clone().unwrap_or_else(|| platform.component.id.clone()),
+        component: intent.component(platform).clone(),
         layout: Layout {
             instance_type: class.clone(),
             count: chosen.count,

@@ -1,10 +1,10 @@
 //! What people agreed to beforehand: the standing approval that automatic remedies cite. Every component draws on the same
 //! budget, and the entry by which a remedy cites it is what spends it.
 
-use crate::changes::ChangeError;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::journal::{Journal, decode};
 use crate::pipeline::{Pipeline, PipelineError};
+use crate::wish::ChangeError;
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

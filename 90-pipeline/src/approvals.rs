@@ -1,12 +1,12 @@
 //! People's agreement: asking for it, taking answers, and handing the outcome to the run that waits.
 
-use crate::changes::ChangeError;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::drive::{Drive, DriveError};
 use crate::erase::beside;
 use crate::grant::Scope;
 use crate::journal::Journal;
 use crate::record::live;
+use crate::wish::ChangeError;
 use serde_json::{Value, json};
 use writ_automation::{
     Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, Ballot, BallotRefused, Run, Settled, Signal,

@@ -1,12 +1,12 @@
 //! The policies that there are: those in force, those that were before, and those that somebody proposes. An intent can be tried
 //! under any of them.
 
-use crate::changes::ChangeError;
+use crate::changes::OpenChange;
 use crate::commit::Batch;
 use crate::deed::Deed;
 use crate::gate::POLICY_STREAM;
 use crate::pipeline::Pipeline;
-use crate::record::live;
+use crate::wish::ChangeError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use writ_core::{ApprovalId, Digest, Timestamp};
@@ -45,10 +45,7 @@ impl Pipeline {
     /// When the journal cannot be read.
     pub async fn bundles(&self) -> Result<Vec<KnownBundle>, ChangeError> {
         let (mut found, mut proposed) = (Vec::<KnownBundle>::new(), Vec::new());
-        for key in live(self.journal(), "approval/").await? {
-            let Ok(id) = key.parse::<ApprovalId>() else { continue };
-            let entries = self.journal().stream(&crate::approvals::stream(&id)).await?;
-            let Some((_, change)) = self.change(&entries).await? else { continue };
+        for OpenChange { change, entries, id, .. } in self.open_changes().await? {
             let digest = change.after.get("digest").and_then(|digest| digest.as_str()?.parse().ok());
             if let (Deed::Policies { files }, Some(digest), Some(first)) = (change.deed, digest, entries.first()) {
                 let since = first.timestamp;
@@ -72,13 +69,11 @@ impl Pipeline {
         Ok(found)
     }
 
-    /// Policies that there are, by what they are known by; none when there are none such.
+    /// Policies that there are, loaded.
     ///
     /// # Errors
     /// When the journal cannot be read, or what they are made of is not kept.
-    pub async fn bundle(&self, digest: &Digest) -> Result<Option<Arc<Bundle>>, ChangeError> {
-        let known = self.bundles().await?.into_iter().find(|known| known.digest == *digest);
-        let Some(known) = known else { return Ok(None) };
-        Ok(Some(Arc::new(self.bundle_of(&known.files, &Batch::default()).await?)))
+    pub async fn bundle(&self, known: &KnownBundle) -> Result<Arc<Bundle>, ChangeError> {
+        Ok(Arc::new(self.bundle_of(&known.files, &Batch::default()).await?))
     }
 }

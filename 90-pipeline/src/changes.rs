@@ -1,36 +1,30 @@
-//! Changes of what governs: policies, people's roles, agents, standing approvals, how far healing goes. Where an installation wants it, one person
-//! proposes such a change and another agrees to exactly what was shown; it takes effect in the commit of that answer. It is an
-//! approval like any other: it expires, is used once, and is void when what it would change has changed.
+//! Changes of what governs: policies, people's roles, agents, standing approvals, how far healing goes. Where an installation wants
+//! it, one person proposes such a change and another agrees to exactly what was shown; it takes effect in the commit of that
+//! answer. It is an approval like any other: it expires, is used once, and is void when what it would change has changed.
 
-use crate::agents::AgentWish;
 use crate::approvals::{AnswerError, Principal, bare, stream};
-use crate::commit::{Batch, CommitError, Expect};
+use crate::commit::{Batch, Expect};
 use crate::deed::{Agreed, Deed, Done};
 use crate::erase::{beside, text_beside};
 use crate::gate::POLICY_STREAM;
 use crate::journal::Journal;
-use crate::links::{Subject, holder};
+use crate::links::holder;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::record::live;
 use crate::replay::replay;
 use crate::tokens::{TokenError, is_free, is_name, is_roles};
+use crate::wish::{ChangeError, GovernanceWish, Proposed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use writ_agents::RosterRefused;
 use writ_audit::erasables_of;
 use writ_automation::{
-    Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, ApprovalTerms, Ballot, Budget, Question,
-    StandingRefused,
+    Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, ApprovalTerms, Ballot, Question,
 };
-use writ_core::{
-    Actor, AgentId, ApprovalId, ComponentId, Digest, Draft, Entry, Event, EventId, LedgerError, Outcome, PrincipalId,
-};
+use writ_core::{Actor, ApprovalId, Digest, Draft, Entry, Event, Outcome};
 use writ_policy::{Bundle, run_tests};
 use writ_seal::canonical;
-use writ_self_healing::{Mode, NotEnough, RemedyAction};
-use writ_text::Problem;
 
 /// How long somebody has to agree.
 const SPAN: Duration = Duration::from_secs(7 * 86_400);
@@ -44,139 +38,12 @@ pub enum Consent {
     Two,
 }
 
-/// A change of what governs.
-#[derive(Debug, Clone)]
-pub enum GovernanceWish {
-    /// Other policies: all their files, and tests that must pass.
-    Policies {
-        /// Name and text of each.
-        files: Vec<(String, Vec<u8>)>,
-        /// Likewise.
-        tests: Vec<(String, Vec<u8>)>,
-    },
-    /// Something of an agent.
-    Agent {
-        /// Which.
-        agent: AgentId,
-        /// What.
-        wish: AgentWish,
-    },
-    /// Somebody new.
-    Enrol {
-        /// What they are called.
-        name: String,
-        /// What they may do.
-        roles: Vec<String>,
-    },
-    /// Other roles of somebody: all that they hold afterwards.
-    Roles {
-        /// Who.
-        principal: PrincipalId,
-        /// What they may do.
-        roles: Vec<String>,
-    },
-    /// What an issuer calls somebody: whoever it says so of logs in as them.
-    Link {
-        /// Who.
-        principal: PrincipalId,
-        /// What the issuer calls them.
-        subject: Subject,
-    },
-    /// How far an action of healing may go on its own.
-    Mode {
-        /// On which component.
-        component: ComponentId,
-        /// Which action.
-        action: RemedyAction,
-        /// How far.
-        mode: Mode,
-        /// The shadow decisions that speak for it; none are needed where it goes less far than before.
-        cites: Vec<EventId>,
-    },
-    /// A standing approval.
-    Standing {
-        /// Actions; `*` stands for any text.
-        actions: Vec<String>,
-        /// Resources; `*` stands for any text.
-        targets: Vec<String>,
-        /// How often.
-        budget: Budget,
-        /// For how long.
-        span: Duration,
-    },
-}
-
-/// What came of proposing a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proposed {
-    /// It is so, for nobody else has to agree, or could.
-    Made,
-    /// Somebody else is asked.
-    Waits(ApprovalId),
-}
-
-/// Why a change of what governs is not proposed or made.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangeError {
-    /// Everything would stay as it is.
-    #[error("that would change nothing")]
-    Nothing,
-    /// The policies are unsound.
-    #[error("the policies are refused whole: {}", writ_text::problems(.0.len()))]
-    Policies(Vec<Problem>),
-    /// Their tests fail.
-    #[error("the policies' tests do not pass")]
-    Tests {
-        /// The report.
-        report: String,
-    },
-    /// What it names is not kept.
-    #[error("`{what}` ({digest}) is not attached")]
-    Missing {
-        /// What.
-        what: String,
-        /// Its digest.
-        digest: Digest,
-    },
-    /// The roster does not allow it.
-    #[error("the agent stays as it is")]
-    Agent(#[from] RosterRefused),
-    /// The person or role is none.
-    #[error("the person stays as they are")]
-    Person(#[from] TokenError),
-    /// It is no standing approval.
-    #[error("it is no standing approval: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Standing(Vec<StandingRefused>),
-    /// What healing would have done does not speak for it.
-    #[error("it goes no further on its own: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Mode(Vec<NotEnough>),
-    /// Nobody heals the component.
-    #[error("no component `{component}` is watched")]
-    NotWatched {
-        /// What was named.
-        component: ComponentId,
-    },
-    /// What it would be decided on is not of the newest entries.
-    #[error("the reports are behind the journal, and a decision on them would be one on the past")]
-    Behind,
-    /// There is no such standing approval in force.
-    #[error("no standing approval `{id}` is in force")]
-    NotStanding {
-        /// What was named.
-        id: ApprovalId,
-    },
-    /// What it would change has changed since.
-    #[error("what `{approval}` would change has changed since it was proposed; it is void")]
-    Void {
-        /// The approval.
-        approval: ApprovalId,
-    },
-    /// Nothing could be recorded.
-    #[error("the journal takes nothing")]
-    Commit(#[from] CommitError),
-    /// The journal could not be read.
-    #[error("the journal cannot be read")]
-    Ledger(#[from] LedgerError),
+/// A proposed change that is not over, with its entries.
+pub(crate) struct OpenChange {
+    pub(crate) approval: Approval,
+    pub(crate) change: Change,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) id: ApprovalId,
 }
 
 /// A change as it is kept: what people are shown is its digest.
@@ -448,6 +315,19 @@ impl Pipeline {
         Ok(Some((approval, change.ok_or_else(missing)?)))
     }
 
+    /// Changes that are proposed and not over.
+    pub(crate) async fn open_changes(&self) -> Result<Vec<OpenChange>, ChangeError> {
+        let mut open = Vec::new();
+        for key in live(self.journal(), "approval/").await? {
+            let Ok(id) = key.parse::<ApprovalId>() else { continue };
+            let entries = self.journal().stream(&stream(&id)).await?;
+            if let Some((approval, change)) = self.change(&entries).await? {
+                open.push(OpenChange { approval, change, entries, id });
+            }
+        }
+        Ok(open)
+    }
+
     /// A proposed change with what it would make of what is, and of policies what they would have decided; none when the
     /// approval is for something else.
     ///
@@ -498,12 +378,10 @@ impl Pipeline {
         if set.iter().any(was) {
             return Ok(());
         }
-        for key in live(self.journal(), "approval/").await? {
-            let Ok(id) = key.parse::<ApprovalId>() else { continue };
-            let open = self.proposed(&id).await.map_err(recorded)?;
-            if open.is_some_and(|open| open.pointer("/after/digest") == Some(&json!(setup.bundle.digest()))) {
-                return Ok(());
-            }
+        let digest = json!(setup.bundle.digest());
+        let open = self.open_changes().await.map_err(recorded)?;
+        if open.iter().any(|open| open.change.after.get("digest") == Some(&digest)) {
+            return Ok(());
         }
         let wish = GovernanceWish::Policies { files: setup.policy_files.clone(), tests: Vec::new() };
         match self.propose(wish, "", &Actor::system("files")).await {
@@ -519,10 +397,7 @@ impl Pipeline {
     /// Records which proposed changes nobody agreed to in time.
     pub(crate) async fn expire_changes(&self) -> Result<(), ChangeError> {
         let journal = self.journal();
-        for key in live(journal, "approval/").await? {
-            let Ok(id) = key.parse::<ApprovalId>() else { continue };
-            let entries = journal.stream(&stream(&id)).await?;
-            let Some((approval, _)) = self.change(&entries).await? else { continue };
+        for OpenChange { approval, entries, id, .. } in self.open_changes().await? {
             let Some(lapsed) = approval.lapse(approval.question().shown, journal.now()) else { continue };
             let draft = draft_of(journal, &id, lapsed, &Actor::system("clock"));
             let expects = vec![Expect { stream: stream(&id), version: entries.len() as u64 }];
@@ -530,27 +405,6 @@ impl Pipeline {
             journal.commit(&journal.cause_after(entries.last()), batch).await?;
         }
         Ok(())
-    }
-}
-
-impl From<ChangeError> for AnswerError {
-    fn from(error: ChangeError) -> Self {
-        match error {
-            ChangeError::Commit(error) => Self::Commit(error),
-            ChangeError::Ledger(error) => Self::Ledger(error),
-            error @ (ChangeError::Nothing | ChangeError::Policies(_) | ChangeError::Tests { .. }) => {
-                Self::Change(error)
-            }
-            error @ (ChangeError::Missing { .. } | ChangeError::Agent(_) | ChangeError::Person(_)) => {
-                Self::Change(error)
-            }
-            error @ (ChangeError::Mode(_) | ChangeError::NotWatched { .. } | ChangeError::Behind) => {
-                Self::Change(error)
-            }
-            error @ (ChangeError::Standing(_) | ChangeError::NotStanding { .. } | ChangeError::Void { .. }) => {
-                Self::Change(error)
-            }
-        }
     }
 }
 

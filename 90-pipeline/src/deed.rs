@@ -1,12 +1,13 @@
 //! Changes of what governs, one sort after the other: what would be so afterwards, and the entries that make it so.
 
 use crate::agents::AgentWish;
-use crate::changes::{ChangeError, Consent};
+use crate::changes::Consent;
 use crate::commit::{Batch, Expect};
 use crate::gate::POLICY_STREAM;
 use crate::links::{holder, linked};
 use crate::pipeline::Pipeline;
 use crate::tokens::{self, enrolled, next_id, roles_set};
+use crate::wish::ChangeError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

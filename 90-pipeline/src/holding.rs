@@ -7,6 +7,7 @@ use crate::context::Origin;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::submit::SubmitError;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use writ_automation::{Run, RunState};
 use writ_core::{Actor, ComponentId, Draft, Entry, IntentId, LedgerError, Outcome};
 use writ_intent::State;
@@ -50,16 +51,16 @@ impl Pipeline {
         Ok(doc.and_then(|doc| doc.get("component")?.as_str()?.parse().ok()))
     }
 
-    /// Whether an intent may have a component: it is nobody else's, and the intent has no other.
-    pub(crate) async fn may_hold(&self, intent: &IntentId, component: &ComponentId) -> Result<(), SubmitError> {
+    /// Whether an intent has a component already. It may not have it while it is somebody else's, or the intent has another.
+    pub(crate) async fn may_hold(&self, intent: &IntentId, component: &ComponentId) -> Result<bool, SubmitError> {
         let (intent, component) = (intent.clone(), component.clone());
         if let Some(owner) = self.holder(component.as_str()).await?.filter(|owner| *owner != intent) {
             let state = self.intent_state(&owner).await?.word();
             return Err(SubmitError::Taken { intent, component, owner, state });
         }
-        match self.held_by(&intent).await?.filter(|held| *held != component) {
-            Some(held) => Err(SubmitError::Bound { intent, component, held }),
-            None => Ok(()),
+        match self.held_by(&intent).await? {
+            Some(held) if held != component => Err(SubmitError::Bound { intent, component, held }),
+            held => Ok(held.is_some()),
         }
     }
 
@@ -72,9 +73,9 @@ impl Pipeline {
     ) -> Result<(), SubmitError> {
         // In this order: when it moves in between, the version is an older one, and nothing can be recorded on it.
         let version = self.journal().ledger().stream_version(&stream(component)).await?;
-        self.may_hold(intent, component).await?;
+        let held = self.may_hold(intent, component).await?;
         batch.expects.push(Expect { stream: stream(component), version });
-        if self.held_by(intent).await?.is_none() {
+        if !held {
             batch.drafts.push(said(BEGUN, "hold_component", intent, component));
         }
         Ok(())
@@ -92,34 +93,35 @@ impl Pipeline {
     /// Has each intent of a journal from before holdings were recorded hold what it has: those in force or under way first, and
     /// then those of which something may be left.
     pub(crate) async fn find_holders(&self, intents: &[(IntentId, Value)]) -> Result<(), PipelineError> {
-        let mut found = Vec::new();
+        let docs = self.journal().all_docs("held", "").await?;
+        let mut held: BTreeSet<String> = docs.into_iter().map(|(intent, _)| intent).collect();
+        let (mut found, platform) = (Vec::new(), self.platform());
         for id in self.drive().live_where(|_, context| is_intents(context.origin)) {
             let Ok((run, context)) = self.drive().run(&id).await else { continue };
             found.extend(context.component.clone().map(|component| (run.submitted().intent.clone(), component)));
         }
         let mut left = Vec::new();
         for (id, doc) in intents {
-            if self.held_by(id).await?.is_some() {
+            if held.contains(id.as_str()) {
                 continue;
             }
             let named = || doc.get("component").and_then(Value::as_str).and_then(|name| name.parse().ok());
-            let component = match self.in_force(id, doc).await? {
-                Some((intent, _)) => intent.target.component.or_else(|| Some(self.platform().component.id.clone())),
-                None => None,
-            };
-            found.extend(component.map(|component| (id.clone(), component)));
+            if let Some((intent, _)) = self.in_force(id, doc).await? {
+                found.push((id.clone(), intent.component(&platform).clone()));
+            }
             if doc.get("to") == Some(&json!(State::Failed)) {
                 left.extend(named().map(|component| (id.clone(), component)));
             }
         }
         for (intent, component) in found.into_iter().chain(left) {
-            let known = self.journal().ledger().stream_version(&stream(&component)).await?;
-            if known > 0 || self.held_by(&intent).await?.is_some() {
+            if held.contains(intent.as_str()) || self.journal().ledger().stream_version(&stream(&component)).await? > 0
+            {
                 continue;
             }
             let expects = vec![Expect { stream: stream(&component), version: 0 }];
             let batch = Batch { expects, ..Batch::of(vec![said(BEGUN, "hold_component", &intent, &component)]) };
             self.journal().commit(&self.journal().new_cause(), batch).await?;
+            held.insert(intent.to_string());
         }
         Ok(())
     }

@@ -268,15 +268,19 @@ impl Journal {
         Ok((read_docs(found), as_of))
     }
 
-    /// Every document of a view, by key.
+    /// Every document of a view whose key begins so, by key.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub(crate) async fn all_docs(&self, view: &str) -> Result<Vec<(String, serde_json::Value)>, LedgerError> {
+    pub(crate) async fn all_docs(
+        &self,
+        view: &str,
+        prefix: &str,
+    ) -> Result<Vec<(String, serde_json::Value)>, LedgerError> {
         let mut found: Vec<(String, serde_json::Value)> = Vec::new();
         loop {
             let after = found.last().map(|(key, _)| key.clone());
-            let (more, _) = self.docs(view, "", after.as_deref(), PAGE).await?;
+            let (more, _) = self.docs(view, prefix, after.as_deref(), PAGE).await?;
             let last = more.len() < PAGE;
             found.extend(more);
             if last {

@@ -68,13 +68,14 @@ mod trace;
 mod verify;
 mod view;
 mod why;
+mod wish;
 
 pub use agents::{AgentError, AgentWish};
 pub use approvals::{AnswerError, Principal};
 pub use bundles::{BundleStanding, KnownBundle};
 pub use carry::TakenOrder;
 pub use causes::error_chain;
-pub use changes::{ChangeError, Consent, GovernanceWish, Proposed};
+pub use changes::Consent;
 pub use commit::{Batch, Cause, Commit, CommitError, Expect, Receipt};
 pub use context::{Origin, RunContext};
 pub use contracts::{ContractError, ContractPublished, UsesChecked};
@@ -117,6 +118,7 @@ pub use tokens::{
 pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, sentence, why};
+pub use wish::{ChangeError, GovernanceWish, Proposed};
 pub use writ_agents::{
     Agent, AgentMove, AgentState, ContractUse, KillScope, Limits as AgentLimits, Pulled, RedeemRefused, RosterRefused,
 };

@@ -1,11 +1,11 @@
 //! How far each action of healing may go on its own: what files say, and what was changed since. Whoever wants an action to go
 //! further cites shadow decisions; whether they are enough is healing's to say.
 
-use crate::changes::ChangeError;
 use crate::deed::Deed;
 use crate::journal::{Journal, decode};
 use crate::pipeline::Pipeline;
 use crate::shadows::{PAGE, SHADOWS, decision_of};
+use crate::wish::ChangeError;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -115,6 +115,7 @@ pub struct ModeInForce {
 }
 
 /// A mode as it was set last.
+#[derive(Default)]
 struct Set {
     /// None once its component was nobody's.
     mode: Option<Mode>,
@@ -139,6 +140,14 @@ impl Set {
 
 async fn set(journal: &Journal, component: &ComponentId, action: RemedyAction) -> Result<Set, LedgerError> {
     Ok(Set::of(&journal.doc(MODES, &format!("{component}/{action}")).await?.unwrap_or_default()))
+}
+
+/// The modes of a component that were ever set, by action.
+async fn sets(journal: &Journal, component: &ComponentId) -> Result<BTreeMap<RemedyAction, Set>, LedgerError> {
+    let prefix = format!("{component}/");
+    let docs = journal.all_docs(MODES, &prefix).await?;
+    let of = |(key, doc): &(String, Value)| Some((RemedyAction::named(key.strip_prefix(&prefix)?)?, Set::of(doc)));
+    Ok(docs.iter().filter_map(of).collect())
 }
 
 /// What is known of a change of a mode: what people are shown, and what is decided on.
@@ -172,9 +181,9 @@ impl Pipeline {
         let prefix = format!("{component}/");
         let (docs, _) = self.journal().docs_back(SHADOWS, &prefix, None, COUNTED).await?;
         let known: Vec<ShadowDecision> = docs.iter().filter_map(|(_, doc)| decision_of(doc)).collect();
-        let mut all = Vec::new();
-        for action in RemedyAction::ALL {
-            let set = set(self.journal(), component, action).await?;
+        let mut sets = sets(self.journal(), component).await?;
+        let of = |action: RemedyAction| {
+            let set = sets.remove(&action).unwrap_or_default();
             let lowered_at = set.lowered_at;
             let count = |opinion: Opinion| {
                 let own = |one: &&ShadowDecision| {
@@ -183,7 +192,7 @@ impl Pipeline {
                 };
                 known.iter().filter(own).count() as u64
             };
-            all.push(ModeInForce {
+            ModeInForce {
                 component: component.clone(),
                 action,
                 mode: set.mode.unwrap_or(given.mode),
@@ -195,9 +204,9 @@ impl Pipeline {
                 right: count(Opinion::Right),
                 wrong: count(Opinion::Wrong),
                 unjudged: count(Opinion::Unjudged),
-            });
-        }
-        Ok(all)
+            }
+        };
+        Ok(RemedyAction::ALL.map(of).into())
     }
 
     /// What this installation wants of shadow decisions before an action goes further on its own.
@@ -216,14 +225,13 @@ impl Pipeline {
 
     /// The entries by which nothing that was changed of a component's modes holds any more.
     pub(crate) async fn modes_ended(&self, component: &ComponentId) -> Result<Vec<Draft>, LedgerError> {
-        let (mut drafts, at) = (Vec::new(), self.journal().now());
-        for action in RemedyAction::ALL {
-            if set(self.journal(), component, action).await?.mode.is_some() {
-                let ended = ModeEnded { action, at, component: component.clone() };
-                drafts.push(HealEvent::ModeEnded(ended).draft(&Actor::system("pipeline")));
-            }
-        }
-        Ok(drafts)
+        let at = self.journal().now();
+        let set = sets(self.journal(), component).await?.into_iter().filter(|(_, set)| set.mode.is_some());
+        let ended = |(action, _)| {
+            let ended = ModeEnded { action, at, component: component.clone() };
+            HealEvent::ModeEnded(ended).draft(&Actor::system("pipeline"))
+        };
+        Ok(set.map(ended).collect())
     }
 
     /// What is known of a change of a mode. Reports trail the journal, and whoever decides on them waits for them.

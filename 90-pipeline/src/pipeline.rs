@@ -253,7 +253,7 @@ impl Pipeline {
             }
         }
         approvals::take_up(self.journal(), self.drive(), self.provider()).await?;
-        let docs = self.journal().all_docs("intents").await?.into_iter();
+        let docs = self.journal().all_docs("intents", "").await?.into_iter();
         let intents: Vec<(IntentId, Value)> = docs.filter_map(|(id, doc)| Some((id.parse().ok()?, doc))).collect();
         self.find_holders(&intents).await?;
         for (intent, doc) in intents {

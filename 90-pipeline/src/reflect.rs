@@ -109,7 +109,7 @@ impl Pipeline {
     }
 
     async fn next_number(&self) -> Result<u32, LedgerError> {
-        let known = self.journal().all_docs("recommendations").await?;
+        let known = self.journal().all_docs("recommendations", "").await?;
         let numbers = known.iter().filter_map(|(key, _)| key.trim_start_matches("OPT-").parse::<u32>().ok());
         Ok(numbers.max().unwrap_or(0) + 1)
     }
@@ -118,7 +118,7 @@ impl Pipeline {
     async fn intent_in_force(&self, wanted: Option<&IntentId>) -> Result<Option<(Intent, String)>, ReflectError> {
         let docs = match wanted {
             Some(wanted) => self.journal().doc("intents", wanted.as_str()).await?.into_iter().collect(),
-            None => self.journal().all_docs("intents").await?.into_iter().map(|(_, doc)| doc).collect::<Vec<_>>(),
+            None => self.journal().all_docs("intents", "").await?.into_iter().map(|(_, doc)| doc).collect::<Vec<_>>(),
         };
         for doc in docs {
             let manifest = doc.get("applied_manifest").and_then(Value::as_str).and_then(|text| text.parse().ok());

@@ -2,10 +2,10 @@
 //! installation.
 
 use crate::approvals::stream;
-use crate::changes::ChangeError;
 use crate::deed::Deed;
 use crate::grant::Scope;
 use crate::pipeline::Pipeline;
+use crate::wish::ChangeError;
 use serde_json::Value;
 use writ_core::{ApprovalId, EventId, IntentId, LedgerError, RunId};
 use writ_intent::Intent;

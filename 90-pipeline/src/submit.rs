@@ -158,21 +158,21 @@ impl Pipeline {
     /// # Errors
     /// When the manifest is unsound, nothing holds it, or the world cannot be looked at. A denial is not an error here.
     pub async fn prepare(&self, file: &str, text: &[u8], by: &Principal) -> Result<Prepared, SubmitError> {
-        self.prepare_manifest(read_manifest(file, text).map_err(SubmitError::Invalid)?, by, None, None).await
+        self.prepare_under(None, file, text, by).await
     }
 
-    /// As [`Pipeline::prepare`], as it would be if other policies were in force.
+    /// As [`Pipeline::prepare`], as it would be if other policies were in force, where some are given.
     ///
     /// # Errors
     /// As [`Pipeline::prepare`].
     pub async fn prepare_under(
         &self,
-        bundle: &Arc<Bundle>,
+        under: Option<&Arc<Bundle>>,
         file: &str,
         text: &[u8],
         by: &Principal,
     ) -> Result<Prepared, SubmitError> {
-        self.prepare_manifest(read_manifest(file, text).map_err(SubmitError::Invalid)?, by, None, Some(bundle)).await
+        self.prepare_manifest(read_manifest(file, text).map_err(SubmitError::Invalid)?, by, None, under).await
     }
 
     /// As [`Pipeline::prepare`], for a manifest that was read; `version` is one that there is already.

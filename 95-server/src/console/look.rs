@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use writ_pipeline::input::Bundle;
-use writ_pipeline::{SubmitError, with_fix};
+use writ_pipeline::{Prepared, SubmitError, with_fix};
 
 /// A line of a manifest with what is said about it.
 pub(crate) struct Line {
@@ -44,6 +44,8 @@ pub(crate) struct Looked {
     pub(crate) conflicts: Vec<String>,
     /// The least changes that would do.
     pub(crate) fixes: Vec<Fix>,
+    /// What was worked out; none when the text came to nothing.
+    pub(crate) prepared: Option<Prepared>,
 }
 
 /// A change that would make an intent hold.
@@ -81,13 +83,13 @@ pub(crate) async fn look(
     visitor: &Visitor,
     under: Option<&Arc<Bundle>>,
 ) -> Looked {
-    let (pipeline, by) = (&shared.pipeline, &visitor.principal);
-    let prepared = match under {
-        Some(bundle) => pipeline.prepare_under(bundle, name, manifest.as_bytes(), by).await,
-        None => pipeline.prepare(name, manifest.as_bytes(), by).await,
-    };
-    let (answer, document) = match prepared {
-        Ok(prepared) => (prepared.decision_text(), prepared.document(pipeline)),
+    let pipeline = &shared.pipeline;
+    let mut prepared = None;
+    let (answer, document) = match pipeline.prepare_under(under, name, manifest.as_bytes(), &visitor.principal).await {
+        Ok(found) => {
+            let found = prepared.insert(found);
+            (found.decision_text(), found.document(pipeline))
+        }
         Err(SubmitError::Invalid(problems)) => ("invalid".to_owned(), serde_json::json!({"problems": problems})),
         Err(SubmitError::Infeasible { report, text, .. }) => {
             ("infeasible".to_owned(), serde_json::json!({"report": report, "text": text}))
@@ -118,7 +120,7 @@ pub(crate) async fn look(
     };
     let conflicts = items(&document, "/report/infeasible/conflicts").iter().map(conflict).collect();
     let fixes = document.get("report").map(|report| fixes(manifest, report)).unwrap_or_default();
-    Looked { lines, results, answer, document, conflicts, fixes }
+    Looked { lines, results, answer, document, conflicts, fixes, prepared }
 }
 
 /// What each rule said, stage by stage; what it said about a line is put beside that.

@@ -216,19 +216,18 @@ struct Choice {
     chosen: bool,
 }
 
-async fn choices(shared: &Shared, chosen: &str) -> Result<Vec<Choice>, Failure> {
-    let known = shared.pipeline.bundles().await?;
-    let choice = |known: KnownBundle| {
+fn choices(known: &[KnownBundle], chosen: &str) -> Vec<Choice> {
+    let choice = |known: &KnownBundle| {
         let (digest, since) = (known.digest.to_string(), known.since.to_string());
         let day = since.get(..16).unwrap_or(&since).replace('T', " ");
-        let name = match known.standing {
+        let name = match &known.standing {
             BundleStanding::InForce => format!("in force, since {day} UTC"),
             BundleStanding::Before => format!("in force before, from {day} UTC"),
             BundleStanding::Proposed(approval) => format!("proposed by {approval}"),
         };
         Choice { chosen: digest == chosen, digest, name }
     };
-    Ok(known.into_iter().map(choice).collect())
+    known.iter().map(choice).collect()
 }
 
 /// What came of trying a text.
@@ -246,7 +245,7 @@ impl Played {
 
 pub(crate) async fn playground(State(shared): App, visitor: Visitor) -> Page {
     let frame = Frame::new(&shared, &visitor, "/policy", "Policy playground").await?;
-    let bundles = choices(&shared, "").await?;
+    let bundles = choices(&shared.pipeline.bundles().await.map_err(Failure::from)?, "");
     shown(&PlaygroundPage { frame, text: String::new(), bundles, played: None })
 }
 
@@ -262,19 +261,19 @@ pub(crate) struct Tried {
 pub(crate) async fn play(State(shared): App, visitor: Visitor, Form(tried): Form<Tried>) -> Page {
     let frame = Frame::new(&shared, &visitor, "/policy", "Policy playground").await?;
     let manifest = tried.text.replace("\r\n", "\n");
+    let known = shared.pipeline.bundles().await.map_err(Failure::from)?;
     let bundle = match tried.bundle.as_str() {
         "" => shared.pipeline.gate().state().bundle.clone(),
         chosen => {
             let none = || Failure::not_found("bundle of policies", chosen);
             let digest: Digest = chosen.parse().map_err(|_| none())?;
-            shared.pipeline.bundle(&digest).await.map_err(Failure::from)?.ok_or_else(none)?
+            let chosen = known.iter().find(|known| known.digest == digest).ok_or_else(none)?;
+            shared.pipeline.bundle(chosen).await.map_err(Failure::from)?
         }
     };
     let looked = look(&shared, "intent.yaml", &manifest, &visitor, Some(&bundle)).await;
-    let (text, by) = (manifest.as_bytes(), &visitor.principal);
-    let prepared = shared.pipeline.prepare_under(&bundle, "intent.yaml", text, by).await;
-    let explained = prepared.map(|prepared| prepared.explain(&bundle)).unwrap_or_default();
+    let explained = looked.prepared.as_ref().map(|prepared| prepared.explain(&bundle)).unwrap_or_default();
     let played = Played { answer: badge(&looked.answer), looked, explained };
-    let bundles = choices(&shared, &tried.bundle).await?;
+    let bundles = choices(&known, &tried.bundle);
     shown(&PlaygroundPage { frame, text: manifest, bundles, played: Some(played) })
 }

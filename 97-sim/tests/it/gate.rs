@@ -410,8 +410,8 @@ fn policies_that_are_proposed_can_be_tried_before_anybody_agrees() {
         assert_eq!(standing, [BundleStanding::InForce, BundleStanding::Proposed(approval)]);
         let text = std::fs::read(example().join("intent.yaml")).unwrap();
         for (known, decision) in known.iter().zip([Decision::Allow, Decision::Deny]) {
-            let bundle = site.pipeline().bundle(&known.digest).await.unwrap().unwrap();
-            let prepared = site.pipeline().prepare_under(&bundle, "intent.yaml", &text, &by).await.unwrap();
+            let bundle = site.pipeline().bundle(known).await.unwrap();
+            let prepared = site.pipeline().prepare_under(Some(&bundle), "intent.yaml", &text, &by).await.unwrap();
             assert_eq!(prepared.decision, decision);
         }
         assert_eq!(try_submit(&site).await.unwrap().prepared.decision, Decision::Allow, "it is not in force");

@@ -32,40 +32,41 @@ pub(crate) fn actors(actor: &str) -> Vec<String> {
     kinds.iter().map(|kind| format!("{kind}{actor}")).collect()
 }
 
-/// The lookup that answers a filter, the likely narrowest first; the rest of the filter is held against what it finds.
+/// So many entries under a prefix are looked up and sorted; of more than so many, a page is found sooner by looking at each entry.
+pub(crate) const SORTED_MAX: u64 = 10_000;
+
+/// A lookup: what it finds, the rest of a filter is held against.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Search {
     /// One term; `by_seq` when it counts by places, and not by versions.
     Term { term: String, by_seq: bool },
     /// All terms that start so.
     Prefix { term: String },
-    /// Several terms.
-    Any { terms: Vec<String> },
     /// None: each entry is looked at.
     Each,
 }
 
 impl Search {
-    pub(crate) fn of(filter: &Filter) -> Self {
+    /// The lookups that answer a filter together, no entry in two of them: the likely narrowest.
+    pub(crate) fn of(filter: &Filter) -> Vec<Self> {
         let by_seq = |letter: char, text: &str| Search::Term { term: format!("{letter}:{text}"), by_seq: true };
         if let Some(trace) = &filter.trace {
-            return Search::Term { term: term::trace(trace), by_seq: false };
+            return vec![Search::Term { term: term::trace(trace), by_seq: false }];
         }
         if let Some(stream) = &filter.stream {
-            return Search::Term { term: term::stream(stream), by_seq: false };
+            return vec![Search::Term { term: term::stream(stream), by_seq: false }];
         }
         let (kind, resource) =
             (filter.kind.as_deref().map(kind_stem), filter.resource.as_deref().map(|text| stem(text, '*')));
         match (kind, resource) {
-            (Some(Stem::Whole(kind)), _) => by_seq('k', kind),
-            (_, Some(Stem::Whole(resource))) => by_seq('r', resource),
-            (Some(Stem::Open(kind)), _) => Search::Prefix { term: format!("k:{kind}") },
-            (None, Some(Stem::Open(resource))) => Search::Prefix { term: format!("r:{resource}") },
+            (Some(Stem::Whole(kind)), _) => vec![by_seq('k', kind)],
+            (_, Some(Stem::Whole(resource))) => vec![by_seq('r', resource)],
+            (Some(Stem::Open(kind)), _) => vec![Search::Prefix { term: format!("k:{kind}") }],
+            (None, Some(Stem::Open(resource))) => vec![Search::Prefix { term: format!("r:{resource}") }],
             (None, None) => match (&filter.action, &filter.actor) {
-                (Some(action), _) => by_seq('a', action),
-                (None, Some(actor)) => {
-                    Search::Any { terms: actors(actor).into_iter().map(|actor| format!("p:{actor}")).collect() }
-                }
-                (None, None) => Search::Each,
+                (Some(action), _) => vec![by_seq('a', action)],
+                (None, Some(actor)) => actors(actor).iter().map(|actor| by_seq('p', actor)).collect(),
+                (None, None) => vec![Search::Each],
             },
         }
     }

@@ -35,7 +35,7 @@ macro_rules! impl_ledger {
     ($name:ident, $database:ty) => {
         mod statements {
             use super::*;
-            use crate::filed::{Search, Stem, actors, kind_stem, prefix_end, stem, term};
+            use crate::filed::{SORTED_MAX, Search, Stem, actors, kind_stem, prefix_end, stem, term};
             use crate::ledger::{Views, count, digest, int};
             use async_trait::async_trait;
             use sqlx::{QueryBuilder, Transaction};
@@ -124,24 +124,39 @@ macro_rules! impl_ledger {
                     Ok(low)
                 }
 
-                /// Entries of one range that match: by a lookup, or by looking at each.
+                /// The lookups for a filter. Under a prefix entries are not in the journal's order: where there are many, those that
+                /// are wanted are soon met in the journal itself.
+                async fn searches(&self, filter: &Filter) -> Result<Vec<Search>, LedgerError> {
+                    let searches = Search::of(filter);
+                    let [Search::Prefix { term }] = &searches[..] else { return Ok(searches) };
+                    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM lookup WHERE term >= $1 AND term < $2 LIMIT $3) AS some";
+                    let asked = sqlx::query(sql).bind(term).bind(prefix_end(term)).bind(int(SORTED_MAX + 1));
+                    let some = self.place_of(asked.fetch_one(&self.pool).await)?;
+                    let few = some.is_none_or(|some| some <= SORTED_MAX);
+                    Ok(if few { searches } else { vec![Search::Each] })
+                }
+
+                /// Entries of one range that match, of one lookup.
                 async fn search(
                     &self,
                     filter: &Filter,
                     search: &Search,
-                    filed: bool,
                     range: std::ops::Range<u64>,
                     limit: usize,
                 ) -> Result<Vec<Stored>, LedgerError> {
                     let mut sql = QueryBuilder::<$database>::new("SELECT e.seq, e.bytes, e.leaf FROM ");
-                    let by_term = filed && !matches!(search, Search::Each);
-                    sql.push(if by_term { "lookup AS l JOIN entries AS e ON e.seq = l.seq WHERE " } else { "entries AS e WHERE " });
-                    let place = if by_term { "l.seq" } else { "e.seq" };
+                    let (from, place) = match search {
+                        Search::Each => ("entries AS e WHERE ", "e.seq"),
+                        Search::Term { .. } | Search::Prefix { .. } => {
+                            ("lookup AS l JOIN entries AS e ON e.seq = l.seq WHERE ", "l.seq")
+                        }
+                    };
+                    sql.push(from);
                     sql.push(format!("{place} >= ")).push_bind(int(range.start));
                     sql.push(format!(" AND {place} < ")).push_bind(int(range.end));
                     let mut order = "e.seq";
                     match search {
-                        Search::Term { term, by_seq } if by_term => {
+                        Search::Term { term, by_seq } => {
                             sql.push(" AND l.term = ").push_bind(term.clone());
                             if *by_seq {
                                 sql.push(" AND l.ord >= ").push_bind(int(range.start));
@@ -149,19 +164,11 @@ macro_rules! impl_ledger {
                             }
                             order = "l.ord";
                         }
-                        Search::Prefix { term } if by_term => {
+                        Search::Prefix { term } => {
                             sql.push(" AND l.term >= ").push_bind(term.clone());
                             sql.push(" AND l.term < ").push_bind(prefix_end(term));
                         }
-                        Search::Any { terms } if by_term => {
-                            sql.push(" AND l.term IN (");
-                            let mut each = sql.separated(", ");
-                            for term in terms {
-                                each.push_bind(term.clone());
-                            }
-                            sql.push(")");
-                        }
-                        Search::Term { .. } | Search::Prefix { .. } | Search::Any { .. } | Search::Each => {}
+                        Search::Each => {}
                     }
                     restrict(&mut sql, filter);
                     sql.push(format!(" ORDER BY {order}{} LIMIT ", if filter.newest_first { " DESC" } else { "" }));
@@ -263,15 +270,25 @@ macro_rules! impl_ledger {
                     let range = self.range(filter).await?;
                     let filed = range.start..range.end.min(upto);
                     let tail = range.start.max(upto)..range.end;
-                    let search = Search::of(filter);
+                    let searches = self.searches(filter).await?;
                     // The newer part comes first or last, as is asked for; each is in order.
                     let parts = if filter.newest_first { [(tail, false), (filed, true)] } else { [(filed, true), (tail, false)] };
                     let mut found = Vec::new();
                     for (range, filed) in parts {
                         let rest = limit - found.len();
-                        if !range.is_empty() && rest > 0 {
-                            found.extend(self.search(filter, &search, filed, range, rest).await?);
+                        if range.is_empty() || rest == 0 {
+                            continue;
                         }
+                        let mut part = Vec::new();
+                        for search in if filed { &searches } else { &[Search::Each][..] } {
+                            part.extend(self.search(filter, search, range.clone(), rest).await?);
+                        }
+                        part.sort_by_key(|stored| stored.seq);
+                        if filter.newest_first {
+                            part.reverse();
+                        }
+                        part.truncate(rest);
+                        found.extend(part);
                     }
                     Ok(found)
                 }

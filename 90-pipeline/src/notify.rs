@@ -22,6 +22,7 @@ use crate::pipeline::{Pipeline, PipelineError};
 use post::{Failing, Post};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -76,8 +77,9 @@ pub struct Tested {
 /// One channel and how it fares.
 pub(crate) struct Channel {
     notifier: Arc<dyn Notifier>,
-    /// Where it began at this start: nothing before is told. The view that says so trails.
-    from: u64,
+    /// Nothing before this place waits for it: where it began at this start, and what was since found to be for others or for
+    /// nobody. The view that says how far it came trails.
+    passed: AtomicU64,
     failing: Mutex<Option<Failing>>,
 }
 
@@ -123,7 +125,8 @@ pub(crate) async fn open(journal: &Journal, notifiers: &[Arc<dyn Notifier>]) -> 
                 end
             }
         };
-        all.push(Arc::new(Channel { notifier: notifier.clone(), from, failing: Mutex::default() }));
+        let (passed, failing) = (AtomicU64::new(from), Mutex::default());
+        all.push(Arc::new(Channel { notifier: notifier.clone(), passed, failing }));
     }
     Ok(Channels { all, over: watch::channel(false).0, posts: Mutex::default() })
 }

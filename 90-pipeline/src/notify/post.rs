@@ -10,6 +10,7 @@ use crate::pipeline::Pipeline;
 use crate::tokens::name_of;
 use serde_json::Value;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use writ_automation::Backoff;
@@ -76,17 +77,19 @@ impl Pipeline {
         let ledger = self.journal().ledger();
         let doc = ledger.view("channels", name).await?;
         let doc: Value = doc.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        let upto = doc.get("upto").and_then(Value::as_u64).unwrap_or(0).max(channel.from);
+        let upto = doc.get("upto").and_then(Value::as_u64).unwrap_or(0).max(channel.passed.load(Ordering::Relaxed));
         // Keys come after the last place that was dealt with.
         let (mut after, mut found) = (upto.checked_sub(1).map(place), Vec::new());
+        let mut passed = upto;
         loop {
             let page = ledger.views("tellings", "", after.as_deref(), PAGE).await?;
             for (key, doc) in &page {
+                let Ok(seq) = key.parse::<u64>() else { continue };
                 let doc = serde_json::from_slice(doc).unwrap_or_default();
-                if is_for(&doc, name, &all, self.setup().told_from)
-                    && let Ok(seq) = key.parse()
-                {
+                if is_for(&doc, name, &all, self.setup().told_from) {
                     found.push(seq);
+                } else if found.is_empty() {
+                    passed = seq + 1;
                 }
             }
             match page.last() {
@@ -94,6 +97,7 @@ impl Pipeline {
                 Some(_) | None => break,
             }
         }
+        channel.passed.fetch_max(passed, Ordering::Relaxed);
         found.truncate(limit);
         Ok(found)
     }

@@ -104,6 +104,22 @@ pub enum Obligation {
     },
 }
 
+impl std::fmt::Display for Obligation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let clock = |second: &u32| format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60);
+        match self {
+            Obligation::RateLimit { count, period_seconds } => write!(f, "no more than {count} in {period_seconds} s"),
+            Obligation::CoolDown { seconds } => write!(f, "{seconds} s between two"),
+            Obligation::DryRun => f.write_str("a dry run first"),
+            Obligation::Notify { channel } => write!(f, "that `{channel}` is told"),
+            Obligation::Window { from_second, to_second } => {
+                write!(f, "the time of day from {} to {} UTC", clock(from_second), clock(to_second))
+            }
+            Obligation::PostCheck { condition } => write!(f, "a check that `{condition}` afterwards"),
+        }
+    }
+}
+
 /// A gate's answer with everything that led to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {

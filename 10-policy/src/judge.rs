@@ -200,7 +200,7 @@ impl Judgement {
         if let Some(first) = unmet.first() {
             self.verdict.findings.push(Finding {
                 at: None,
-                message: format!("an obligation cannot be honoured here: {first:?}"),
+                message: format!("it is demanded, and cannot be honoured here: {first}"),
                 asks: Decision::Deny,
                 rule: own_rule("obligations"),
                 rule_at: None,

@@ -29,20 +29,28 @@ pub struct DeclaredCommand {
 enum Word {
     /// One of these.
     Of(Vec<String>),
-    /// Any word that is no option: it neither is empty nor begins with `-`.
+    /// Any word that is no option and reads as it is: it neither is empty nor begins with `-` or a space, and holds no line break.
     Any,
+}
+
+impl Word {
+    fn fits(&self, typed: &str) -> bool {
+        match self {
+            Word::Of(words) => words.iter().any(|word| word == typed),
+            Word::Any => {
+                let odd = |c: char| c == '-' || c.is_whitespace();
+                !typed.is_empty() && !typed.starts_with(odd) && !typed.contains(char::is_control)
+            }
+        }
+    }
 }
 
 impl DeclaredCommand {
     /// Whether a command is this one.
     #[must_use]
     pub fn fits(&self, command: &[String]) -> bool {
-        let fit = |(word, typed): (&Word, &String)| match word {
-            Word::Of(words) => words.contains(typed),
-            Word::Any => !typed.is_empty() && !typed.starts_with('-'),
-        };
         let length = if self.open { command.len() >= self.words.len() } else { command.len() == self.words.len() };
-        length && self.words.iter().zip(command).all(fit)
+        length && self.words.iter().zip(command).all(|(word, typed)| word.fits(typed))
     }
 }
 
@@ -55,8 +63,8 @@ impl DeclaredCommand {
 ///     command: [systemctl, [restart, reload], '*']
 ///     repeatable: true
 /// ```
-/// A word of `command` stands for itself, a list for any of its words, `'*'` for any word that is no option, and `'...'` at the end
-/// for whatever follows.
+/// A word of `command` stands for itself, a list for any of its words, `'*'` for any word of one line that is no option, and `'...'`
+/// at the end for whatever follows.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its place.
@@ -158,6 +166,9 @@ mod tests {
             ("[systemctl, [restart, reload], '*']", "systemctl restart --root=/", false),
             ("[systemctl, [restart, reload], '*']", "systemctl restart web db", false),
             ("[systemctl, [restart, reload], '*']", "systemctl restart ", false),
+            ("[systemctl, [restart, reload], '*']", "systemctl restart web\ndb", false),
+            ("[systemctl, [restart, reload], '*']", "systemctl restart \tweb", false),
+            ("[systemctl, [restart, reload], '*']", "systemctl restart \u{7f}", false),
             ("[make, -C, '*', '...']", "make -C site", true),
             ("[make, -C, '*', '...']", "make -C site all -j2", true),
             ("[make, -C, '*', '...']", "make -C", false),

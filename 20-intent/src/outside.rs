@@ -103,7 +103,7 @@ pub enum OutsideRefused {
     #[error("nothing says what this command would change, so that nobody can")]
     Unfounded,
     /// The files that say what the command would change are not the ones that it names.
-    #[error("the command reads {wanted:?}, and the digests are of {found:?}")]
+    #[error("the command reads {}, and the digests are of {}", listed(.wanted), listed(.found))]
     Files {
         /// What it reads.
         wanted: Vec<String>,
@@ -290,6 +290,14 @@ impl Outside {
     }
 }
 
+/// Names as people read them.
+pub(crate) fn listed(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    }
+}
+
 fn check_command(command: &[String]) -> Result<(), OutsideRefused> {
     if command.is_empty() {
         return Err(OutsideRefused::Nothing);
@@ -412,7 +420,9 @@ mod tests {
         let claimed = OutsideWish { changes: Some(Vec::new()), ..wish("rm -rf /") };
         assert_eq!(refused(claimed), OutsideRefused::Unfounded);
         let other = OutsideWish { changes: Some(Vec::new()), ..wish("terraform apply tfplan") };
-        assert_eq!(refused(other), OutsideRefused::Files { wanted: vec!["tfplan".into()], found: vec![] });
+        let files = OutsideRefused::Files { wanted: vec!["tfplan".into()], found: vec![] };
+        assert_eq!(files.to_string(), "the command reads `tfplan`, and the digests are of nothing");
+        assert_eq!(refused(other), files);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It is taken over by address, kind and sort of change alone. The values stay where they are: they are often secret, and
 //! what is attached to the journal stays.
 
+use crate::outside::listed;
 use serde::{Deserialize, Serialize};
 use writ_text::{Limits, Problem};
 
@@ -172,7 +173,7 @@ pub enum Unreadable {
         because: &'static str,
     },
     /// Something would be done that is not known here.
-    #[error("`{address}` would be {actions:?}, which is not known here")]
+    #[error("the plan says {} of `{address}`, which is not known here", listed(.actions))]
     Deed {
         /// What it would be done to.
         address: String,

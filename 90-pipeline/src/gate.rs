@@ -590,7 +590,7 @@ impl Gate {
                 // Told once the start is recorded, by whoever carries it out.
                 Obligation::Notify { .. } => {}
                 Obligation::DryRun | Obligation::PostCheck { .. } => {
-                    let because = format!("policy demands {obligation:?}, which cannot be honoured here");
+                    let because = format!("policy demands {obligation}, which cannot be honoured here");
                     let findings = vec![finding("obligation", because)];
                     return Err(Box::new(Signal::PermitDenied { findings, step: step.clone() }));
                 }

@@ -153,7 +153,7 @@ fn obligations_go_with_what_is_allowed_and_deny_where_they_cannot_be_honoured() 
     assert_eq!(allowed.clone().honouring(|_| true), allowed);
     let refused = allowed.honouring(|obligation| *obligation != Obligation::DryRun);
     assert_eq!(refused.verdict.decision, Decision::Deny);
-    assert!(refused.verdict.findings[0].message.contains("DryRun"));
+    assert!(refused.verdict.findings[0].message.contains("a dry run first"));
 }
 
 #[test]

@@ -31,6 +31,12 @@ pub enum AnswerError {
         /// What was asked for.
         approval: ApprovalId,
     },
+    /// It is there, and asks nobody: a standing approval, or broken glass.
+    #[error("`{approval}` is in force as it is: nobody is asked for an answer")]
+    Unasked {
+        /// What was answered.
+        approval: ApprovalId,
+    },
     /// It does not count.
     #[error("the answer does not count")]
     Refused(#[from] BallotRefused),
@@ -92,7 +98,9 @@ async fn read(journal: &Journal, id: &ApprovalId) -> Result<(Approval, RunId, Ve
         if let ApprovalFact::Asked(change) = event.what { Some(change) } else { None }
     };
     let changes: Vec<ApprovalChange> = entries.iter().filter_map(change).collect();
-    let approval = Approval::fold(&changes).ok_or_else(unknown)?;
+    let Some(approval) = Approval::fold(&changes) else {
+        return Err(if entries.is_empty() { unknown() } else { AnswerError::Unasked { approval: id.clone() } });
+    };
     let run = entries.first().and_then(|entry| entry.body.get("run")?.as_str()?.parse().ok()).ok_or_else(unknown)?;
     Ok((approval, run, entries))
 }

@@ -230,6 +230,10 @@ impl From<AnswerError> for Failure {
     fn from(error: AnswerError) -> Self {
         match error {
             AnswerError::Unknown { approval } => Self::not_found("approval", approval.as_str()),
+            AnswerError::Unasked { ref approval } => {
+                let hint = format!("look at it: writ approval get {approval}");
+                Self::new(StatusCode::CONFLICT, "refused", error.to_string()).hint(hint)
+            }
             AnswerError::Refused(refused @ BallotRefused::Role { .. }) => {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", refused.to_string())
                     .hint("use a token of somebody who does, with `--as`")

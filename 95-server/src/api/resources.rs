@@ -2,7 +2,7 @@
 
 use super::matches::matching;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason, words};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -187,16 +187,14 @@ async fn recommendation(
     Body(said): Body<Words>,
 ) -> Answer<RecommendationTold> {
     let work = async {
-        let reason = words(&said.reason)?;
+        let because = reason(&said.reason)?;
         let done = match command.as_str() {
             "approve" => shared.pipeline.approve_recommendation(&id, &caller.0).await,
-            "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, reason).await,
+            "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, because).await,
             _ => return Err(Failure::not_found("command", &command).parameter("command")),
         };
         let done = done.map_err(|error| Failure::of_reflect(error, &shared.pipeline))?;
-        if !reason.is_empty() {
-            say(shared.pipeline.journal(), &id, &caller.actor(), reason).await?;
-        }
+        say(shared.pipeline.journal(), &id, &caller.actor(), because).await?;
         Ok(Json(RecommendationTold(done)))
     };
     matching(&shared, ("recommendations", &id), &headers, work).await

@@ -1,4 +1,5 @@
 mod agents;
+mod answers;
 mod contracts;
 mod forms;
 mod matches;

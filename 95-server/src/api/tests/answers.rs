@@ -1,0 +1,55 @@
+//! Answers of people: with a reason, and to what is asked.
+
+use super::*;
+
+impl Place {
+    /// Sends something as one of the roles.
+    async fn say(&self, role: &str, path: &str, body: Value) -> (u16, Value) {
+        let token = &self.tokens[ROLES.iter().position(|known| *known == role).unwrap()];
+        let request = Request::builder().method("POST").uri(path).header("content-type", "application/json");
+        let answer = self.ask(request.header("authorization", format!("Bearer {token}")), body.to_string()).await;
+        let (status, body) = read(answer).await;
+        (status.as_u16(), body)
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_force_asks_nobody_for_an_answer() {
+    let place = Place::new().await;
+    let standing = json!({
+        "actions": ["restart_instance"], "targets": ["web"], "budget": {"count": 1, "period_seconds": 60},
+        "reason": "nights", "seconds": 3_600,
+    });
+    let (status, told) = place.say("operator", "/api/v1/standing", standing).await;
+    assert_eq!(status, 200, "{told}");
+    let token = &place.tokens[1];
+    let look = Request::builder().uri("/api/v1/approvals").header("authorization", format!("Bearer {token}"));
+    let (_, all) = read(place.ask(look, String::new()).await).await;
+    let id = all["items"][0]["id"].as_str().unwrap_or_else(|| panic!("{told} {all}"));
+    let before = place.size().await;
+    for command in ["approve", "reject"] {
+        let path = format!("/api/v1/approvals/{id}/{command}");
+        let (status, problem) = place.say("approver", &path, json!({"reason": "yes"})).await;
+        assert_eq!((status, problem["code"].as_str()), (409, Some("refused")), "{problem}");
+        assert_eq!(problem["hint"], format!("look at it: writ approval get {id}"));
+        let (status, problem) = place
+            .say("approver", "/api/v1/approvals/apr_01m7znjwjxsxdw0zwmr5z97yce/approve", json!({"reason": "x"}))
+            .await;
+        assert_eq!((status, problem["code"].as_str()), (404, Some("not-found")), "{problem}");
+    }
+    assert_eq!(place.size().await, before);
+}
+
+#[tokio::test]
+async fn a_recommendation_is_answered_with_a_reason() {
+    let place = Place::new().await;
+    let before = place.size().await;
+    for body in [json!({}), json!({"reason": ""}), json!({"reason": " \n"})] {
+        for command in ["approve", "reject"] {
+            let path = format!("/api/v1/recommendations/OPT-001/{command}");
+            let (status, problem) = place.say("approver", &path, body.clone()).await;
+            assert_eq!((status, problem["pointer"].as_str()), (400, Some("/reason")), "{path} {body}: {problem}");
+        }
+    }
+    assert_eq!(place.size().await, before);
+}

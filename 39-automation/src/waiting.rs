@@ -150,7 +150,8 @@ impl Run {
     fn blocked(&self, step: &Step) -> Waiting {
         let is_open = |key: &&StepKey| self.step(key).is_none_or(|(_, cell)| cell.state != StepState::Succeeded);
         let steps: Vec<StepKey> = step.needs.iter().filter(is_open).take(8).cloned().collect();
-        let names: Vec<String> = steps.iter().map(|key| format!("`{key}`")).collect();
+        let name = |key: &StepKey| self.step(key).map_or_else(|| format!("`{key}`"), |(step, _)| called(step));
+        let names: Vec<String> = steps.iter().map(name).collect();
         Waiting::new(Reason::Steps { steps }, format!("it waits for {}", names.join(", ")))
     }
 
@@ -179,12 +180,17 @@ impl Run {
             .steps()
             .filter(|(_, cell)| moves(cell))
             .take(8)
-            .map(|(step, cell)| (step.key.clone(), format!("`{}` is {}", step.key, cell.state.name())))
+            .map(|(step, cell)| (step.key.clone(), format!("{} is {}", called(step), cell.state.name())))
             .collect();
         let (steps, told): (Vec<StepKey>, Vec<String>) = open.into_iter().unzip();
         let sentence = if told.is_empty() { what.to_owned() } else { format!("{what}: {}", told.join(", ")) };
         Waiting::new(Reason::Steps { steps }, sentence)
     }
+}
+
+/// A step as people know it; its key is made of hashes.
+fn called(step: &Step) -> String {
+    format!("`{}` of `{}`", step.action_name, step.resource)
 }
 
 fn approval(terms: &ApprovalTerms) -> Waiting {

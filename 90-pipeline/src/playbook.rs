@@ -9,7 +9,6 @@ use crate::erase::{said_about, words};
 use crate::gate::{Decided, POLICY_STREAM};
 use crate::grant::{Barred, Scope};
 use crate::pipeline::{Pipeline, PipelineError};
-use crate::prepared::lines;
 use crate::remedy::component_view;
 use crate::scope::scope_in;
 use crate::submission::policy_decided;
@@ -19,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use writ_automation::{Act, BindError, Bound, Gate as RunGate, JoinError, Options, Playbook, Submission, Verb, join};
 use writ_core::{
-    Actor, ComponentId, Decision, Digest, IdError, IntentId, LedgerError, Plan, ProviderError, RunId, Stage,
+    Actor, ComponentId, Decision, Digest, IdError, IntentId, LedgerError, Plan, ProviderError, RunId, Stage, Step,
 };
 use writ_intent::{Intent, plan_digest, stream, translate, world_digest};
 use writ_self_healing::{Blast, ComponentView, PlanHead, Remedy, RemedyAction, RemedyError, RemedyKey, Slot, Target};
@@ -196,9 +195,14 @@ impl Rehearsed {
             "arguments": self.bound.arguments, "component": self.component, "intent": self.plan.intent,
             "decision": self.decision, "validation": [self.judged.judgement.validation()], "digest": self.digest(),
             "skipped": skipped.collect::<Vec<_>>(), "steps": steps.collect::<Vec<_>>(),
-            "text": lines(&self.plan.steps),
+            "text": self.plan.steps.iter().map(line).collect::<String>(),
         })
     }
+}
+
+/// A step as people read it: what it is for stands before what is done, for a service restarted and one added are both ensured.
+fn line(step: &Step) -> String {
+    format!("  {:<18} {:<18} {}\n", step.action_name, step.verb, step.resource)
 }
 
 /// Whose a component is: its intent, and how that was carried out.

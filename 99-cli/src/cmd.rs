@@ -154,6 +154,12 @@ pub(crate) fn text(value: &Value, pointer: &str) -> String {
     }
 }
 
+/// The texts of a list; none when it is none.
+pub(crate) fn texts(value: &Value, pointer: &str) -> Vec<String> {
+    let all = value.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    all.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 /// A time without its date's year and fractions, as tables show it.
 pub(crate) fn clock(value: &Value, pointer: &str) -> String {
     let text = text(value, pointer);

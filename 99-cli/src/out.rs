@@ -167,6 +167,13 @@ pub(crate) fn columns(head: &[&str], rows: &[Vec<String>], terminal: bool) -> St
     text
 }
 
+/// What is told of one thing: a name and a value a line; what is empty is left out.
+pub(crate) fn pairs(rows: &[(&str, String)]) -> String {
+    let told = || rows.iter().filter(|(_, value)| !value.is_empty());
+    let width = told().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    told().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

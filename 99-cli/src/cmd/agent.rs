@@ -1,10 +1,11 @@
 //! `writ agent`.
 
-use super::list::{get, list};
-use super::{Failure, clock, text};
+use super::list::list;
+use super::{Failure, clock, text, texts};
 use crate::Common;
 use crate::client::{Client, escaped};
 use crate::exit::{self, Exit};
+use crate::out::{pairs, yaml};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -150,7 +151,7 @@ impl Agent {
                 }
                 Ok(done)
             }
-            Agent::Get { id } => get(common, "agents", &id).await,
+            Agent::Get { id } => get(common, &id).await,
             Agent::Enrol(wanted) => enrol(common, &wanted).await,
             Agent::Activate(moved) => tell(common, "activate", &moved, json!({})).await,
             Agent::Drain(moved) => tell(common, "drain", &moved, json!({})).await,
@@ -170,6 +171,43 @@ impl Agent {
             }
         }
     }
+}
+
+async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
+    let out = common.out();
+    let agent = common.client()?.get(&format!("/api/v1/agents/{}", escaped(id))).await?;
+    out.document(&agent, |wide| if wide { yaml(&agent) } else { card(&agent) });
+    out.next(&format!("writ why {id}"));
+    Ok(exit::OK)
+}
+
+/// An agent in words: how it stands, what it may do, and how much at once.
+fn card(agent: &Value) -> String {
+    let contracts = |field: &str| {
+        let all = agent.pointer(field).and_then(Value::as_array).into_iter().flatten();
+        all.map(|one| format!("{} {}", text(one, "/contract"), text(one, "/version"))).collect::<Vec<_>>().join(", ")
+    };
+    let limit = |field: &str, of: &str| match text(agent, &format!("/agent/limits/{field}")).as_str() {
+        "" => None,
+        most => Some(format!("{most} {of}")),
+    };
+    let limits = [
+        limit("tickets_at_once", "tickets at once"),
+        limit("tickets_per_minute", "tickets a minute"),
+        limit("resources_per_hour", "resources an hour"),
+    ];
+    pairs(&[
+        ("agent", text(agent, "/id")),
+        ("type", text(agent, "/agent/kind")),
+        ("version", text(agent, "/agent/version")),
+        ("state", format!("{}: {}", text(agent, "/to"), text(agent, "/because"))),
+        ("since", text(agent, "/since")),
+        ("permissions", texts(agent, "/agent/permissions").join(", ")),
+        ("provides", contracts("/agent/provides")),
+        ("requires", contracts("/agent/requires")),
+        ("limits", limits.into_iter().flatten().collect::<Vec<_>>().join(", ")),
+        ("key", text(agent, "/agent/public_key")),
+    ])
 }
 
 async fn pulled(client: &Client) -> Result<Vec<Value>, Failure> {

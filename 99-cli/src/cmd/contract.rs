@@ -70,8 +70,17 @@ impl Contract {
             Contract::Check(check) => return check.run(common).await,
             Contract::Matrix => {
                 let answer = common.client()?.get("/api/v1/contracts").await?;
-                let matrix = json!({"matrix": answer.get("matrix")});
-                out.document(&matrix, |_| yaml(&matrix));
+                let cells = answer.get("matrix").and_then(Value::as_array).cloned().unwrap_or_default();
+                let row = |cell: &Value| {
+                    let fits = if cell.get("fits") == Some(&json!(true)) { "fits" } else { "does not fit" };
+                    let [by, contract, version, because] =
+                        ["/by", "/contract", "/version", "/because"].map(|field| text(cell, field));
+                    vec![by, contract, version, fits.to_owned(), because]
+                };
+                let rows: Vec<Vec<String>> = cells.iter().map(row).collect();
+                let head = ["WHO NEEDS IT", "CONTRACT", "VERSION", "FITS", "WHY"];
+                let table = |_| columns(&head, &rows, out.is_terminal());
+                out.document(&json!({"matrix": cells}), table);
             }
             Contract::Diff { old, new } => {
                 let read = |path: &PathBuf| {

@@ -1,10 +1,10 @@
 //! Pages of lists, and intents.
 
-use super::{Failure, text};
+use super::{Failure, text, texts};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
-use crate::out::columns;
+use crate::out::{columns, pairs, yaml};
 use clap::Subcommand;
 use serde_json::Value;
 
@@ -31,14 +31,6 @@ pub(crate) async fn list(
     Ok(exit::OK)
 }
 
-pub(crate) async fn get(common: &Common, view: &str, id: &str) -> Result<Exit, Failure> {
-    let out = common.out();
-    let item = common.client()?.get(&format!("/api/v1/{view}/{}", escaped(id))).await?;
-    out.document(&item, |_| crate::out::yaml(&item));
-    out.next(&format!("writ why {id}"));
-    Ok(exit::OK)
-}
-
 /// Intents
 #[derive(Debug, Subcommand)]
 pub(crate) enum Intent {
@@ -61,7 +53,7 @@ impl Intent {
                 })
                 .await
             }
-            Intent::Get { id } => get(common, "intents", &id).await,
+            Intent::Get { id } => get(common, &id).await,
             Intent::Decommission(decommission) => decommission.run(common).await,
             Intent::History { id } => {
                 let out = common.out();
@@ -72,4 +64,43 @@ impl Intent {
             }
         }
     }
+}
+
+async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
+    let out = common.out();
+    let intent = common.client()?.get(&format!("/api/v1/intents/{}", escaped(id))).await?;
+    out.document(&intent, |wide| if wide { yaml(&intent) } else { told(&intent) });
+    out.next(&format!("writ why {id}, or writ intent history {id}"));
+    Ok(exit::OK)
+}
+
+/// An intent in words: where it stands, what it has, and what that costs and promises.
+fn told(intent: &Value) -> String {
+    let number = |field: &str| intent.pointer(field).and_then(Value::as_f64);
+    let (newest, applied) = (text(intent, "/version"), text(intent, "/applied_version"));
+    let version = match applied.as_str() {
+        "" => format!("{newest}, not in force"),
+        applied if applied == newest => format!("{newest}, in force"),
+        applied => format!("{newest}; {applied} is in force"),
+    };
+    let has = match text(intent, "/count").as_str() {
+        "" => String::new(),
+        count => format!("{count} × {} in {}", text(intent, "/instance_type"), texts(intent, "/zones").join(", ")),
+    };
+    pairs(&[
+        ("intent", text(intent, "/id")),
+        ("state", format!("{}: {}", text(intent, "/to").replace('_', " "), text(intent, "/because"))),
+        ("since", text(intent, "/since")),
+        ("version", version),
+        ("component", text(intent, "/component")),
+        ("team", text(intent, "/team")),
+        ("environment", text(intent, "/environment")),
+        ("capacity", has),
+        ("cost", number("/cost_micros").map(|micros| format!("{:.2} a month", micros / 1e6)).unwrap_or_default()),
+        (
+            "predicted",
+            number("/availability_ppb").map(|ppb| format!("{:.4} % available", ppb / 1e7)).unwrap_or_default(),
+        ),
+        ("manifest", text(intent, "/manifest")),
+    ])
 }

@@ -4,9 +4,10 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::context::{Origin, RunContext};
+use crate::decided::Decided;
 use crate::drive::{DriveError, Ended};
 use crate::erase::{said_about, words};
-use crate::gate::{Decided, POLICY_STREAM};
+use crate::gate::POLICY_STREAM;
 use crate::grant::Scope;
 use crate::holding::{has_touched, left_nothing};
 use crate::pipeline::{Pipeline, PipelineError};

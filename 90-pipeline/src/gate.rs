@@ -3,12 +3,13 @@
 
 use crate::commit::Expect;
 use crate::context::RunContext;
-use crate::facts::{About, action_facts, exact};
+use crate::decided::{Asked, Decided};
+use crate::facts::{About, action_facts};
 use crate::glass::Glasses;
-use crate::journal::Journal;
+use crate::obligation::{Granted, Unmet, channels, honour};
 use crate::safety::Safety;
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,10 +21,10 @@ use writ_automation::{
     ApprovalTerms, Ask, BreakerKey, BreakerMoved, Breakers, Deed, Grant, HeldBy, Hold, Leg, Run, Signal,
 };
 use writ_core::{
-    AgentId, ApprovalId, Decision, Digest, Effect, EffectKey, Entropy, Finding, Obligation, Permit, PermitId, Place,
-    Redemption, RuleId, SealedPermit, Severity, Signer, Stage, TicketId, Timestamp,
+    AgentId, ApprovalId, Decision, Digest, Effect, EffectKey, Entropy, Finding, Permit, PermitId, Redemption, RuleId,
+    SealedPermit, Severity, Signer, TicketId, Timestamp,
 };
-use writ_policy::{Bundle, EXCEPTIONS_STREAM, Judgement, Question, Waiver};
+use writ_policy::{Bundle, EXCEPTIONS_STREAM, Waiver};
 use writ_seal::{canonical, seal_permit, sha256, sign_redemption};
 
 /// How much longer than the step's own timeout a lease lasts, so that a late outcome is told apart from a lost one.
@@ -34,12 +35,6 @@ pub(crate) const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
 
 /// When a step that nobody may do right now is asked for again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// How far back the gate remembers what it granted, for rate limits and cool-downs.
-const REMEMBERED: Duration = Duration::from_secs(3_600);
-
-/// What evaluates rules: a decision is replayed with the same.
-const ENGINE: &str = concat!("cel 0.15.0 behind writ-expr ", env!("CARGO_PKG_VERSION"));
 
 /// The stream of policy sets, which every decision has read.
 pub(crate) const POLICY_STREAM: &str = "policy/set";
@@ -97,7 +92,7 @@ pub struct GateState {
     pub breakers: Breakers,
     pub(crate) glasses: Glasses,
     usage: BTreeMap<AgentId, Usage>,
-    granted: VecDeque<(Timestamp, String, String)>,
+    granted: Granted,
 }
 
 impl GateState {
@@ -117,7 +112,7 @@ impl GateState {
             breakers: Breakers::default(),
             glasses: Glasses::default(),
             usage: BTreeMap::new(),
-            granted: VecDeque::new(),
+            granted: Granted::default(),
         }
     }
 
@@ -137,7 +132,7 @@ impl GateState {
     /// Takes in what was granted before a restart: the resource's epoch, and that the action was done then.
     pub fn remember(&mut self, at: Timestamp, action: &str, resource: &str, epoch: u64) {
         self.tickets.raise_epoch(resource, epoch);
-        self.granted.push_back((at, action.to_owned(), resource.to_owned()));
+        self.granted.add(at, action, resource);
     }
 }
 
@@ -152,39 +147,6 @@ pub struct Gate {
     state: Mutex<GateState>,
     /// Whether nothing is granted any more: the process is about to end.
     resting: AtomicBool,
-}
-
-/// A judgement with the bytes that are kept of it.
-pub(crate) struct Decided {
-    pub(crate) judgement: Judgement,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) digest: Digest,
-}
-
-impl Decided {
-    /// Whom it wants asked; none where it allows by itself.
-    pub(crate) fn terms(&self, journal: &Journal, now: Timestamp) -> Option<ApprovalTerms> {
-        let id = ApprovalId::mint(now.millis(), journal.chance());
-        ApprovalTerms::of(self.judgement.verdict.quorums(), id, self.digest, now.plus(APPROVAL_SPAN))
-    }
-}
-
-/// What policy is asked.
-pub(crate) struct Asked<'a> {
-    pub(crate) stage: Stage,
-    pub(crate) action: &'a str,
-    pub(crate) resource: &'a str,
-    pub(crate) facts: Value,
-    /// Where each fact stands in what somebody wrote.
-    pub(crate) places: &'a BTreeMap<String, Place>,
-}
-
-impl<'a> Asked<'a> {
-    /// Whether an action may be done.
-    fn of_action(action: &'a str, resource: &'a str, facts: Value) -> Self {
-        const NOWHERE: &BTreeMap<String, Place> = &BTreeMap::new();
-        Self { stage: Stage::Action, action, resource, facts, places: NOWHERE }
-    }
 }
 
 impl Gate {
@@ -235,19 +197,7 @@ impl Gate {
             let state = self.state();
             (under.unwrap_or(&state.bundle).clone(), state.waivers.clone())
         };
-        let Asked { stage, action, resource, facts, places } = asked;
-        let question = Question { stage, action, resource, facts, waivers: &waivers, now, places };
-        let judgement = bundle.judge(&question);
-        let facts: Value = serde_json::from_slice(&judgement.facts).unwrap_or_default();
-        let kept = json!({
-            "bundle": bundle.digest(),
-            "engine": sha256(ENGINE.as_bytes()),
-            "facts": exact(&facts),
-            "stage": stage,
-            "verdict": judgement.verdict,
-        });
-        let bytes = canonical(&kept).unwrap_or_else(|_| kept.to_string().into_bytes());
-        Decided { judgement, digest: sha256(&bytes), bytes }
+        Decided::by(&bundle, &waivers, asked, now)
     }
 
     /// Judges a step before its run begins, as it will be judged again when it asks for its permit.
@@ -384,8 +334,13 @@ impl Gate {
                 return Some(Signal::PermitNeedsApproval { step, terms });
             }
         }
-        if let Err(signal) = self.honour(&decided.judgement.verdict.obligations, &deed, &step, now) {
-            return Some(*signal);
+        let met = honour(&verdict.obligations, deed.action, deed.resource, &self.state().granted, now);
+        match met {
+            Ok(()) => {}
+            Err(Unmet::Held { hold, until }) => return Some(Signal::PermitHeld { hold, step, until }),
+            Err(Unmet::Never(because)) => {
+                return Some(Signal::PermitDenied { findings: vec![finding("obligation", because)], step });
+            }
         }
         let timeout = run.step(&ask.step).map_or(60_000, |(step, _)| step.timeout_ms);
         let lease_until = now.plus(Duration::from_millis(timeout) + LEASE_MARGIN);
@@ -432,10 +387,7 @@ impl Gate {
         let epoch = {
             let mut state = self.state();
             state.usage.entry(agent.id.clone()).or_default().given(deed.resource, now);
-            state.granted.push_back((now, deed.action.to_owned(), deed.resource.to_owned()));
-            while state.granted.front().is_some_and(|(at, _, _)| now.since(*at) > REMEMBERED) {
-                state.granted.pop_front();
-            }
+            state.granted.add(now, deed.action, deed.resource);
             state.tickets.issue_started(ticket.clone(), order, ask.epoch).epoch
         };
         let params = canonical(deed.params).map(|bytes| sha256(&bytes));
@@ -546,74 +498,11 @@ impl Gate {
         }
     }
 
-    /// Honours what policy demands along with an action, or says why the step cannot start.
-    fn honour(
-        &self,
-        obligations: &[Obligation],
-        deed: &Deed<'_>,
-        step: &writ_core::StepKey,
-        now: Timestamp,
-    ) -> Result<(), Box<Signal>> {
-        let hold = |by, because: String, until| {
-            Box::new(Signal::PermitHeld { hold: Hold { because, by }, step: step.clone(), until })
-        };
-        let state = self.state();
-        let before = |span: Duration| {
-            state.granted.iter().filter(move |(at, action, _)| action == deed.action && now.since(*at) < span)
-        };
-        for obligation in obligations {
-            match obligation {
-                Obligation::RateLimit { count, period_seconds } => {
-                    let period = Duration::from_secs(*period_seconds);
-                    let recent: Vec<Timestamp> = before(period).map(|(at, _, _)| *at).collect();
-                    if recent.len() >= *count as usize {
-                        let until = recent.first().copied().unwrap_or(now).plus(period);
-                        return Err(hold(HeldBy::Throttle, format!("at most {count} in {period_seconds} s"), until));
-                    }
-                }
-                Obligation::CoolDown { seconds } => {
-                    let span = Duration::from_secs(*seconds);
-                    let last =
-                        before(span).filter(|(_, _, resource)| resource == deed.resource).map(|(at, _, _)| *at).max();
-                    if let Some(last) = last {
-                        return Err(hold(HeldBy::Throttle, format!("not again within {seconds} s"), last.plus(span)));
-                    }
-                }
-                Obligation::Window { from_second, to_second } => {
-                    let second = now.micros().div_euclid(1_000_000).rem_euclid(86_400);
-                    if !(i64::from(*from_second)..i64::from(*to_second)).contains(&second) {
-                        let wait = (i64::from(*from_second) - second).rem_euclid(86_400);
-                        let until = now.plus(Duration::from_secs(wait.unsigned_abs()));
-                        return Err(hold(HeldBy::Window, "outside the window that policy sets".into(), until));
-                    }
-                }
-                // Told once the start is recorded, by whoever carries it out.
-                Obligation::Notify { .. } => {}
-                Obligation::DryRun | Obligation::PostCheck { .. } => {
-                    let because = format!("policy demands {obligation}, which cannot be honoured here");
-                    let findings = vec![finding("obligation", because)];
-                    return Err(Box::new(Signal::PermitDenied { findings, step: step.clone() }));
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn chance(&self) -> [u8; 10] {
         let mut bytes = [0; 10];
         self.entropy.fill(&mut bytes);
         bytes
     }
-}
-
-/// The channels that obligations name.
-fn channels(obligations: &[Obligation]) -> Vec<String> {
-    let channel = |obligation: &Obligation| match obligation {
-        Obligation::Notify { channel } => Some(channel.clone()),
-        Obligation::RateLimit { .. } | Obligation::CoolDown { .. } | Obligation::Window { .. } => None,
-        Obligation::DryRun | Obligation::PostCheck { .. } => None,
-    };
-    obligations.iter().filter_map(channel).collect()
 }
 
 /// What people agreed to for a remedy or an outside change as a whole before it began: they were shown every step of it.

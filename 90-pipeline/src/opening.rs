@@ -5,13 +5,13 @@ use crate::commit::{Batch, Expect};
 use crate::deed::policies_set;
 use crate::gate::{GateState, POLICY_STREAM};
 use crate::journal::{Journal, decode as entry_of};
+use crate::obligation::REMEMBERED;
 use crate::pipeline::{PipelineError, Setup};
 use crate::safety;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use writ_agents::{AgentEvent, AgentMove, Decoded, Roster};
 use writ_automation::{BREAKER_OPEN, BreakerMoved};
 use writ_core::{Actor, Digest, Entry, Event, Filter, Timestamp};
@@ -150,7 +150,7 @@ pub(crate) async fn gate_state(journal: &Journal, bundle: Arc<Bundle>) -> Result
             _ => break,
         }
     }
-    let since = journal.now().minus(Duration::from_secs(3_600));
+    let since = journal.now().minus(REMEMBERED);
     let started = Filter {
         kind: Some("run.step_started/1".into()),
         from_time: Some(since),

@@ -4,10 +4,10 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError};
 use crate::context::{Origin, RunContext};
+use crate::decided::Decided;
 use crate::desk::Taken;
 use crate::drive::DriveError;
 use crate::erase::{said_about, words};
-use crate::gate::Decided;
 use crate::grant::{AGENT, Barred, Scope};
 use crate::pipeline::Pipeline;
 use crate::scope::scope_in;

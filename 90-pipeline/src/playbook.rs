@@ -4,9 +4,10 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::context::{Origin, RunContext};
+use crate::decided::Decided;
 use crate::drive::DriveError;
 use crate::erase::{said_about, words};
-use crate::gate::{Decided, POLICY_STREAM};
+use crate::gate::POLICY_STREAM;
 use crate::grant::{Barred, Scope};
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::remedy::component_view;

@@ -1,6 +1,6 @@
 //! What an intent would come to, worked out and not yet begun: as data, and in every form that people read.
 
-use crate::gate::Decided;
+use crate::decided::Decided;
 use crate::pipeline::Pipeline;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -31,18 +31,6 @@ pub struct Prepared {
     pub decision: Decision,
     pub(crate) judged: Vec<(Stage, Decided)>,
     pub(crate) contract_report: Option<Arc<Report>>,
-}
-
-impl std::fmt::Debug for Decided {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Decided({})", self.digest)
-    }
-}
-
-impl Clone for Decided {
-    fn clone(&self) -> Self {
-        Self { judgement: self.judgement.clone(), bytes: self.bytes.clone(), digest: self.digest }
-    }
 }
 
 impl Prepared {

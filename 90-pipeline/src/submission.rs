@@ -3,7 +3,8 @@
 
 use crate::approvals::Principal;
 use crate::commit::{Batch, Cause, Expect};
-use crate::gate::{Decided, POLICY_STREAM};
+use crate::decided::Decided;
+use crate::gate::POLICY_STREAM;
 use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
 use crate::scope::scope_of;

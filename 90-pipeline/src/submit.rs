@@ -4,9 +4,10 @@
 use crate::approvals::Principal;
 use crate::commit::CommitError;
 use crate::context::{Origin, RunContext};
+use crate::decided::{Asked, Decided};
 use crate::drive::DriveError;
 use crate::facts;
-use crate::gate::{APPROVAL_SPAN, Asked, Decided, Nobody};
+use crate::gate::{APPROVAL_SPAN, Nobody};
 use crate::grant::Barred;
 use crate::holding::HOLDING;
 use crate::journal::seed;

@@ -39,13 +39,14 @@ pub struct Life {
     over: watch::Sender<bool>,
     deathbed: Arc<Mutex<Option<Deathbed>>>,
     disk: Arc<Mutex<Duration>>,
+    hidden: Arc<Mutex<Option<String>>>,
 }
 
 impl Life {
     /// A life that has just begun.
     #[must_use]
     pub fn new() -> Self {
-        Self { over: watch::channel(false).0, deathbed: Arc::default(), disk: Arc::default() }
+        Self { over: watch::channel(false).0, deathbed: Arc::default(), disk: Arc::default(), hidden: Arc::default() }
     }
 
     /// Ends it.
@@ -61,6 +62,19 @@ impl Life {
     /// From now on the disk takes so long for each commit.
     pub(crate) fn slow_disk(&self, span: Duration) {
         *self.disk.lock().unwrap_or_else(PoisonError::into_inner) = span;
+    }
+
+    /// From now on no document of this view can be read.
+    pub fn hide(&self, view: &str) {
+        *self.hidden.lock().unwrap_or_else(PoisonError::into_inner) = Some(view.to_owned());
+    }
+
+    fn sees(&self, view: &str) -> Result<(), LedgerError> {
+        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        match hidden.as_deref() == Some(view) {
+            true => Err(LedgerError::Unreachable { place: view.to_owned(), cause: "it is hidden".into() }),
+            false => Ok(()),
+        }
     }
 
     fn disk(&self) -> Duration {
@@ -251,6 +265,7 @@ impl Ledger for Held<Arc<dyn Ledger>> {
         self.life.within(self.port.checkpoints(after, limit)).await
     }
     async fn view(&self, view: &str, key: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.life.sees(view)?;
         self.life.within(self.port.view(view, key)).await
     }
     async fn views(

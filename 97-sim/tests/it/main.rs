@@ -5,6 +5,7 @@
 mod attacks;
 mod conformance;
 mod contracts;
+mod ends;
 mod explore;
 mod gate;
 mod journal;

@@ -6,7 +6,8 @@ use crate::shadow;
 use crate::source::Source;
 use serde_json::json;
 use std::collections::BTreeMap;
-use writ_core::{Digest, Place, Stage};
+use std::time::Duration;
+use writ_core::{Digest, Obligation, Place, Stage};
 use writ_text::{Limits, Problem, Problems, read};
 
 /// Room for ten thousand rules in a file.
@@ -90,6 +91,18 @@ impl Bundle {
     /// The ids of its rules with their stages and places, in the order of reports.
     pub fn rules(&self) -> impl Iterator<Item = (&str, Stage, &Place)> {
         self.rules.iter().map(|rule| (rule.id.as_str(), rule.stage, rule.at.as_ref()))
+    }
+
+    /// How far back its obligations look: the longest period of a rate limit or rest of a cool-down.
+    #[must_use]
+    pub fn looks_back(&self) -> Duration {
+        let span = |obligation: &Obligation| match obligation {
+            Obligation::RateLimit { period_seconds: seconds, .. } | Obligation::CoolDown { seconds } => *seconds,
+            Obligation::DryRun | Obligation::Notify { .. } | Obligation::Window { .. } => 0,
+            Obligation::PostCheck { .. } => 0,
+        };
+        let longest = self.rules.iter().flat_map(|rule| &rule.obligations).map(span).max();
+        Duration::from_secs(longest.unwrap_or_default())
     }
 
     /// What is not wrong but looks like a mistake: a rule that another one always overrides.

@@ -128,6 +128,7 @@ impl Pipeline {
         match deed {
             Deed::Policies { files } => {
                 let bundle = self.bundle_of(files, batch).await?;
+                self.look_back(&bundle).await?;
                 let version = journal.ledger().stream_version(POLICY_STREAM).await?;
                 let draft = policies_set(bundle.digest(), json!(files), author);
                 push(batch, draft, version, agreed);

@@ -92,13 +92,13 @@ pub struct GateState {
     pub breakers: Breakers,
     pub(crate) glasses: Glasses,
     usage: BTreeMap<AgentId, Usage>,
-    granted: Granted,
+    pub(crate) granted: Granted,
 }
 
 impl GateState {
-    /// A gate that knows its policies and agents and has granted nothing yet.
+    /// A gate that knows its policies and agents and has granted nothing before now.
     #[must_use]
-    pub fn new(bundle: Arc<Bundle>, roster: Roster) -> Self {
+    pub fn new(bundle: Arc<Bundle>, roster: Roster, now: Timestamp) -> Self {
         Self {
             bundle,
             policy_version: 0,
@@ -112,7 +112,7 @@ impl GateState {
             breakers: Breakers::default(),
             glasses: Glasses::default(),
             usage: BTreeMap::new(),
-            granted: Granted::default(),
+            granted: Granted::none(now),
         }
     }
 
@@ -127,12 +127,6 @@ impl GateState {
             self.exceptions_version = safety.exceptions_version;
         }
         self.glasses.learn(safety.glasses);
-    }
-
-    /// Takes in what was granted before a restart: the resource's epoch, and that the action was done then.
-    pub fn remember(&mut self, at: Timestamp, action: &str, resource: &str, epoch: u64) {
-        self.tickets.raise_epoch(resource, epoch);
-        self.granted.add(at, action, resource);
     }
 }
 

@@ -1,37 +1,72 @@
 //! What policy demands along with an allowance: that something is not done too often, not too soon again, or only at some time of
 //! the day. It is held against what was granted lately.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 use writ_automation::{HeldBy, Hold};
 use writ_core::{Obligation, Timestamp};
 
-/// How far back is remembered what was granted.
-pub(crate) const REMEMBERED: Duration = Duration::from_secs(3_600);
+/// How far back is remembered what was granted, whatever policy says.
+const REMEMBERED: Duration = Duration::from_secs(3_600);
 
-/// What was granted lately.
-#[derive(Debug, Default)]
-pub(crate) struct Granted(VecDeque<Once>);
-
+/// What was granted lately, by action and oldest first, as far back as policies look.
 #[derive(Debug)]
-struct Once {
-    at: Timestamp,
-    action: String,
-    resource: String,
+pub(crate) struct Granted {
+    known: BTreeMap<String, VecDeque<(Timestamp, Arc<str>)>>,
+    reach: Duration,
+    /// Nothing that was granted since is missing.
+    since: Timestamp,
 }
 
 impl Granted {
-    /// An action was granted; what is too long ago is forgotten.
-    pub(crate) fn add(&mut self, at: Timestamp, action: &str, resource: &str) {
-        self.0.push_back(Once { at, action: action.to_owned(), resource: resource.to_owned() });
-        while self.0.front().is_some_and(|first| at.since(first.at) > REMEMBERED) {
-            self.0.pop_front();
-        }
+    /// Nothing is known to have been granted before now.
+    pub(crate) fn none(now: Timestamp) -> Self {
+        Self { known: BTreeMap::new(), reach: REMEMBERED, since: now }
     }
 
-    /// How often, and when, an action was granted within a span before now.
-    fn within(&self, span: Duration, action: &str, now: Timestamp) -> impl Iterator<Item = &Once> {
-        self.0.iter().filter(move |once| once.action == action && now.since(once.at) < span)
+    /// An action was granted; what is too long ago is forgotten.
+    pub(crate) fn add(&mut self, at: Timestamp, action: &str, resource: &str) {
+        let oldest = at.minus(self.reach);
+        if !self.known.contains_key(action) {
+            self.known.insert(action.to_owned(), VecDeque::new());
+        }
+        if let Some(known) = self.known.get_mut(action) {
+            known.push_back((at, resource.into()));
+            while known.front().is_some_and(|(first, _)| *first < oldest) {
+                known.pop_front();
+            }
+        }
+        self.since = self.since.max(oldest);
+    }
+
+    /// Remembers as far back as policies look, from now on. When that is further than what is known, what was granted in the span
+    /// that is answered must be told.
+    pub(crate) fn reach(&mut self, span: Duration, now: Timestamp) -> Option<Range<Timestamp>> {
+        self.reach = self.reach.max(span);
+        let from = now.minus(self.reach);
+        (from < self.since).then_some(from..self.since)
+    }
+
+    /// What was granted in a span that ends where what is known begins, oldest first.
+    pub(crate) fn tell(&mut self, span: Range<Timestamp>, older: Vec<(Timestamp, String, String)>) {
+        for (at, action, resource) in older.into_iter().rev() {
+            self.known.entry(action).or_default().push_front((at, resource.into()));
+        }
+        self.since = span.start;
+    }
+
+    /// When, and on what, an action was granted within a span before now, oldest first.
+    fn within(
+        &self,
+        span: Duration,
+        action: &str,
+        now: Timestamp,
+    ) -> impl DoubleEndedIterator<Item = &(Timestamp, Arc<str>)> + ExactSizeIterator {
+        static NONE: VecDeque<(Timestamp, Arc<str>)> = VecDeque::new();
+        let known = self.known.get(action).unwrap_or(&NONE);
+        known.range(known.partition_point(|(at, _)| now.since(*at) >= span)..)
     }
 }
 
@@ -65,16 +100,16 @@ pub(crate) fn honour(
         match obligation {
             Obligation::RateLimit { count, period_seconds } => {
                 let period = Duration::from_secs(*period_seconds);
-                let recent: Vec<Timestamp> = granted.within(period, action, now).map(|once| once.at).collect();
+                let mut recent = granted.within(period, action, now);
                 if recent.len() >= *count as usize {
-                    let until = recent.first().copied().unwrap_or(now).plus(period);
+                    let until = recent.next().map_or(now, |(first, _)| *first).plus(period);
                     return held(HeldBy::Throttle, format!("at most {count} in {period_seconds} s"), until);
                 }
             }
             Obligation::CoolDown { seconds } => {
                 let span = Duration::from_secs(*seconds);
-                let same = granted.within(span, action, now).filter(|once| once.resource == resource);
-                if let Some(last) = same.map(|once| once.at).max() {
+                let mut newest = granted.within(span, action, now).rev();
+                if let Some((last, _)) = newest.find(|(_, on)| **on == *resource) {
                     return held(HeldBy::Throttle, format!("not again within {seconds} s"), last.plus(span));
                 }
             }
@@ -116,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_granted_is_as_policy_demands() {
-        let mut granted = Granted::default();
+        let mut granted = Granted::none(second(0));
         for (at, action, resource) in [(100, "restart", "a"), (110, "restart", "b"), (115, "scale", "a")] {
             granted.add(second(at), action, resource);
         }
@@ -146,9 +181,47 @@ mod tests {
     }
 
     #[test]
+    fn what_was_granted_is_remembered_as_far_back_as_policy_looks() {
+        let mut granted = Granted::none(second(10_000));
+        granted.add(second(10_001), "restart", "c");
+        let rest = [Obligation::CoolDown { seconds: 7_200 }];
+        let until =
+            |granted: &Granted, resource: &str, at| match honour(&rest, "restart", resource, granted, second(at)) {
+                Err(Unmet::Held { until, .. }) => Some(until),
+                Err(Unmet::Never(because)) => panic!("{because}"),
+                Ok(()) => None,
+            };
+        // Asked again, it says the same until it is told.
+        for _ in 0..2 {
+            let missing = granted.reach(bundle_span(&rest), second(10_100));
+            assert_eq!(missing, Some(second(2_900)..second(10_000)));
+        }
+        let older = [(3_000, "a"), (9_000, "b")].map(|(at, on)| (second(at), "restart".to_owned(), on.to_owned()));
+        granted.tell(second(2_900)..second(10_000), older.into());
+        assert_eq!(granted.reach(bundle_span(&rest), second(10_100)), None);
+        assert_eq!(until(&granted, "a", 10_100), Some(second(10_200)));
+        assert_eq!(until(&granted, "a", 10_200), None);
+        // What comes later forgets nothing that is looked back at.
+        granted.add(second(16_000), "restart", "d");
+        assert_eq!(until(&granted, "b", 16_100), Some(second(16_200)));
+        assert_eq!(until(&granted, "c", 17_200), Some(second(17_201)));
+        let rate = [Obligation::RateLimit { count: 3, period_seconds: 7_200 }];
+        let held = honour(&rate, "restart", "e", &granted, second(16_100));
+        assert!(matches!(held, Err(Unmet::Held { until, .. }) if until == second(16_200)), "{held:?}");
+        granted.add(second(30_000), "restart", "d");
+        assert_eq!(granted.reach(Duration::ZERO, second(30_000)), None);
+        assert_eq!(granted.since, second(22_800));
+    }
+
+    fn bundle_span(obligations: &[Obligation]) -> Duration {
+        let [Obligation::CoolDown { seconds }] = obligations else { panic!("{obligations:?}") };
+        Duration::from_secs(*seconds)
+    }
+
+    #[test]
     fn what_cannot_be_honoured_is_never_granted() {
         for demand in [Obligation::DryRun, Obligation::PostCheck { condition: "error_rate < 1%".into() }] {
-            let found = honour(&[demand], "restart", "a", &Granted::default(), second(0));
+            let found = honour(&[demand], "restart", "a", &Granted::none(second(0)), second(0));
             assert!(matches!(found, Err(Unmet::Never(_))), "{found:?}");
         }
     }

@@ -5,8 +5,7 @@ use crate::commit::{Batch, Expect};
 use crate::deed::policies_set;
 use crate::gate::{GateState, POLICY_STREAM};
 use crate::journal::{Journal, decode as entry_of};
-use crate::obligation::REMEMBERED;
-use crate::pipeline::{PipelineError, Setup};
+use crate::pipeline::{Pipeline, PipelineError, Setup};
 use crate::safety;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use writ_agents::{AgentEvent, AgentMove, Decoded, Roster};
 use writ_automation::{BREAKER_OPEN, BreakerMoved};
-use writ_core::{Actor, Digest, Entry, Event, Filter, Timestamp};
+use writ_core::{Actor, Digest, Entry, Event, Filter, LedgerError, Timestamp};
 use writ_policy::Bundle;
 
 /// The policies in force. Those of the files are recorded when the journal has none, or nobody else has to agree; otherwise
@@ -128,7 +127,7 @@ pub(crate) async fn enrol_agents(journal: &Journal, setup: &Setup) -> Result<(),
 
 /// What the gate knows, folded from the journal.
 pub(crate) async fn gate_state(journal: &Journal, bundle: Arc<Bundle>) -> Result<GateState, PipelineError> {
-    let mut state = GateState::new(bundle, roster(journal).await?);
+    let mut state = GateState::new(bundle, roster(journal).await?, journal.now());
     state.policy_version = journal.ledger().stream_version(POLICY_STREAM).await?;
     state.learn(safety::read(journal).await?);
     let opened = journal.now().minus(2 * BREAKER_OPEN);
@@ -150,23 +149,63 @@ pub(crate) async fn gate_state(journal: &Journal, bundle: Arc<Bundle>) -> Result
             _ => break,
         }
     }
-    let since = journal.now().minus(REMEMBERED);
-    let started = Filter {
-        kind: Some("run.step_started/1".into()),
-        from_time: Some(since),
-        newest_first: true,
-        ..Filter::default()
-    };
-    for stored in journal.ledger().query(&started, STARTED_MAX).await?.iter().rev() {
-        let Started { timestamp, action, resource, body } = serde_json::from_slice(&stored.bytes)
-            .map_err(|error| PipelineError::Recorded { of: "a step", because: error.to_string() })?;
-        state.remember(timestamp, &action, &resource, body.epoch);
+    let reach = state.bundle.looks_back();
+    let missing = state.granted.reach(reach, journal.now());
+    if let Some(span) = missing {
+        let mut older = Vec::new();
+        for Started { timestamp, action, resource, body } in started(journal, span.start, None).await? {
+            state.tickets.raise_epoch(&resource, body.epoch);
+            older.push((timestamp, action, resource));
+        }
+        state.granted.tell(span, older);
     }
     Ok(state)
 }
 
+impl Pipeline {
+    /// Has the gate know what was granted as far back as these policies look, before they come into force.
+    pub(crate) async fn look_back(&self, bundle: &Bundle) -> Result<(), LedgerError> {
+        let missing = self.gate().state().granted.reach(bundle.looks_back(), self.journal().now());
+        if let Some(span) = missing {
+            let older = started(self.journal(), span.start, Some(span.end)).await?;
+            let older = older.into_iter().map(|one| (one.timestamp, one.action, one.resource)).collect();
+            self.gate().state().granted.tell(span, older);
+        }
+        Ok(())
+    }
+}
+
 /// Steps that the gate is reminded of at the most, the newest.
-const STARTED_MAX: usize = 100_000;
+const STARTED_MAX: usize = 1_000_000;
+
+/// Steps that are read at once.
+const PAGE: usize = 10_000;
+
+/// The steps that were started from a time on, and before another one, oldest first.
+async fn started(journal: &Journal, from: Timestamp, to: Option<Timestamp>) -> Result<Vec<Started>, LedgerError> {
+    let kind = Some("run.step_started/1".into());
+    let mut filter = Filter { kind, from_time: Some(from), to_time: to, ..Filter::default() };
+    let mut found = Vec::new();
+    loop {
+        let page = journal.ledger().query(&filter, PAGE).await?;
+        for stored in &page {
+            let what = |error: serde_json::Error| LedgerError::Damaged {
+                place: format!("entry {}", stored.seq),
+                what: error.to_string(),
+            };
+            found.push(serde_json::from_slice(&stored.bytes).map_err(what)?);
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => filter.from_seq = Some(last.seq + 1),
+            Some(_) | None => break,
+        }
+    }
+    if found.len() > STARTED_MAX {
+        tracing::warn!(steps = found.len(), "policy looks further back than the gate remembers");
+        found.drain(..found.len() - STARTED_MAX);
+    }
+    Ok(found)
+}
 
 /// What the gate remembers of a step that was started. There may be many, so nothing else is read of them.
 #[derive(Deserialize)]

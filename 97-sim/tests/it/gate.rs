@@ -120,6 +120,53 @@ fn a_cool_down_is_of_one_resource() {
     });
 }
 
+/// When an instance was restarted, in seconds since the first time.
+async fn restarts(site: &Site, instance: &str) -> Vec<u64> {
+    let all = entries(site, "run.step_started/1").await;
+    let of = |entry: &&Entry| entry.action == "restart_instance" && entry.resource.ends_with(instance);
+    let mine: Vec<_> = all.iter().filter(of).map(|entry| entry.timestamp).collect();
+    mine.iter().map(|at| at.since(mine[0]).as_secs()).collect()
+}
+
+#[test]
+fn a_cool_down_of_hours_holds_whatever_is_granted_restarted_or_changed_meanwhile() {
+    let long = allow_with("{ obligation: cool_down, seconds: 7200 }");
+    for case in ["granted", "restarted", "changed"] {
+        let first = if case == "changed" { ALLOW } else { &long };
+        paused(async {
+            let mut site = submitted(first).await;
+            site.pass(Duration::from_secs(10)).await;
+            assert!(site.world.kill("web-service-001/i-2"));
+            site.pass(Duration::from_secs(3_700)).await;
+            assert_eq!(restarts(&site, "/i-2").await, [0], "{case}");
+            match case {
+                "restarted" => site.restart().await.unwrap(),
+                "changed" => {
+                    let files = vec![("policies.yaml".to_owned(), long.clone().into_bytes())];
+                    let wish = GovernanceWish::Policies { files, tests: Vec::new() };
+                    let made = site
+                        .pipeline()
+                        .propose(wish, "", &Actor::human(&person("operator").unwrap().id))
+                        .await
+                        .unwrap();
+                    assert_eq!(made, Proposed::Made);
+                }
+                _ => {}
+            }
+            // Another one is restarted, and what was an hour ago is not forgotten for it.
+            assert!(site.world.kill("web-service-001/i-1"));
+            site.pass(Duration::from_secs(20)).await;
+            assert_eq!(restarts(&site, "/i-1").await, [0], "{case}");
+            assert!(site.world.kill("web-service-001/i-2"));
+            site.pass(Duration::from_secs(3_000)).await;
+            assert_eq!(restarts(&site, "/i-2").await, [0], "{case}");
+            site.pass(Duration::from_secs(2_000)).await;
+            let again = restarts(&site, "/i-2").await;
+            assert!(again.get(1).is_none_or(|again| *again >= 7_200), "{case}: {again:?}");
+        });
+    }
+}
+
 #[test]
 fn outside_its_window_a_step_waits_for_it() {
     paused(async {

@@ -48,7 +48,12 @@ fn pages(place: &Place) -> Result<(), Failure> {
     let mut dev = place.dev(&["--no-submit"])?;
     dev.until_up()?;
     let runs = format!("/runs?before=run_{}", "5".repeat(26));
-    for path in ["/", "/runs", &runs, "/runs?show=open", "/incidents", "/audit", "/audit?actor=pipeline", "/policy"] {
+    let (plain, audit) = (
+        ["/", "/intents", "/runs", &runs, "/runs?show=open", "/approvals", "/incidents", "/policy", "/recommendations"],
+        ["", "?actor=pipeline", "?outcome=denied", "?kind=run.", "?resource=service-*", "?action=restart_instance"],
+    );
+    let audit = audit.map(|filter| format!("/audit{filter}"));
+    for path in plain.into_iter().chain(audit.iter().map(String::as_str)) {
         let (mut took_ms, mut bytes) = (Figures::default(), 0);
         for _ in 0..LOOKS {
             let began = Instant::now();

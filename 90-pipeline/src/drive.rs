@@ -49,6 +49,14 @@ pub enum DriveError {
         #[source]
         cause: Arc<Refused>,
     },
+    /// Another change of the same component stands in the way.
+    #[error("`{component}` is being changed by run `{run}`; wait for it, or cancel it")]
+    Busy {
+        /// What is being changed.
+        component: ComponentId,
+        /// The run that changes it, or waits to.
+        run: RunId,
+    },
     /// Nothing could be recorded, so nothing is done.
     #[error("run `{run}` cannot record what it decided")]
     Commit {
@@ -194,6 +202,9 @@ impl Drive {
             Some(turn) => Some(turn.lock().await),
             None => None,
         };
+        if let Some(component) = &context.component {
+            self.is_free(component, context.origin)?;
+        }
         self.is_current(&submission.run, &batch).await?;
         let mut tries = 0;
         loop {
@@ -318,7 +329,8 @@ impl Drive {
         match &answer {
             Ok(()) => noted(std::iter::once(stream.as_str()), &Ok(())),
             Err(DriveError::Commit { cause, .. }) => noted(std::iter::empty(), &Err::<(), _>((**cause).clone())),
-            Err(DriveError::NotLive { .. } | DriveError::Refused { .. } | DriveError::Read { .. }) => {}
+            Err(DriveError::NotLive { .. } | DriveError::Refused { .. }) => {}
+            Err(DriveError::Read { .. } | DriveError::Busy { .. }) => {}
         }
         answer
     }
@@ -395,6 +407,28 @@ impl Drive {
     /// A live run that changes this component.
     pub(crate) fn run_on(&self, component: &ComponentId) -> Option<RunId> {
         self.live_where(|_, context| context.component.as_ref() == Some(component)).pop()
+    }
+
+    /// Whether a change of a component may begin beside those that are live. A playbook and another change that people asked for
+    /// may not: each was planned on a world without the other, and would undo it. Versions of an intent follow each other, and
+    /// remedies give way by themselves.
+    ///
+    /// # Errors
+    /// The run that stands in the way.
+    pub(crate) fn is_free(&self, component: &ComponentId, origin: Origin) -> Result<(), DriveError> {
+        let asked = |origin| match origin {
+            Origin::Intent | Origin::Feedback | Origin::Decommission | Origin::Playbook => true,
+            Origin::Remedy | Origin::Scaling | Origin::Exec => false,
+        };
+        let in_the_way = |_: &Run, other: &RunContext| {
+            other.component.as_ref() == Some(component)
+                && (origin == Origin::Playbook || other.origin == Origin::Playbook)
+                && (asked(origin) && asked(other.origin))
+        };
+        match self.live_where(in_the_way).pop() {
+            Some(run) => Err(DriveError::Busy { component: component.clone(), run }),
+            None => Ok(()),
+        }
     }
 
     /// Whether somebody's change of this component is being carried out: no remedy, and none that only waits for people.

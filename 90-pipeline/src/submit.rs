@@ -126,9 +126,8 @@ impl SubmitError {
         match self {
             SubmitError::Commit(error) => stale(error),
             SubmitError::Drive(DriveError::Commit { cause, .. }) => stale(cause),
-            SubmitError::Drive(DriveError::NotLive { .. } | DriveError::Refused { .. } | DriveError::Read { .. }) => {
-                false
-            }
+            SubmitError::Drive(DriveError::NotLive { .. } | DriveError::Refused { .. }) => false,
+            SubmitError::Drive(DriveError::Read { .. } | DriveError::Busy { .. }) => false,
             SubmitError::Invalid(_) | SubmitError::Infeasible { .. } | SubmitError::Denied { .. } => false,
             SubmitError::Busy { .. } | SubmitError::Taken { .. } | SubmitError::Bound { .. } => false,
             SubmitError::Stale { .. } => false,
@@ -407,6 +406,7 @@ impl Pipeline {
             return Err(SubmitError::Denied { intent, prepared: Box::new(prepared) });
         };
         if let Some(translation) = &prepared.translation {
+            self.drive().is_free(&translation.component, origin)?;
             self.hold(&mut batch, &intent, &translation.component).await?;
         }
         if diff.plan.steps.is_empty() {

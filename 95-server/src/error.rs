@@ -220,6 +220,9 @@ impl From<DriveError> for Failure {
         match &error {
             DriveError::NotLive { run } => Self::not_found("run", run.as_str()),
             DriveError::Refused { .. } => Self::new(StatusCode::CONFLICT, "refused", error_chain(&error)),
+            DriveError::Busy { run, .. } => Self::new(StatusCode::CONFLICT, "busy", error.to_string())
+                .with(json!({"run": run}))
+                .hint(format!("see what it does: writ why {run}")),
             DriveError::Commit { cause, .. } => Self::from((**cause).clone()),
             DriveError::Read { .. } => Self::internal(&error),
         }

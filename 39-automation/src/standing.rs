@@ -50,6 +50,9 @@ pub enum StandingRefused {
         /// What was asked.
         asked: Duration,
     },
+    /// It would be over when it begins.
+    #[error("it would be over when it begins")]
+    NoTime,
     /// Nobody but its author agreed.
     #[error("somebody other than its author `{author}` must agree")]
     OwnApproval {
@@ -117,13 +120,17 @@ impl Standing {
         if asked > STANDING_MAX {
             wrong.push(StandingRefused::TooLong { most: STANDING_MAX, asked });
         }
+        if asked.is_zero() {
+            wrong.push(StandingRefused::NoTime);
+        }
         if !self.approvers.iter().any(|by| *by != self.author) {
             wrong.push(StandingRefused::OwnApproval { author: self.author.clone() });
         }
-        if self.actions.is_empty() {
+        let names_nothing = |names: &[String]| names.is_empty() || names.iter().any(|name| name.trim().is_empty());
+        if names_nothing(&self.actions) {
             wrong.push(StandingRefused::Nothing { what: "`actions`" });
         }
-        if self.targets.is_empty() {
+        if names_nothing(&self.targets) {
             wrong.push(StandingRefused::Nothing { what: "`targets`" });
         }
         if self.budget.count == 0 || self.budget.period_seconds == 0 {

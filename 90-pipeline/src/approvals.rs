@@ -31,8 +31,8 @@ pub enum AnswerError {
         /// What was asked for.
         approval: ApprovalId,
     },
-    /// It is there, and asks nobody: a standing approval, or broken glass.
-    #[error("`{approval}` is in force as it is: nobody is asked for an answer")]
+    /// It asks nobody: it is a standing approval, or broken glass.
+    #[error("`{approval}` is no question: nobody is asked about it")]
     Unasked {
         /// What was answered.
         approval: ApprovalId,

@@ -199,7 +199,7 @@ async fn told(shared: &Shared, proposed: Proposed) -> Result<Value, Failure> {
 /// Which value of a standing approval it is that cannot be.
 fn place_of(refused: &StandingRefused) -> Option<Wrong> {
     let pointer = match refused {
-        StandingRefused::TooLong { .. } => "/seconds".to_owned(),
+        StandingRefused::TooLong { .. } | StandingRefused::NoTime => "/seconds".to_owned(),
         StandingRefused::Nothing { what } => format!("/{}", what.trim_matches('`')),
         StandingRefused::NoBudget => "/budget".to_owned(),
         StandingRefused::OwnApproval { .. } => return None,

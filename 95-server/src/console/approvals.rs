@@ -8,7 +8,9 @@ use super::impact::Impact;
 use super::list::{PAGE, newest, open as open_docs};
 use super::runs::{Outside, Row as RunRow, deed_of};
 use super::session::Visitor;
-use super::words::{Html, badge, link, list as items, number, segment, short, text, texts, when, when_of, word};
+use super::words::{
+    Html, badge, link, list as items, number, segment, short, text, texts, time_of, when, when_of, word,
+};
 use crate::api::{App, Shared, parsed, reason, votes};
 use crate::error::Failure;
 use askama::Template;
@@ -17,7 +19,7 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use writ_core::{Actor, ActorKind, ApprovalId, LedgerError, RunId};
+use writ_core::{Actor, ActorKind, ApprovalId, LedgerError, RunId, Timestamp};
 use writ_pipeline::{Journal, Origin, Scope, name_of, text_beside};
 
 /// A request in a list.
@@ -57,7 +59,7 @@ impl Asked {
             subject,
             by,
             needs: needs(doc),
-            state: badge(state_of(doc)),
+            state: badge(state_at(doc, journal.now())),
             expires: when_of(doc, if standing { "/expires_at" } else { "/terms/expires_at" }),
             since: when_of(doc, "/since"),
         })
@@ -94,6 +96,14 @@ fn state_of(doc: &Value) -> &'static str {
         "approval.glass_ended/1" => "glass ended",
         "approval.glass_reviewed/1" => "reviewed",
         _ => "unknown",
+    }
+}
+
+/// The same at a moment: nothing is recorded when a standing approval's time is over.
+fn state_at(doc: &Value, now: Timestamp) -> &'static str {
+    match state_of(doc) {
+        "standing" if time_of(doc, "/expires_at").is_some_and(|until| until <= now) => "over",
+        state => state,
     }
 }
 
@@ -224,7 +234,7 @@ pub(crate) async fn one(
         });
     }
     let answered = votes.iter().any(|vote| vote.by.id == visitor.principal.id.as_str());
-    let state = state_of(&doc);
+    let state = state_at(&doc, journal.now());
     let about = match text(&doc, "/run").parse::<RunId>() {
         Ok(run) => about_run(&shared, &run, &doc).await?,
         Err(_) => about_governance(&shared, &approval, &doc).await?,

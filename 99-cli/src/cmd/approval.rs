@@ -86,6 +86,10 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
     };
     let open = matches!(last(&item).as_str(), "asked" | "voted");
     out.document(&item, |_| {
+        if item.get("terms").is_none() && item.get("budget").is_none() {
+            // Broken glass: who, why, until when, what it let pass, and what was found afterwards.
+            return crate::out::yaml(&item);
+        }
         let mut all = format!("{id}  {}\n", last(&item));
         let mut line = |name: &str, value: String| {
             if !value.trim().is_empty() {

@@ -41,6 +41,25 @@ async fn what_is_in_force_asks_nobody_for_an_answer() {
 }
 
 #[tokio::test]
+async fn a_standing_approval_that_could_allow_nothing_is_refused() {
+    let place = Place::new().await;
+    let before = place.size().await;
+    for (actions, targets, seconds, pointer) in [
+        (json!(["restart_instance"]), json!(["web"]), 0, "/seconds"),
+        (json!(["restart_instance"]), json!([""]), 60, "/targets"),
+        (json!(["restart_instance"]), json!(["web", " "]), 60, "/targets"),
+        (json!([""]), json!(["web"]), 60, "/actions"),
+    ] {
+        let budget = json!({"count": 1, "period_seconds": 60});
+        let asked =
+            json!({"actions": actions, "targets": targets, "budget": budget, "reason": "x", "seconds": seconds});
+        let (status, problem) = place.say("operator", "/api/v1/standing", asked).await;
+        assert_eq!((status, problem["pointer"].as_str()), (400, Some(pointer)), "{problem}");
+    }
+    assert_eq!(place.size().await, before);
+}
+
+#[tokio::test]
 async fn a_recommendation_is_answered_with_a_reason() {
     let place = Place::new().await;
     let before = place.size().await;

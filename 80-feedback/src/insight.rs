@@ -51,7 +51,7 @@ pub fn insights(history: &History, figures: &Figures) -> Vec<Insight> {
     if let Some(rate) = figures.deployments {
         let failed = rate.trials - rate.successes;
         if failed > 0 {
-            let text = format!("{failed} deployment failure{} needs investigation", plural(failed));
+            let text = investigate(failed, "deployment");
             say(false, text, few(history.runs.iter().map(|run| &run.entry)));
         }
     }
@@ -62,7 +62,7 @@ pub fn insights(history: &History, figures: &Figures) -> Vec<Insight> {
             say(true, "Self-healing working effectively".to_owned(), few(attempts(history, AttemptOutcome::Succeeded)));
         }
         if failed > 0 {
-            let text = format!("{failed} recovery failure{} needs investigation", plural(failed));
+            let text = investigate(failed, "recovery");
             let lost = attempts(history, AttemptOutcome::Failed).chain(attempts(history, AttemptOutcome::Inconclusive));
             say(false, text, few(lost));
         }
@@ -96,6 +96,11 @@ pub(crate) fn few<'a>(entries: impl Iterator<Item = &'a EventId>) -> Vec<EventId
     }
     let half = MOST_EVIDENCE / 2;
     all.iter().take(half).chain(all.iter().skip(all.len() - half)).map(|entry| (*entry).clone()).collect()
+}
+
+fn investigate(failed: u64, what: &str) -> String {
+    let needs = if failed == 1 { "needs" } else { "need" };
+    format!("{failed} {what} failure{} {needs} investigation", plural(failed))
 }
 
 fn plural(count: u64) -> &'static str {

@@ -203,7 +203,7 @@ pub struct Proposal {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is nothing to agree to.
-    #[error("`{id}` changes nothing, so there is nothing to approve; claim or dismiss it")]
+    #[error("`{id}` changes nothing, so there is nothing to approve; do what it says, or reject it")]
     NoPatch {
         /// The recommendation.
         id: RecommendationId,

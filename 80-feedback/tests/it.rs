@@ -189,6 +189,20 @@ fn row_2_11_the_feedback_document_is_the_sources_with_real_figures() {
 }
 
 #[test]
+fn one_failure_needs_investigation_and_more_need_it() {
+    let mut history = week();
+    let told = |history: &History| {
+        let all: Vec<String> = insights(history, &Figures::of(history)).into_iter().map(|one| one.text).collect();
+        all.into_iter().filter(|text| text.contains("deployment failure")).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&history), Vec::<String>::new());
+    history.runs[0].outcome = RunOutcome::Failed;
+    assert_eq!(told(&history), ["1 deployment failure needs investigation"]);
+    history.runs.push(history.runs[0].clone());
+    assert_eq!(told(&history), ["2 deployment failures need investigation"]);
+}
+
+#[test]
 fn row_2_11_twelve_attempts_of_which_eleven_helped_are_not_known_better_than_this() {
     let rate = Rate::of(11, 12).unwrap();
     assert_eq!(rate.rate_ppm, 916_667);
@@ -432,9 +446,13 @@ fn stale_self_made_and_foreign_approvals_are_refused() {
     );
     let dismissed = Proposal { state: State::Dismissed, ..made.clone() };
     assert!(matches!(dismissed.approve(&person("p-2"), &shown, &base, at(10)), Err(Refused::Illegal { .. })));
-    let mut advice = made;
+    let mut advice = made.clone();
     advice.recommendation.patch = None;
     assert!(matches!(advice.approve(&person("p-2"), &shown, &base, at(10)), Err(Refused::NoPatch { .. })));
+    assert_eq!(
+        told(&advice, &person("p-2"), &shown, &base, 10),
+        format!("`{id}` changes nothing, so there is nothing to approve; do what it says, or reject it")
+    );
 }
 
 /// One of each kind. A line is never changed; a new version of a kind adds one.

@@ -8,6 +8,7 @@ use crate::context::Origin;
 use crate::journal::decode as entry_of;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::submit::SubmitError;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -184,12 +185,11 @@ impl Pipeline {
                 let Some(id) = entry.stream.strip_prefix("run/") else { continue };
                 let doc = self.journal().doc("runs", id).await?.unwrap_or_default();
                 let since = doc.get("since").and_then(Value::as_str).and_then(|text| text.parse().ok());
-                let origin = doc.pointer("/context/origin").and_then(Value::as_str).unwrap_or("intent");
-                let kind = match origin {
-                    "remedy" => RunKind::Remedy,
-                    "scaling" => RunKind::Scaling,
-                    _ => RunKind::Deployment,
-                };
+                let origin = doc.pointer("/context/origin").map(Origin::deserialize).transpose();
+                let origin = origin
+                    .map_err(|error| PipelineError::Recorded { of: "a run", because: error.to_string() })?
+                    .unwrap_or_default();
+                let Some(kind) = run_kind(origin) else { continue };
                 if let (Some(started_at), Ok(run)) = (since, id.parse()) {
                     let ended_at = entry.timestamp;
                     records.push(RunRecord { entry: entry.event_id, run, kind, outcome, started_at, ended_at });
@@ -385,6 +385,16 @@ impl Pipeline {
     }
 }
 
+/// What feedback calls a run that comes from there; none for what brings no intent about, on which nothing of an intent rests.
+fn run_kind(origin: Origin) -> Option<RunKind> {
+    match origin {
+        Origin::Intent | Origin::Feedback => Some(RunKind::Deployment),
+        Origin::Remedy => Some(RunKind::Remedy),
+        Origin::Scaling => Some(RunKind::Scaling),
+        Origin::Exec | Origin::Decommission | Origin::Playbook => None,
+    }
+}
+
 /// The share of good answers of each window, in millionths.
 fn shares(windows: &[WindowRecord]) -> Vec<i64> {
     let share = |window: &Window| {
@@ -468,4 +478,24 @@ fn prediction(
         cost_cents: i64::try_from(chosen.predicted.cost_micros / 10_000).ok()?,
         level_percent: 90,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_brings_an_intent_about_is_a_deployment() {
+        for (origin, kind) in [
+            (Origin::Exec, None),
+            (Origin::Playbook, None),
+            (Origin::Decommission, None),
+            (Origin::Intent, Some(RunKind::Deployment)),
+            (Origin::Feedback, Some(RunKind::Deployment)),
+            (Origin::Remedy, Some(RunKind::Remedy)),
+            (Origin::Scaling, Some(RunKind::Scaling)),
+        ] {
+            assert_eq!(run_kind(origin), kind, "{}", origin.word());
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::Common;
 use crate::exit::{self, Exit};
 use crate::out::yaml;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Feedback and recommendations
 #[derive(Debug, Subcommand)]
@@ -37,10 +37,8 @@ impl Recommend {
                 let seconds = seconds(&collect.period)?;
                 let document = common.client()?.post("/api/v1/feedback", &json!({"seconds": seconds})).await?;
                 out.document(&document, |_| yaml(&document));
-                let first =
-                    document.pointer("/recommendations/0/recommendation_id").and_then(serde_json::Value::as_str);
-                match first {
-                    Some(id) => out.next(&format!("writ recommend approve {id} --as reviewer -m REASON")),
+                match next(&document) {
+                    Some(next) => out.next(&next),
                     None => out.say("nothing to recommend"),
                 }
                 Ok(exit::OK)
@@ -64,6 +62,16 @@ impl Recommend {
     }
 }
 
+/// What can be done with what was recommended: the first that would change something is approved, advice is only looked at.
+fn next(document: &Value) -> Option<String> {
+    let all = document.get("recommendations")?.as_array()?;
+    let id = |one: &Value| Some(one.get("recommendation_id")?.as_str()?.to_owned());
+    match all.iter().find(|one| one.get("patch").is_some_and(Value::is_object)).and_then(id) {
+        Some(id) => Some(format!("writ recommend approve {id} --as reviewer -m REASON")),
+        None => all.first().and_then(id).map(|id| format!("writ why {id}")),
+    }
+}
+
 pub(crate) fn seconds(text: &str) -> Result<u64, Failure> {
     let wrong = || Failure::Other {
         exit: exit::USAGE,
@@ -80,4 +88,27 @@ pub(crate) fn seconds(text: &str) -> Result<u64, Failure> {
     };
     let number: u64 = text.trim_end_matches(unit).parse().map_err(|_| wrong())?;
     number.checked_mul(factor).filter(|seconds| *seconds > 0).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_would_change_something_is_named_for_approval() {
+        let advice = |id: &str| json!({"recommendation_id": id});
+        let patched = |id: &str| json!({"recommendation_id": id, "patch": {"ops": []}});
+        let null = json!({"recommendation_id": "OPT-001", "patch": null});
+        for (all, told) in [
+            (vec![], None),
+            (vec![advice("OPT-001"), advice("OPT-002")], Some("writ why OPT-001")),
+            (vec![null], Some("writ why OPT-001")),
+            (
+                vec![advice("OPT-001"), patched("OPT-002"), patched("OPT-003")],
+                Some("writ recommend approve OPT-002 --as reviewer -m REASON"),
+            ),
+        ] {
+            assert_eq!(next(&json!({"recommendations": all})).as_deref(), told);
+        }
+    }
 }

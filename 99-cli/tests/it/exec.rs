@@ -267,6 +267,20 @@ fn an_outcome_lands_after_the_control_plane_was_killed_while_the_command_ran() {
 }
 
 #[test]
+fn a_command_that_failed_is_no_failed_deployment() {
+    let (place, dev) = place();
+    assert_eq!(dev.end(), Some(0));
+    let mut dev = place.dev(&[]).unwrap();
+    dev.until_up().unwrap();
+    ends(&place, &["--action", "job", "--", "false"], 1);
+    let feedback = place.writ(&["recommend", "collect", "-o", "json"]).unwrap().json();
+    let feedback = &feedback["feedback"];
+    assert_eq!(feedback["metrics_collected"]["deployment"]["success_rate"], 100, "{feedback}");
+    assert!(!feedback["analysis"].to_string().contains("deployment failure"), "{feedback}");
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
 fn who_waits_for_people_waits_through_a_restart() {
     let (place, dev) = place();
     let mut waits = exec(&place, &["--", "echo", "hello"]).spawn().unwrap();

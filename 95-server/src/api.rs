@@ -171,16 +171,17 @@ async fn say_closed(State(shared): App, request: Request, next: Next) -> Respons
     answer
 }
 
-/// The most that a person may say about something, in bytes.
-const WORDS_MAX: usize = 4_096;
+/// The most that a person may say about something, in characters, as its forms have it; they send a line's end as two.
+const WORDS_MAX: usize = 4_000;
 
 /// What a person says about something, which may be nothing.
 pub(crate) fn words(text: &str) -> Result<&str, Failure> {
     let text = text.trim();
-    if text.len() <= WORDS_MAX {
+    let length = text.chars().filter(|c| *c != '\r').count();
+    if length <= WORDS_MAX {
         return Ok(text);
     }
-    let detail = format!("a reason of {} bytes is longer than {WORDS_MAX}", text.len());
+    let detail = format!("a reason of {length} characters is longer than {WORDS_MAX}");
     Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
         .hint("say it shorter, and name a document for the rest")
         .at("/reason"))

@@ -237,7 +237,7 @@ pub(crate) async fn with_words(journal: &Journal, mut doc: Value) -> Result<Valu
 pub(crate) struct Judgement {
     /// Whether it would have been right to do it.
     right: bool,
-    /// Why. At most 4,096 bytes; it stands beside the journal and can be erased.
+    /// Why. At most 4,000 characters; it stands beside the journal and can be erased.
     reason: String,
 }
 

@@ -77,7 +77,7 @@ documents! {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Words {
-    /// Why. At most 4,096 bytes; it stands beside the journal and can be erased.
+    /// Why. At most 4,000 characters; it stands beside the journal and can be erased.
     reason: String,
 }
 

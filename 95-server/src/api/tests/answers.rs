@@ -63,7 +63,8 @@ async fn a_standing_approval_that_could_allow_nothing_is_refused() {
 async fn a_recommendation_is_answered_with_a_reason() {
     let place = Place::new().await;
     let before = place.size().await;
-    for body in [json!({}), json!({"reason": ""}), json!({"reason": " \n"})] {
+    let long = json!({"reason": "\u{754c}\r\n".repeat(2_001)});
+    for body in [json!({}), json!({"reason": ""}), json!({"reason": " \n"}), long] {
         for command in ["approve", "reject"] {
             let path = format!("/api/v1/recommendations/OPT-001/{command}");
             let (status, problem) = place.say("approver", &path, body.clone()).await;
@@ -71,4 +72,10 @@ async fn a_recommendation_is_answered_with_a_reason() {
         }
     }
     assert_eq!(place.size().await, before);
+}
+
+#[test]
+fn a_reason_may_be_as_long_as_its_form_has_room_for() {
+    let lines = "\u{754c}\r\n".repeat(2_000);
+    assert_eq!(super::super::reason(&lines).ok(), Some(lines.trim()));
 }

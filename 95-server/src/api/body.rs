@@ -62,8 +62,14 @@ fn unread(rejected: &JsonRejection) -> Failure {
     .at("")
 }
 
-/// What a text says, which is JSON.
+/// What a text says, which is JSON. Every body is an object; of a list, a reader would take the fields in order.
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    if !text.trim_start().starts_with('{') {
+        // Nested deeper than is looked at, it has no value.
+        let body = serde_json::from_str::<Value>(text).ok();
+        let wrong = Wrong::at("", phrase("invalid type: another, expected a map", body.as_ref()));
+        return Err(Failure::of_findings(StatusCode::UNPROCESSABLE_ENTITY, "the body", vec![wrong]));
+    }
     let singly = told::<Singly>(text);
     singly.and_then(|Singly| told::<T>(text)).map_err(|error| {
         let found = match serde_json::from_str(text) {

@@ -1,6 +1,7 @@
 //! Which value of a request a problem names.
 
 use super::*;
+use std::ops::Add;
 
 /// The pointers of a problem, in order, with the first by itself.
 fn pointers(problem: &Value) -> (Vec<&str>, &str) {
@@ -115,6 +116,22 @@ async fn a_body_that_is_no_json_or_says_one_thing_twice_is_named_by_its_pointer(
         assert_eq!(found.as_u16(), status, "{path} {short}: {problem}");
         assert_eq!(pointers(&problem), (vec![pointer], pointer), "{path} {short}: {problem}");
         assert_eq!(problem["detail"], told, "{path} {short}");
+    }
+    for (body, told) in [
+        (r#"["as a list"]"#, "it is a list, and has to be an object"),
+        (" \n[]", "it is a list, and has to be an object"),
+        ("[{}]", "it is a list, and has to be an object"),
+        ("null", "it is `null`, and has to be an object"),
+        ("5", "it is `5`, and has to be an object"),
+        (r#""x""#, "it is a text, and has to be an object"),
+        (&"[".repeat(200).add(&"]".repeat(200)), "it has to be an object"),
+    ] {
+        for path in ["intents", "actions", "standing"] {
+            let (found, problem) = place.post(&format!("/api/v1/{path}"), "application/json", body.to_owned()).await;
+            assert_eq!(found.as_u16(), 422, "{path} {body}: {problem}");
+            assert_eq!(pointers(&problem), (vec![""], ""), "{path} {body}: {problem}");
+            assert_eq!(problem["detail"], format!("the body: {told}"), "{path} {body}");
+        }
     }
     let (status, problem) = place.post(modes, "application/json", closed).await;
     assert_eq!(status.as_u16(), 422, "{problem}");

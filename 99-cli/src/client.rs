@@ -14,9 +14,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use writ_pipeline::input::visible;
 use writ_server::StateDir;
 
 /// Why there is no answer.
@@ -35,6 +36,9 @@ pub(crate) enum ClientError {
     /// The certificates to trust cannot be used.
     #[error("the certificates to trust cannot be read: {because}")]
     Trust { because: String },
+    /// It wants to know who asks, and there is no token to say so.
+    #[error("there is no token `{name}` in `{place}`")]
+    Nobody { name: String, place: String, kept: Vec<String> },
     /// It said no.
     #[error("{title}")]
     Problem { title: String, code: String, problem: Value },
@@ -48,6 +52,7 @@ impl ClientError {
         match self {
             ClientError::Nowhere { .. } | ClientError::Unreachable { .. } | ClientError::Form { .. } => exit::FAILED,
             ClientError::Trust { .. } => exit::USAGE,
+            ClientError::Nobody { .. } => Exit::of_problem("unauthorised"),
             ClientError::Problem { code, .. } => Exit::of_problem(code),
         }
     }
@@ -65,8 +70,29 @@ impl ClientError {
             }
             ClientError::Problem { problem, .. } => problem.get("hint").and_then(Value::as_str).map(str::to_owned),
             ClientError::Trust { .. } => Some("give certificates in PEM with `--ca FILE` or in `WRIT_CA`".into()),
+            ClientError::Nobody { kept, .. } if kept.is_empty() => Some(
+                "name the state directory with `--state DIR`, or give a token with `--token` or in `WRIT_TOKEN`".into(),
+            ),
+            ClientError::Nobody { kept, .. } => {
+                let kept: Vec<String> = kept.iter().map(|name| format!("`{}`", visible(name))).collect();
+                let kept = kept.join(", ");
+                Some(format!("it has {kept}: name one with `--as`, or give a token with `--token` or in `WRIT_TOKEN`"))
+            }
             ClientError::Form { .. } => None,
         }
+    }
+
+    /// The same, with a way out where it is about this value of the body and none is told.
+    pub(crate) fn hinted(mut self, pointer: &str, hint: &str) -> Self {
+        if let ClientError::Problem { problem: Value::Object(problem), .. } = &mut self
+            && problem.get("pointer").and_then(Value::as_str) == Some(pointer)
+        {
+            let told = problem.entry("hint").or_insert(Value::Null);
+            if told.is_null() {
+                *told = hint.into();
+            }
+        }
+        self
     }
 }
 
@@ -78,6 +104,8 @@ pub(crate) struct Client {
     http: Legacy<HttpsConnector<HttpConnector>, Full<Bytes>>,
     url: String,
     token: String,
+    /// Who was to ask, and where their token was looked for, when there is none.
+    nobody: Option<(String, PathBuf)>,
 }
 
 impl Client {
@@ -90,7 +118,9 @@ impl Client {
         let announced = || dir.as_ref().and_then(|dir| dir.announced().ok().flatten()).map(|address| address.url);
         let url = common.server.clone().or_else(announced).ok_or_else(nowhere)?;
         let kept = || dir.as_ref().and_then(|dir| dir.read_secret(&format!("tokens/{name}")).ok().flatten());
-        let token = common.token.clone().or_else(kept).unwrap_or_default();
+        let token = common.token.clone().or_else(kept);
+        let nobody = token.is_none().then(|| (name.clone(), state.join("tokens")));
+        let token = token.unwrap_or_default();
         let trusted = trusted(&url, common.ca.as_deref()).map_err(|because| ClientError::Trust { because })?;
         let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
@@ -99,7 +129,7 @@ impl Client {
             .with_no_client_auth();
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
         let http = Legacy::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token, nobody })
     }
 
     /// Where the server is.
@@ -137,6 +167,10 @@ impl Client {
     }
 
     fn problem(&self, status: StatusCode, bytes: &[u8]) -> ClientError {
+        if let Some((name, tokens)) = self.nobody.as_ref().filter(|_| status == StatusCode::UNAUTHORIZED) {
+            let (name, place) = (visible(name), tokens.display().to_string());
+            return ClientError::Nobody { name, place, kept: kept(tokens) };
+        }
         let Ok(problem) = serde_json::from_slice::<Value>(bytes) else {
             return ClientError::Form { url: self.url.clone(), status };
         };
@@ -194,6 +228,14 @@ fn trusted(url: &str, ca: Option<&Path>) -> Result<RootCertStore, String> {
     // What a machine trusts may hold some that are of no use.
     roots.add_parsable_certificates(certificates);
     Ok(roots)
+}
+
+/// Whose tokens a directory keeps, in order.
+fn kept(tokens: &Path) -> Vec<String> {
+    let found = std::fs::read_dir(tokens).into_iter().flatten().filter_map(Result::ok);
+    let mut names: Vec<String> = found.map(|one| one.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    names
 }
 
 /// A text as one part of a path or a query.

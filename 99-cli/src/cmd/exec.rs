@@ -238,7 +238,7 @@ async fn once(common: &Common, path: &str, body: Option<&Value>) -> Result<Value
 fn is_gone(error: &ClientError) -> bool {
     match error {
         ClientError::Nowhere { .. } | ClientError::Unreachable { .. } | ClientError::Form { .. } => true,
-        ClientError::Trust { .. } => false,
+        ClientError::Trust { .. } | ClientError::Nobody { .. } => false,
         ClientError::Problem { code, .. } => {
             matches!(code.as_str(), "closed" | "internal" | "slow" | "stale" | "throttled")
         }

@@ -196,11 +196,16 @@ fn card(agent: &Value) -> String {
         limit("tickets_per_minute", "tickets a minute"),
         limit("resources_per_hour", "resources an hour"),
     ];
+    let state = match text(agent, "/to").as_str() {
+        // Nothing was made of it yet.
+        "" => text(agent, "/agent/state"),
+        state => format!("{state}: {}", text(agent, "/because")),
+    };
     pairs(&[
         ("agent", text(agent, "/id")),
         ("type", text(agent, "/agent/kind")),
         ("version", text(agent, "/agent/version")),
-        ("state", format!("{}: {}", text(agent, "/to"), text(agent, "/because"))),
+        ("state", state),
         ("since", text(agent, "/since")),
         ("permissions", texts(agent, "/agent/permissions").join(", ")),
         ("provides", contracts("/agent/provides")),

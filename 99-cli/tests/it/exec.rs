@@ -339,7 +339,7 @@ fn whatever_is_sent_to_the_second_door_is_answered_and_begins_nothing() {
         ("/api/v1/actions", r#"{"command":["true"],"colour":1}"#, 422, "unknown field"),
         ("/api/v1/actions", r#"{"command":["a","b\u0000"]}"#, 400, "NUL byte"),
         ("/api/v1/actions", r#"{"command":["rm"],"changes":[]}"#, 400, "nothing says what this command would change"),
-        ("/api/v1/actions", r#"{"command":["terraform","apply","p"],"changes":[]}"#, 400, "the digests are of []"),
+        ("/api/v1/actions", r#"{"command":["terraform","apply","p"],"changes":[]}"#, 400, "the digests are of nothing"),
         ("/api/v1/actions", r#"{"command":["true"],"resource":"../x y"}"#, 400, "is no name for a resource"),
         ("/api/v1/actions", r#"{"command":["true"],"intent":"a b"}"#, 400, "invalid"),
         (claim.as_str(), "{}", 422, "claim"),

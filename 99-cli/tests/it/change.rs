@@ -116,7 +116,7 @@ fn people_policies_agents_and_standing_approvals_of_a_server_change_when_two_peo
     let back = proposed(&place, &["agent", "activate", "monitoring-agent-001", "--reason", "well"], &admin);
     writ(&place, &by(&["approve", &back, "-m", "looked at"], &ada), 0);
     let listed = writ(&place, &["agent", "get", "monitoring-agent-001", "--as", "admin"], 0);
-    assert!(listed.contains("to: active"), "{listed}");
+    assert!(listed.contains("active: an administrator said so"), "{listed}");
 
     // A standing approval has an author and an approver.
     let wanted = ["standing", "propose", "--for", "restart_*", "--on", "web-*", "--budget", "5/1h", "--ttl", "30d"];

@@ -129,7 +129,7 @@ macro_rules! impl_ledger {
                 async fn searches(&self, filter: &Filter) -> Result<Vec<Search>, LedgerError> {
                     let searches = Search::of(filter);
                     let [Search::Prefix { term }] = &searches[..] else { return Ok(searches) };
-                    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM lookup WHERE term >= $1 AND term < $2 LIMIT $3) AS some";
+                    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM lookup WHERE term >= $1 AND term < $2 LIMIT $3) AS found";
                     let asked = sqlx::query(sql).bind(term).bind(prefix_end(term)).bind(int(SORTED_MAX + 1));
                     let some = self.place_of(asked.fetch_one(&self.pool).await)?;
                     let few = some.is_none_or(|some| some <= SORTED_MAX);

@@ -3,7 +3,7 @@
 use super::changes::{ChangeTold, propose};
 use super::route::{Route, documents};
 use super::waivers::Nothing;
-use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -93,11 +93,12 @@ pub(crate) struct StandingWanted {
 }
 
 async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<StandingWanted>) -> Answer<ChangeTold> {
-    let StandingWanted { actions, targets, budget, seconds, reason } = wanted;
+    let StandingWanted { actions, targets, budget, seconds, reason: because } = wanted;
+    let because = reason(&because)?;
     let budget = StandingBudget { count: budget.count, period_seconds: budget.period_seconds };
     // Beyond a century is too long whatever it is.
     let span = Duration::from_secs(seconds.min(100 * 366 * 86_400));
-    propose(&shared, GovernanceWish::Standing { actions, targets, budget, span }, &reason, &caller)
+    propose(&shared, GovernanceWish::Standing { actions, targets, budget, span }, because, &caller)
         .await
         .map(ChangeTold)
         .map(Json)

@@ -120,8 +120,12 @@ fn people_policies_agents_and_standing_approvals_of_a_server_change_when_two_peo
 
     // A standing approval has an author and an approver.
     let wanted = ["standing", "propose", "--for", "restart_*", "--on", "web-*", "--budget", "5/1h", "--ttl", "30d"];
-    writ(&place, &by(&[&wanted[..8], &["--ttl", "91d"]].concat(), &bob), 64);
-    let standing = proposed(&place, &wanted, &bob);
+    writ(&place, &by(&[&wanted[..8], &["--ttl", "91d", "-m", "nights"]].concat(), &bob), 64);
+    for blank in [&[][..], &["-m", "  "]] {
+        let bare = writ(&place, &by(&[&wanted[..], blank].concat(), &bob), 64);
+        assert!(bare.contains("a reason is missing") && bare.contains("-m REASON"), "{bare}");
+    }
+    let standing = proposed(&place, &[&wanted[..], &["-m", "nights"]].concat(), &bob);
     writ(&place, &by(&["approve", &standing, "-m", "good"], &ada), 0);
     let all = place.writ(&by(&["standing", "list", "-o", "json"], &bob)).unwrap().json();
     assert_eq!((&all[0]["author"], &all[0]["approvers"][0]), (&"person-03".into(), &"person-02".into()), "{all}");

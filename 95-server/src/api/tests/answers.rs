@@ -4,7 +4,7 @@ use super::*;
 
 impl Place {
     /// Sends something as one of the roles.
-    async fn say(&self, role: &str, path: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn say(&self, role: &str, path: &str, body: Value) -> (u16, Value) {
         let token = &self.tokens[ROLES.iter().position(|known| *known == role).unwrap()];
         let request = Request::builder().method("POST").uri(path).header("content-type", "application/json");
         let answer = self.ask(request.header("authorization", format!("Bearer {token}")), body.to_string()).await;
@@ -55,6 +55,22 @@ async fn a_standing_approval_that_could_allow_nothing_is_refused() {
             json!({"actions": actions, "targets": targets, "budget": budget, "reason": "x", "seconds": seconds});
         let (status, problem) = place.say("operator", "/api/v1/standing", asked).await;
         assert_eq!((status, problem["pointer"].as_str()), (400, Some(pointer)), "{problem}");
+    }
+    assert_eq!(place.size().await, before);
+}
+
+#[tokio::test]
+async fn a_standing_approval_is_proposed_with_a_reason() {
+    let place = Place::new().await;
+    let before = place.size().await;
+    for reason in [None, Some(""), Some("  "), Some("\n")] {
+        let mut asked = json!({
+            "actions": ["restart_instance"], "targets": ["web"], "budget": {"count": 1, "period_seconds": 60}, "seconds": 60,
+        });
+        asked.as_object_mut().unwrap().extend(reason.map(|reason| ("reason".to_owned(), json!(reason))));
+        let (status, problem) = place.say("operator", "/api/v1/standing", asked).await;
+        assert_eq!((status, problem["pointer"].as_str()), (400, Some("/reason")), "{reason:?}: {problem}");
+        assert_eq!((&problem["code"], &problem["detail"]), (&json!("invalid"), &json!("a reason is missing")));
     }
     assert_eq!(place.size().await, before);
 }

@@ -38,7 +38,10 @@ async fn what_is_wrong_with_a_body_is_named_by_its_pointer() {
         ("/api/v1/standing", budget, 422, vec!["/budget/count", "/budget/period_seconds"]),
         (
             "/api/v1/standing",
-            json!({"actions": [], "targets": [], "budget": {"count": 0, "period_seconds": 1}, "seconds": 99_999_999}),
+            json!({
+                "actions": [], "targets": [], "budget": {"count": 0, "period_seconds": 1}, "seconds": 99_999_999,
+                "reason": "x",
+            }),
             400,
             vec!["/actions", "/targets", "/budget", "/seconds"],
         ),

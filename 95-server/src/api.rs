@@ -26,6 +26,7 @@ mod resources;
 mod route;
 mod runs;
 mod safety;
+mod shape;
 mod standing;
 mod trials;
 mod waivers;

@@ -1,6 +1,7 @@
 //! What a request brings: its body, the parts of its path, its query. What is wrong with one is a problem that names the value.
 
 use super::phrase::phrase;
+use super::shape::lists;
 use crate::error::{Failure, short};
 use crate::wrong::Wrong;
 use axum::Json;
@@ -17,17 +18,21 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::iter::successors;
+use utoipa::ToSchema;
 
 /// The most that is said to be wrong with one body.
-const FOUND_MAX: usize = 20;
+pub(super) const FOUND_MAX: usize = 20;
 
 /// The longest pointer that is told, in bytes; beyond that, the value above is named.
 const POINTER_MAX: usize = 512;
 
+/// What a reader says of what is no object.
+const NO_OBJECT: &str = "invalid type: another, expected a map";
+
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
@@ -63,27 +68,38 @@ fn unread(rejected: &JsonRejection) -> Failure {
 }
 
 /// What a text says, which is JSON. Every body is an object; of a list, a reader would take the fields in order.
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+fn read<T: DeserializeOwned + ToSchema>(text: &str) -> Result<T, Failure> {
     if !text.trim_start().starts_with('{') {
         // Nested deeper than is looked at, it has no value.
         let body = serde_json::from_str::<Value>(text).ok();
-        let wrong = Wrong::at("", phrase("invalid type: another, expected a map", body.as_ref()));
+        let wrong = Wrong::at("", phrase(NO_OBJECT, body.as_ref()));
         return Err(Failure::of_findings(StatusCode::UNPROCESSABLE_ENTITY, "the body", vec![wrong]));
     }
-    let singly = told::<Singly>(text);
-    singly.and_then(|Singly| told::<T>(text)).map_err(|error| {
-        let found = match serde_json::from_str(text) {
-            Ok(body) => {
+    let said = told::<Singly>(text).and_then(|Singly| told::<T>(text));
+    let body = serde_json::from_str::<Value>(text).ok();
+    let lists = body.as_ref().map(lists::<T>).unwrap_or_default();
+    let amiss = match said {
+        Ok(read) if lists.is_empty() => return Ok(read),
+        Ok(_) => Vec::new(),
+        Err(error) => match body.clone() {
+            Some(body) => {
                 let met = wrong(&body, &error);
                 let found = findings::<T>(body);
                 // What stands twice stands once in a value.
                 if found.iter().any(|one| one.pointer == met.pointer) { found } else { vec![met] }
             }
             // Nested deeper than is looked at: what was met first has to do.
-            Err(_) => vec![wrong(&Value::Null, &error)],
-        };
-        Failure::of_findings(StatusCode::UNPROCESSABLE_ENTITY, "the body", found)
-    })
+            None => vec![wrong(&Value::Null, &error)],
+        },
+    };
+    let told =
+        |pointer: &String| Wrong::at(pointer, phrase(NO_OBJECT, body.as_ref().and_then(|body| body.pointer(pointer))));
+    let mut found: Vec<Wrong> = lists.iter().map(told).collect();
+    let within = |at: &str| {
+        lists.iter().any(|list| at.strip_prefix(list).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    };
+    found.extend(amiss.into_iter().filter(|one| !one.pointer.as_deref().is_some_and(within)));
+    Err(Failure::of_findings(StatusCode::UNPROCESSABLE_ENTITY, "the body", found))
 }
 
 fn told<T: DeserializeOwned>(text: &str) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
@@ -173,8 +189,6 @@ fn wrong(body: &Value, error: &serde_path_to_error::Error<serde_json::Error>) ->
     let at = pointer(body, error.path(), None);
     let value = body.pointer(&at).filter(|_| !body.is_null() || at.is_empty());
     match (field(&said), value) {
-        // A list is read as the fields of an object in order, of which there are none.
-        (Some(_), Some(Value::Array(_))) => Wrong::at(at, phrase("invalid length 0, expected a map", value)),
         (Some(field), _) => Wrong::at(pointer(body, error.path(), Some(field)), phrase(&said, None)),
         (None, value) => Wrong::at(at, phrase(&said, value)),
     }
@@ -199,11 +213,9 @@ fn said(error: &serde_json::Error) -> String {
 fn pointer(body: &Value, path: &At, field: Option<&str>) -> String {
     let (mut told, mut at) = (String::new(), Some(body));
     let push = |told: &mut String, part: &str| {
-        let part = part.replace('~', "~0").replace('/', "~1");
-        let fits = told.len() + part.len() < POINTER_MAX;
-        if fits {
-            *told = format!("{told}/{part}");
-        }
+        let longer = below(told, part);
+        let fits = longer.len() > told.len();
+        *told = longer;
         fits
     };
     for segment in path {
@@ -222,6 +234,12 @@ fn pointer(body: &Value, path: &At, field: Option<&str>) -> String {
         push(&mut told, field);
     }
     told
+}
+
+/// The pointer to a part of what a pointer names, or to what it names where that would be too long.
+pub(super) fn below(above: &str, part: &str) -> String {
+    let part = part.replace('~', "~0").replace('/', "~1");
+    if above.len() + part.len() < POINTER_MAX { format!("{above}/{part}") } else { above.to_owned() }
 }
 
 /// Leaves a value out; whether it was there, and not the whole.

@@ -86,6 +86,48 @@ async fn what_is_wrong_with_a_body_is_named_by_its_pointer() {
 }
 
 #[tokio::test]
+async fn a_list_is_never_taken_for_an_object() {
+    let place = Place::new().await;
+    let before = place.size().await;
+    let standing =
+        |budget: Value| json!({"actions": ["x"], "targets": ["x"], "budget": budget, "reason": "x", "seconds": 60});
+    let policies = "/api/v1/policies";
+    for (path, body, wanted) in [
+        ("/api/v1/standing", standing(json!([1, 60])), vec!["/budget"]),
+        ("/api/v1/standing", standing(json!([])), vec!["/budget"]),
+        ("/api/v1/standing", standing(json!([1, "x"])), vec!["/budget"]),
+        ("/api/v1/standing", json!({"budget": [1, 60], "actions": 5}), vec!["/budget", "/actions"]),
+        ("/api/v1/kill-switch", json!({"pulled": false, "scope": ["all"]}), vec!["/scope"]),
+        ("/api/v1/kill-switch", json!({"pulled": false, "scope": ["resource", "web"]}), vec!["/scope"]),
+        (policies, json!({"files": [["a.yaml", "x"]]}), vec!["/files/0"]),
+        (
+            policies,
+            json!({"files": [{"name": "a", "text": "x"}, ["b", "x"]], "tests": [[]]}),
+            vec!["/files/1", "/tests/0"],
+        ),
+        ("/api/v1/contracts/check", json!({"requires": [["web", "1.0.0"]]}), vec!["/requires/0"]),
+        ("/api/v1/actions", json!({"command": ["a"], "changes": [["web", "apply"]]}), vec!["/changes/0"]),
+        ("/api/v1/actions", json!({"command": ["a"], "files": []}), vec!["/files"]),
+        ("/api/v1/actions/run_x/finish", json!({"step": "x", "outcome": ["x"]}), vec!["/outcome"]),
+        ("/api/v1/actions/run_x/finish", json!({"step": "x", "outcome": {"stdout": [1]}}), vec!["/outcome/stdout"]),
+        ("/api/v1/playbooks/x/plan", json!({"arguments": [1]}), vec!["/arguments"]),
+    ] {
+        let role = if path.ends_with("/check") || path.ends_with("/plan") { "viewer" } else { "operator" };
+        let (status, problem) = place.say(role, path, body.clone()).await;
+        assert_eq!(status, 422, "{path} {body}: {problem}");
+        let (all, _) = pointers(&problem);
+        assert!(wanted.iter().all(|pointer| all.contains(pointer)), "{path} {body}: {problem}");
+        assert!(!all.iter().any(|at| wanted.iter().any(|above| at.starts_with(&format!("{above}/")))), "{problem}");
+        assert_eq!(problem["errors"][0]["detail"], "it is a list, and has to be an object", "{path} {body}");
+    }
+    assert_eq!(place.size().await, before);
+    // What may be anything may be a list.
+    let any = json!({"arguments": {"names": [1, [2]]}});
+    let (status, problem) = place.say("viewer", "/api/v1/playbooks/x/plan", any).await;
+    assert_eq!(status, 404, "{problem}");
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_json_or_says_one_thing_twice_is_named_by_its_pointer() {
     let place = Place::new().await;
     let before = place.size().await;

@@ -45,7 +45,7 @@ impl Exit {
             "stale" => STALE,
             "waiting" => WAITING,
             "unverified" => UNVERIFIED,
-            "invalid" | "key-reused" | "usage" => USAGE,
+            "invalid" | "key-reused" | "too-large" | "usage" => USAGE,
             "internal" | "closed" => INTERNAL,
             _ => FAILED,
         }

@@ -1,5 +1,6 @@
 //! What a request brings: its body, the parts of its path, its query. What is wrong with one is a problem that names the value.
 
+use super::Shared;
 use super::phrase::phrase;
 use super::shape::lists;
 use crate::error::{Failure, short};
@@ -18,6 +19,7 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::iter::successors;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// The most that is said to be wrong with one body.
@@ -32,18 +34,21 @@ const NO_OBJECT: &str = "invalid type: another, expected a map";
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned + ToSchema> FromRequest<Arc<Shared>> for Body<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+    async fn from_request(request: Request, state: &Arc<Shared>) -> Result<Self, Failure> {
         let text = Json::<Box<RawValue>>::from_request(request, state).await;
-        let Json(text) = text.map_err(|rejected| unread(&rejected))?;
+        let Json(text) = text.map_err(|rejected| unread(&rejected, state.config.limits.body_bytes))?;
         read(text.get()).map(Self)
     }
 }
 
 /// A body that is no JSON, or does not say that it is.
-fn unread(rejected: &JsonRejection) -> Failure {
+fn unread(rejected: &JsonRejection, most: u64) -> Failure {
+    if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return too_large(most);
+    }
     if let JsonRejection::MissingJsonContentType(_) = rejected {
         let detail = "the body is not said to be JSON";
         let failure = Failure::new(rejected.status(), "invalid", detail).parameter(header::CONTENT_TYPE.as_str());
@@ -65,6 +70,12 @@ fn unread(rejected: &JsonRejection) -> Failure {
         None => Failure::unreadable(rejected.status(), &rejected.body_text()),
     }
     .at("")
+}
+
+/// More was sent than is taken.
+pub(crate) fn too_large(most: u64) -> Failure {
+    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("the body is larger than {most} bytes"))
+        .hint("send less at once, or let the server take more: `limits.body_bytes` of its configuration")
 }
 
 /// What a text says, which is JSON. Every body is an object; of a list, a reader would take the fields in order.

@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: a request that carries one is done once, and its answer is told again to whoever sends it again.
 
-use super::body::single;
+use super::body::{single, too_large};
 use super::{Caller, Shared};
 use crate::error::Failure;
 use axum::body::{Body, Bytes, to_bytes};
@@ -99,10 +99,7 @@ async fn keyed(
     let _held = shared.under_way.hold((caller.0.id.to_string(), key.to_owned())).ok_or_else(busy)?;
     let (mut parts, body) = request.into_parts();
     let most = usize::try_from(shared.config.limits.body_bytes).unwrap_or(usize::MAX);
-    let body = to_bytes(body, most).await.map_err(|_| {
-        let detail = format!("the body is larger than {most} bytes");
-        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid", detail)
-    })?;
+    let body = to_bytes(body, most).await.map_err(|_| too_large(shared.config.limits.body_bytes))?;
     let asks =
         sha256(&[parts.method.as_str().as_bytes(), b"\n", parts.uri.to_string().as_bytes(), b"\n", &body].concat());
     let journal = shared.pipeline.journal();

@@ -3,6 +3,30 @@
 use super::*;
 
 #[tokio::test]
+async fn what_is_larger_than_is_taken_is_told_the_bound_and_the_way_out() {
+    let place = Place::new().await;
+    let before = place.size().await;
+    let (told, way) = ("the body is larger than 2097152 bytes", "limits.body_bytes");
+    for key in [None, Some("once")] {
+        let request =
+            Request::builder().method("POST").uri("/api/v1/intents").header("content-type", "application/json");
+        let request = request.header("authorization", format!("Bearer {}", place.tokens[2]));
+        let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
+        let (status, problem) = read(place.ask(request, vec![b' '; 3 << 20]).await).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (413, &json!("too-large")), "{problem}");
+        assert_eq!(problem["detail"], told);
+        assert!(problem["hint"].as_str().unwrap().contains(way), "{problem}");
+    }
+    let login = Request::builder().method("POST").uri("/login");
+    let login = login.header("content-type", "application/x-www-form-urlencoded");
+    let answer = place.ask(login, format!("token={}", "x".repeat(3 << 20))).await;
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let page = String::from_utf8(to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap();
+    assert!(page.contains(told) && page.contains(way), "{page}");
+    assert_eq!(place.size().await, before);
+}
+
+#[tokio::test]
 async fn a_form_that_names_no_plan_that_can_be_read_does_nothing() {
     let place = Place::new().await;
     let form = "application/x-www-form-urlencoded";

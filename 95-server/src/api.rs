@@ -42,7 +42,7 @@ pub(crate) use lists::votes;
 pub(crate) use modes::{wish as mode_wish, with_words};
 pub(crate) use of::Of;
 pub(crate) use openapi::text as openapi;
-pub(crate) use resources::tell_healing;
+pub(crate) use resources::{looked_over, tell_healing};
 pub(crate) use route::Route;
 pub(crate) use runs::not_told;
 

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use utoipa::ToSchema;
 use writ_core::{ApprovalId, IncidentId};
 use writ_pipeline::{HealSignal, say};
@@ -169,12 +170,18 @@ impl Default for Period {
     }
 }
 
-async fn feedback(State(shared): App, caller: Caller, Body(period): Body<Period>) -> Answer<Feedback> {
-    if !(1..=PERIOD_MAX).contains(&period.seconds) {
-        let detail = format!("a period has 1 to {PERIOD_MAX} seconds, not {}", period.seconds);
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).at("/seconds"));
+/// A period to look back over, in the unit that it was asked in.
+pub(crate) fn looked_over(count: u64, unit: &str, unit_seconds: u64) -> Result<Duration, Failure> {
+    let most = PERIOD_MAX / unit_seconds;
+    if (1..=most).contains(&count) {
+        return Ok(Duration::from_secs(count * unit_seconds));
     }
-    let span = std::time::Duration::from_secs(period.seconds);
+    let detail = format!("a period has 1 to {most} {unit}, not {count}");
+    Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).at(format!("/{unit}")))
+}
+
+async fn feedback(State(shared): App, caller: Caller, Body(period): Body<Period>) -> Answer<Feedback> {
+    let span = looked_over(period.seconds, "seconds", 1)?;
     let document = shared.pipeline.reflect(span, &caller.0).await;
     document.map(|document| Json(Feedback(document))).map_err(|error| Failure::of_reflect(error, &shared.pipeline))
 }

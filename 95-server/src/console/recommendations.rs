@@ -8,14 +8,13 @@ use super::given::{Form, Path, Query};
 use super::list::newest;
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, text, texts, when_of};
-use crate::api::{App, Needs, Of, reason};
+use crate::api::{App, Needs, Of, looked_over, reason};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
-use std::time::Duration;
 use writ_core::Actor;
 use writ_pipeline::{recommendation_made, say};
 
@@ -103,7 +102,7 @@ pub(crate) struct Period {
 /// Looks back over a period and recommends.
 pub(crate) async fn collect(State(shared): App, visitor: Visitor, Form(period): Form<Period>) -> Page {
     visitor.must("viewer")?;
-    let span = Duration::from_secs(period.hours.clamp(1, 366 * 24) * 3_600);
+    let span = looked_over(period.hours, "hours", 3_600)?;
     let document = shared.pipeline.reflect(span, &visitor.principal).await;
     let document = document.map_err(|error| PageError::from(Failure::of_reflect(error, &shared.pipeline)))?;
     let found = items(&document, "/recommendations").len();

@@ -27,6 +27,24 @@ async fn what_is_larger_than_is_taken_is_told_the_bound_and_the_way_out() {
 }
 
 #[tokio::test]
+async fn a_period_that_is_none_is_told_with_its_bound() {
+    let place = Place::new().await;
+    let before = place.size().await;
+    let form = "application/x-www-form-urlencoded";
+    let login = Request::builder().method("POST").uri("/login").header("content-type", form);
+    let answer = place.ask(login, format!("token={}", place.tokens[1])).await;
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    for hours in ["0", "8785", "999999", "18446744073709551615"] {
+        let post = Request::builder().method("POST").uri("/recommendations").header("content-type", form);
+        let answer = place.ask(post.header("cookie", &cookie), format!("hours={hours}")).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{hours}");
+        let page = String::from_utf8(to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap();
+        assert!(page.contains(&format!("a period has 1 to 8784 hours, not {hours}")), "{page}");
+    }
+    assert_eq!(place.size().await, before + 1, "of which one is the session");
+}
+
+#[tokio::test]
 async fn a_form_that_names_no_plan_that_can_be_read_does_nothing() {
     let place = Place::new().await;
     let form = "application/x-www-form-urlencoded";

@@ -122,7 +122,7 @@ async fn guard(request: Request, next: Next) -> Response {
     answer
 }
 
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether a request was made by a page of this server. A browser says `Sec-Fetch-Site`, or `Origin` if it is an old one; who
 /// says neither is no browser and holds no cookie that another site could use.

@@ -1,6 +1,6 @@
 //! Reading a map field by field.
 
-use crate::{Node, Problem, Problems, Value, nearest, node};
+use crate::{Node, Problem, Problems, Value, listed, nearest, node};
 use std::ops::RangeInclusive;
 
 /// The fields of one map. Records which keys were asked for; [`Fields::done`] reports the others.
@@ -132,7 +132,7 @@ impl<'a> Fields<'a> {
         let message = format!("`{key}` cannot be `{}`", node::cut(word));
         let hint = match nearest(word, words.iter().map(|(known, _)| *known)) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => format!("use {}", listed(words.iter().map(|(known, _)| *known))),
+            None => format!("use {}", listed(words.iter().map(|(known, _)| known))),
         };
         self.problems.suggest(&node.at, message, hint);
         None
@@ -155,13 +155,9 @@ impl<'a> Fields<'a> {
             let unused = self.asked.iter().copied().filter(|key| self.node.entry(key).is_none());
             let hint = match nearest(&entry.key, unused) {
                 Some(known) => format!("did you mean `{known}`?"),
-                None => format!("it knows {}", listed(self.asked.iter().copied())),
+                None => format!("it knows {}", listed(&self.asked)),
             };
             self.problems.push(problem.hint(hint).about(&*entry.key_at.pointer));
         }
     }
-}
-
-fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }

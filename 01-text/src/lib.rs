@@ -43,7 +43,7 @@ pub use escape::{is_hidden, typed, uri, visible, xml};
 pub use fields::Fields;
 pub use limits::Limits;
 pub use load::load;
-pub use nearest::nearest;
+pub use nearest::{listed, nearest};
 pub use node::{At, Entry, Node, Value};
 pub use problem::{Problem, Problems, problems};
 pub use read::{read, read_all};

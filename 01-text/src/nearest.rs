@@ -1,4 +1,6 @@
-//! Did you mean …?
+//! Did you mean …? And what else there is.
+
+use std::fmt::Display;
 
 /// The candidate that a misspelt name most likely stood for, if one is near enough: at most a third of its letters wrong,
 /// counting a swap of two neighbours once and taking no notice of case or of `-` against `_`. Failing that, the first one
@@ -41,6 +43,12 @@ fn distance(a: &[char], b: &[char]) -> usize {
         before = std::mem::replace(&mut last, row);
     }
     last.last().copied().unwrap_or(0)
+}
+
+/// Names one after the other, as messages tell them: `a`, `b`.
+#[must_use]
+pub fn listed<T: Display>(names: impl IntoIterator<Item = T>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

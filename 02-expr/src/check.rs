@@ -8,7 +8,7 @@ use crate::schema::Schema;
 use crate::sort::{HUGE, KEY, Sort, Value};
 use crate::{ExprProblem, Limits};
 use std::collections::BTreeSet;
-use writ_text::nearest;
+use writ_text::{listed, nearest};
 
 /// Facts that may be missing and are known to be there.
 pub(crate) type Present = BTreeSet<String>;
@@ -265,10 +265,7 @@ impl Checker<'_> {
         let names = unknown.schema.facts().map(|(name, _)| name);
         self.problems.push(match nearest(&unknown.name, names) {
             Some(name) => problem.hint(format!("did you mean `{name}`?")),
-            None => {
-                let known: Vec<String> = unknown.schema.facts().map(|(name, _)| format!("`{name}`")).collect();
-                problem.hint(format!("there are {}", known.join(", ")))
-            }
+            None => problem.hint(format!("there are {}", listed(unknown.schema.facts().map(|(name, _)| name)))),
         });
     }
 

@@ -7,6 +7,7 @@ use crate::platform::Platform;
 use crate::translate::Translation;
 use serde_json::{Map, Value, json};
 use writ_core::{Change, Digest, Plan};
+use writ_text::listed;
 
 /// The digest of a plan: what approvals and permits are bound to.
 #[must_use]
@@ -134,8 +135,7 @@ pub fn infeasible_document(infeasible: &Infeasible, platform: &Platform) -> Valu
 pub fn infeasible_text(infeasible: &Infeasible, platform: &Platform) -> String {
     let mut text = String::new();
     for conflict in &infeasible.conflicts {
-        let names: Vec<String> = conflict.iter().map(|name| format!("`{name}`")).collect();
-        text.push_str(&format!("cannot hold together: {}\n", names.join(", ")));
+        text.push_str(&format!("cannot hold together: {}\n", listed(conflict)));
     }
     for fix in &infeasible.fixes {
         let change = |change: &Adjustment| {

@@ -294,7 +294,7 @@ impl Outside {
 pub(crate) fn listed(names: &[String]) -> String {
     match names {
         [] => "nothing".to_owned(),
-        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+        names => writ_text::listed(names),
     }
 }
 

@@ -299,12 +299,10 @@ fn preferences(fields: &mut Fields<'_>) -> Preferences {
             }
             Some((_, constraint)) => soft.push(*constraint),
             None => {
-                let known: Vec<&str> = Constraint::WORDS.iter().map(|(known, _)| *known).collect();
-                let hint = match writ_text::nearest(word, known.iter().copied()) {
+                let known = || Constraint::WORDS.iter().map(|(known, _)| *known);
+                let hint = match writ_text::nearest(word, known()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => {
-                        format!("use {}", known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))
-                    }
+                    None => format!("use {}", writ_text::listed(known())),
                 };
                 problems.suggest(&node.at, format!("`soft` cannot be `{}`", shown(word)), hint);
             }

@@ -199,12 +199,9 @@ pub fn misfits(intent: &Intent, platform: &Platform) -> Vec<Misfit> {
     let mut found = Vec::new();
     for (at, name) in intent.constraints.regions.iter().enumerate() {
         if platform.region(name).is_none() {
-            let known: Vec<&str> = platform.region_names().collect();
-            let hint = match writ_text::nearest(name, known.iter().copied()) {
+            let hint = match writ_text::nearest(name, platform.region_names()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => {
-                    format!("it has {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
-                }
+                None => format!("it has {}", writ_text::listed(platform.region_names())),
             };
             found.push(Misfit {
                 pointer: format!("/intent/constraints/region/{at}"),

@@ -125,7 +125,7 @@ impl Kind {
             (Kind::Enum { words }, Value::String(word)) => {
                 (!words.contains(word)).then(|| match nearest(word, words.iter().map(String::as_str)) {
                     Some(known) => format!("it cannot be `{word}`; did you mean `{known}`?"),
-                    None => format!("it cannot be `{word}`; use {}", listed(words.iter().map(String::as_str))),
+                    None => format!("it cannot be `{word}`; use {}", writ_text::listed(words.iter())),
                 })
             }
             (
@@ -439,8 +439,4 @@ fn on_failure_word(wanted: OnFailure) -> &'static str {
         OnFailure::Hold => "hold",
         OnFailure::Compensate => "rollback",
     }
-}
-
-fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }

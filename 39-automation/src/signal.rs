@@ -414,7 +414,7 @@ pub enum Refused {
         epoch: u64,
     },
     /// A person must first say what came of these.
-    #[error("say first what came of {}", .steps.iter().map(|step| format!("`{step}`")).collect::<Vec<_>>().join(", "))]
+    #[error("say first what came of {}", writ_text::listed(.steps))]
     Unresolved {
         /// The steps.
         steps: Vec<StepKey>,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use writ_core::Place;
 use writ_schema::{Compatibility, subsumes};
+use writ_text::listed;
 
 /// What a check of one contract came to. Ordered: a later one overrides an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,8 +199,7 @@ fn told(
     match unresolved {
         Unresolved::Missing { others } if others.is_empty() => (Fit::Missing, format!("nobody has published `{id}`")),
         Unresolved::Missing { others } => {
-            let others = list(others.iter().map(|other| format!("`{other}`")).collect());
-            (Fit::Missing, format!("nobody has published `{id}`; of its family there is {others}"))
+            (Fit::Missing, format!("nobody has published `{id}`; of its family there is {}", listed(others)))
         }
         Unresolved::Version { available, retired } => {
             let asked = list(ranges.iter().map(|range| format!("`{range}`")).collect());
@@ -226,9 +226,8 @@ fn misfits(contract: &Contract, subject: &Subject<'_>, requirement: &Requirement
         pointer,
     };
     let unknown = |message: &str| {
-        let known: Vec<String> = contract.messages.keys().map(|name| format!("`{name}`")).collect();
-        let text =
-            format!("`{}` {} has no message `{message}`; it has {}", contract.id, contract.version, known.join(", "));
+        let known = listed(contract.messages.keys());
+        let text = format!("`{}` {} has no message `{message}`; it has {known}", contract.id, contract.version);
         reason(format!("/messages/{message}"), text, None)
     };
     for carried in &requirement.carries {

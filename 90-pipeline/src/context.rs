@@ -29,6 +29,18 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Whether runs of this origin bring an intent about or take it away.
+    pub(crate) fn is_intents(self) -> bool {
+        matches!(self, Origin::Intent | Origin::Feedback | Origin::Decommission)
+    }
+
+    /// Whether it and another cannot both be carried out on one component: a playbook that people ask for, and anything else
+    /// that they do.
+    pub(crate) fn excludes(self, other: Self) -> bool {
+        let both = [self, other];
+        both.contains(&Origin::Playbook) && both.iter().all(|one| *one == Origin::Playbook || one.is_intents())
+    }
+
     /// The word that policies know it by.
     #[must_use]
     pub fn word(self) -> &'static str {

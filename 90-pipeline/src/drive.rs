@@ -399,8 +399,7 @@ impl Drive {
     /// The live run that carries an intent out; remedies under the same intent are not it.
     #[must_use]
     pub fn run_of(&self, intent: &IntentId) -> Option<RunId> {
-        let carries_out =
-            |context: &RunContext| matches!(context.origin, Origin::Intent | Origin::Feedback | Origin::Decommission);
+        let carries_out = |context: &RunContext| context.origin.is_intents();
         self.live_where(|run, context| run.submitted().intent == *intent && carries_out(context)).pop()
     }
 
@@ -416,15 +415,8 @@ impl Drive {
     /// # Errors
     /// The run that stands in the way.
     pub(crate) fn is_free(&self, component: &ComponentId, origin: Origin) -> Result<(), DriveError> {
-        let asked = |origin| match origin {
-            Origin::Intent | Origin::Feedback | Origin::Decommission | Origin::Playbook => true,
-            Origin::Remedy | Origin::Scaling | Origin::Exec => false,
-        };
-        let in_the_way = |_: &Run, other: &RunContext| {
-            other.component.as_ref() == Some(component)
-                && (origin == Origin::Playbook || other.origin == Origin::Playbook)
-                && (asked(origin) && asked(other.origin))
-        };
+        let in_the_way =
+            |_: &Run, other: &RunContext| other.component.as_ref() == Some(component) && origin.excludes(other.origin);
         match self.live_where(in_the_way).pop() {
             Some(run) => Err(DriveError::Busy { component: component.clone(), run }),
             None => Ok(()),

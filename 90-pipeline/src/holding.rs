@@ -3,7 +3,6 @@
 //! moved away would leave what it brought up to nobody.
 
 use crate::commit::{Batch, Expect};
-use crate::context::Origin;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::submit::SubmitError;
 use serde_json::{Value, json};
@@ -96,7 +95,7 @@ impl Pipeline {
         let docs = self.journal().all_docs("held", "").await?;
         let mut held: BTreeSet<String> = docs.into_iter().map(|(intent, _)| intent).collect();
         let (mut found, platform) = (Vec::new(), self.platform());
-        for id in self.drive().live_where(|_, context| is_intents(context.origin)) {
+        for id in self.drive().live_where(|_, context| context.origin.is_intents()) {
             let Ok((run, context)) = self.drive().run(&id).await else { continue };
             found.extend(context.component.clone().map(|component| (run.submitted().intent.clone(), component)));
         }
@@ -125,11 +124,6 @@ impl Pipeline {
         }
         Ok(())
     }
-}
-
-/// Whether runs of this origin bring an intent up or take it away.
-fn is_intents(origin: Origin) -> bool {
-    matches!(origin, Origin::Intent | Origin::Feedback | Origin::Decommission)
 }
 
 /// Whether a run that brought nothing into force left nothing either.

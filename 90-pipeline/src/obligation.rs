@@ -29,14 +29,10 @@ impl Granted {
     /// An action was granted; what is too long ago is forgotten.
     pub(crate) fn add(&mut self, at: Timestamp, action: &str, resource: &str) {
         let oldest = at.minus(self.reach);
-        if !self.known.contains_key(action) {
-            self.known.insert(action.to_owned(), VecDeque::new());
-        }
-        if let Some(known) = self.known.get_mut(action) {
-            known.push_back((at, resource.into()));
-            while known.front().is_some_and(|(first, _)| *first < oldest) {
-                known.pop_front();
-            }
+        let known = self.known.entry(action.to_owned()).or_default();
+        known.push_back((at, resource.into()));
+        while known.front().is_some_and(|(first, _)| *first < oldest) {
+            known.pop_front();
         }
         self.since = self.since.max(oldest);
     }
@@ -184,7 +180,7 @@ mod tests {
     fn what_was_granted_is_remembered_as_far_back_as_policy_looks() {
         let mut granted = Granted::none(second(10_000));
         granted.add(second(10_001), "restart", "c");
-        let rest = [Obligation::CoolDown { seconds: 7_200 }];
+        let (rest, span) = ([Obligation::CoolDown { seconds: 7_200 }], Duration::from_secs(7_200));
         let until =
             |granted: &Granted, resource: &str, at| match honour(&rest, "restart", resource, granted, second(at)) {
                 Err(Unmet::Held { until, .. }) => Some(until),
@@ -193,12 +189,12 @@ mod tests {
             };
         // Asked again, it says the same until it is told.
         for _ in 0..2 {
-            let missing = granted.reach(bundle_span(&rest), second(10_100));
+            let missing = granted.reach(span, second(10_100));
             assert_eq!(missing, Some(second(2_900)..second(10_000)));
         }
         let older = [(3_000, "a"), (9_000, "b")].map(|(at, on)| (second(at), "restart".to_owned(), on.to_owned()));
         granted.tell(second(2_900)..second(10_000), older.into());
-        assert_eq!(granted.reach(bundle_span(&rest), second(10_100)), None);
+        assert_eq!(granted.reach(span, second(10_100)), None);
         assert_eq!(until(&granted, "a", 10_100), Some(second(10_200)));
         assert_eq!(until(&granted, "a", 10_200), None);
         // What comes later forgets nothing that is looked back at.
@@ -211,11 +207,6 @@ mod tests {
         granted.add(second(30_000), "restart", "d");
         assert_eq!(granted.reach(Duration::ZERO, second(30_000)), None);
         assert_eq!(granted.since, second(22_800));
-    }
-
-    fn bundle_span(obligations: &[Obligation]) -> Duration {
-        let [Obligation::CoolDown { seconds }] = obligations else { panic!("{obligations:?}") };
-        Duration::from_secs(*seconds)
     }
 
     #[test]

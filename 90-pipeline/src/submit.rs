@@ -406,10 +406,12 @@ impl Pipeline {
             return Err(SubmitError::Denied { intent, prepared: Box::new(prepared) });
         };
         if let Some(translation) = &prepared.translation {
-            self.drive().is_free(&translation.component, origin)?;
             self.hold(&mut batch, &intent, &translation.component).await?;
         }
         if diff.plan.steps.is_empty() {
+            if let Some(translation) = &prepared.translation {
+                self.drive().is_free(&translation.component, origin)?;
+            }
             self.settle_unchanged(&mut batch, &prepared);
             self.journal().commit(&cause, batch).await?;
             self.manage(&prepared.manifest.intent, &prepared.target).await;

@@ -43,7 +43,7 @@ const VIEWS: &[View] = {
             name: "approvals",
             kept: Operational,
             key: |entry| under(entry, "approval/"),
-            next: Changed(approval_next),
+            next: Changed(aside_next),
         },
         View {
             name: "recommendations",
@@ -61,7 +61,7 @@ const VIEWS: &[View] = {
         View { name: "runs", kept: Report, key: run_key, next: Changed(merge_next) },
         View { name: "filed", kept: Report, key: filed_key, next: Said(|_| Some(json!({}))) },
         View { name: "incidents", kept: Report, key: |entry| under(entry, "incident/"), next: Changed(merge_next) },
-        View { name: "agents", kept: Report, key: |entry| under(entry, "agent/"), next: Changed(merge_next) },
+        View { name: "agents", kept: Report, key: |entry| under(entry, "agent/"), next: Changed(aside_next) },
         View { name: "epochs", kept: Report, key: epoch_key, next: Changed(epoch_next) },
         View { name: "last_runs", kept: Report, key: last_run_key, next: Said(last_run_next) },
         View { name: "channels", kept: Report, key: notify::channel_key, next: Changed(notify::channel_next) },
@@ -297,12 +297,14 @@ fn merge_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
     Some(Value::Object(doc))
 }
 
-/// What became of broken glass stands beside what it was broken for: each names a person.
-fn approval_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
+/// What became of broken glass stands beside what it was broken for, since each names a person; and what an agent was refused
+/// beside how it stands, since each says why.
+fn aside_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
     let aside = match entry.kind.as_str() {
         "approval.glass_ended/1" => "ended",
         "approval.glass_reviewed/1" => "reviewed",
         "approval.glass_used/1" => "used",
+        "agent.refused/1" => "refused",
         _ => return merge_next(before, entry),
     };
     let (mut said, count) = (entry.clone(), before.and_then(|doc| doc.get("uses")?.as_u64()).unwrap_or(0));

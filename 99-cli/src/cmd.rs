@@ -160,6 +160,11 @@ pub(crate) fn texts(value: &Value, pointer: &str) -> Vec<String> {
     all.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
+/// The same as one text.
+pub(crate) fn listed(value: &Value, pointer: &str) -> String {
+    texts(value, pointer).join(", ")
+}
+
 /// A time without its date's year and fractions, as tables show it.
 pub(crate) fn clock(value: &Value, pointer: &str) -> String {
     let text = text(value, pointer);

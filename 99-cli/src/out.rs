@@ -171,7 +171,12 @@ pub(crate) fn columns(head: &[&str], rows: &[Vec<String>], terminal: bool) -> St
 pub(crate) fn pairs(rows: &[(&str, String)]) -> String {
     let told = || rows.iter().filter(|(_, value)| !value.is_empty());
     let width = told().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
-    told().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect()
+    told().map(|(name, value)| pair(width + 1, name, value)).collect()
+}
+
+/// One name and its value; nothing when it is empty.
+pub(crate) fn pair(width: usize, name: &str, value: &str) -> String {
+    if value.trim().is_empty() { String::new() } else { format!("{name:<width$} {value}\n") }
 }
 
 #[cfg(test)]

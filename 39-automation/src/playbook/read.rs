@@ -1,12 +1,12 @@
 //! From a playbook's file to a playbook, with everything that is wrong with it.
 
-use super::{Given, Kind, ON_FAILURE, Parameter, Playbook, STEP_TIMEOUT_MS, Sort, Verb, Written, listed};
+use super::{Given, Kind, ON_FAILURE, Parameter, Playbook, STEP_TIMEOUT_MS, Sort, Verb, Written};
 use crate::options::OnFailure;
 use semver::Version;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use writ_expr::{Expr, Schema, Type};
-use writ_text::{Fields, Node, Problem, Problems, Value, nearest};
+use writ_text::{Fields, Node, Problem, Problems, Value, listed, nearest};
 
 /// The longest that a step or a whole run may take, in seconds.
 const SECONDS_MAX: i64 = 24 * 3_600;

@@ -160,6 +160,5 @@ fn word<T: Copy + PartialEq>(all: &[(&'static str, T)], value: T) -> Option<&'st
 }
 
 fn words<T>(all: &[(&str, T)]) -> String {
-    let quoted: Vec<String> = all.iter().map(|(word, _)| format!("`{word}`")).collect();
-    format!("one of {}", quoted.join(", "))
+    format!("one of {}", writ_text::listed(all.iter().map(|(word, _)| word)))
 }

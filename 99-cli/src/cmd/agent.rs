@@ -1,11 +1,11 @@
 //! `writ agent`.
 
-use super::list::list;
-use super::{Failure, clock, text, texts};
+use super::list::{get, list};
+use super::{Failure, clock, listed, text, texts};
 use crate::Common;
 use crate::client::{Client, escaped};
 use crate::exit::{self, Exit};
-use crate::out::{pairs, yaml};
+use crate::out::pairs;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -134,15 +134,12 @@ impl Agent {
         match self {
             Agent::List => {
                 let done = list(common, "agents", &["ID", "TYPE", "VERSION", "STATE", "PERMISSIONS"], |item| {
-                    // What was changed since it was enrolled stands beside what it was enrolled with.
-                    let held = item.get("permissions").or_else(|| item.pointer("/agent/permissions"));
-                    let held = held.and_then(Value::as_array).into_iter().flatten();
                     vec![
                         text(item, "/id"),
                         text(item, "/agent/kind"),
                         text(item, "/agent/version"),
-                        text(item, "/to"),
-                        held.filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+                        state(item),
+                        listed(item, &newest(item, "permissions")),
                     ]
                 })
                 .await?;
@@ -151,7 +148,7 @@ impl Agent {
                 }
                 Ok(done)
             }
-            Agent::Get { id } => get(common, &id).await,
+            Agent::Get { id } => get(common, "agents", &id, card, &format!("writ why {id}")).await,
             Agent::Enrol(wanted) => enrol(common, &wanted).await,
             Agent::Activate(moved) => tell(common, "activate", &moved, json!({})).await,
             Agent::Drain(moved) => tell(common, "drain", &moved, json!({})).await,
@@ -173,12 +170,14 @@ impl Agent {
     }
 }
 
-async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
-    let out = common.out();
-    let agent = common.client()?.get(&format!("/api/v1/agents/{}", escaped(id))).await?;
-    out.document(&agent, |wide| if wide { yaml(&agent) } else { card(&agent) });
-    out.next(&format!("writ why {id}"));
-    Ok(exit::OK)
+/// Where something of an agent stands: what was changed since it was enrolled stands beside what it was enrolled with.
+fn newest(agent: &Value, field: &str) -> String {
+    if agent.get(field).is_some() { format!("/{field}") } else { format!("/agent/{field}") }
+}
+
+/// How an agent stands.
+fn state(agent: &Value) -> String {
+    text(agent, if agent.get("to").is_some() { "/to" } else { "/agent/state" })
 }
 
 /// An agent in words: how it stands, what it may do, and how much at once.
@@ -196,10 +195,9 @@ fn card(agent: &Value) -> String {
         limit("tickets_per_minute", "tickets a minute"),
         limit("resources_per_hour", "resources an hour"),
     ];
-    let state = match text(agent, "/to").as_str() {
-        // Nothing was made of it yet.
-        "" => text(agent, "/agent/state"),
-        state => format!("{state}: {}", text(agent, "/because")),
+    let state = match text(agent, "/because").as_str() {
+        "" => state(agent),
+        because => format!("{}: {because}", state(agent)),
     };
     pairs(&[
         ("agent", text(agent, "/id")),
@@ -207,11 +205,11 @@ fn card(agent: &Value) -> String {
         ("version", text(agent, "/agent/version")),
         ("state", state),
         ("since", text(agent, "/since")),
-        ("permissions", texts(agent, "/agent/permissions").join(", ")),
+        ("permissions", listed(agent, &newest(agent, "permissions"))),
         ("provides", contracts("/agent/provides")),
         ("requires", contracts("/agent/requires")),
         ("limits", limits.into_iter().flatten().collect::<Vec<_>>().join(", ")),
-        ("key", text(agent, "/agent/public_key")),
+        ("key", text(agent, &newest(agent, "public_key"))),
     ])
 }
 
@@ -253,7 +251,7 @@ async fn enrol(common: &Common, wanted: &Enrol) -> Result<Exit, Failure> {
 
 /// What is odd about what was asked for.
 fn warn(common: &Common, answer: &Value) {
-    for one in answer.get("warnings").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for one in texts(answer, "/warnings") {
         common.out().say(&format!("warning: {one}"));
     }
 }

@@ -1,9 +1,10 @@
 //! `writ approve`, `writ reject` and `writ approval`.
 
-use super::{Failure, clock, text};
+use super::{Failure, clock, listed, text, texts};
 use crate::Common;
 use crate::client::{Client, escaped};
 use crate::exit::{self, Exit};
+use crate::out::pair;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -71,11 +72,6 @@ fn asked(item: &Value) -> String {
     asked.join(" and ")
 }
 
-fn words(item: &Value, field: &str) -> String {
-    let words = item.get(field).and_then(Value::as_array).into_iter().flatten();
-    words.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
-}
-
 async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
     let (out, client) = (common.out(), common.client()?);
     let item = client.get(&format!("/api/v1/approvals/{}", escaped(id))).await?;
@@ -92,16 +88,12 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
             return crate::out::yaml(&item);
         }
         let mut all = format!("{id}  {}\n", last(&item));
-        let mut line = |name: &str, value: String| {
-            if !value.trim().is_empty() {
-                all.push_str(&format!("{name:<9} {value}\n"));
-            }
-        };
+        let mut line = |name: &str, value: String| all.push_str(&pair(9, name, &value));
         if item.get("actions").is_some() {
             let budget = item.get("budget").cloned().unwrap_or_default();
-            line("allows", format!("{} on {}", words(&item, "actions"), words(&item, "targets")));
+            line("allows", format!("{} on {}", listed(&item, "/actions"), listed(&item, "/targets")));
             line("budget", format!("{} in {} s", text(&budget, "/count"), text(&budget, "/period_seconds")));
-            line("agreed", format!("{} asked, {} approved", text(&item, "/author"), words(&item, "approvers")));
+            line("agreed", format!("{} asked, {} approved", text(&item, "/author"), listed(&item, "/approvers")));
             line("until", text(&item, "/expires_at"));
         } else {
             line("for", text(&item, "/subject"));
@@ -119,11 +111,11 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
         if let Some(proposed) = &proposed {
             all.push_str(&super::change::described(proposed));
         }
-        let mut line = |name: &str, value: String| all.push_str(&format!("{name:<9} {value}\n"));
         for answer in item.get("answers").and_then(Value::as_array).into_iter().flatten() {
             let word = if answer.get("agrees") == Some(&Value::Bool(true)) { "agreed" } else { "refused" };
             let reason = text(answer, "/reason");
-            line(word, format!("{} at {}  {reason}", text(answer, "/by"), clock(answer, "/at")));
+            let told = format!("{} at {}  {reason}", text(answer, "/by"), clock(answer, "/at"));
+            all.push_str(&pair(9, word, &told));
         }
         all
     });
@@ -150,8 +142,7 @@ async fn steps(client: &Client, item: &Value) -> Vec<String> {
 
 /// A command as it would be typed, with nothing in it that steers a terminal.
 fn typed(change: &Value) -> String {
-    let words = change.get("command").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    words.map(writ_pipeline::input::typed).collect::<Vec<_>>().join(" ")
+    texts(change, "/command").iter().map(|word| writ_pipeline::input::typed(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// What a command's tool says that it would change.
@@ -165,9 +156,9 @@ fn planned(change: &Value) -> String {
         (count > 0).then(|| format!("{name} {count}"))
     });
     let told = told.collect::<Vec<_>>().join(", ");
-    let listed = planned.get("resources").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let listed: Vec<String> = listed.take(20).map(writ_pipeline::input::visible).collect();
-    format!("{told}: {}", listed.join(", "))
+    let named = texts(change, "/outside/planned/resources");
+    let named: Vec<String> = named.iter().take(20).map(|name| writ_pipeline::input::visible(name)).collect();
+    format!("{told}: {}", named.join(", "))
 }
 
 #[cfg(test)]

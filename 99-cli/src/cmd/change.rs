@@ -1,6 +1,6 @@
 //! What commands say of changes of what governs: made, or waiting for somebody else.
 
-use super::{Failure, text};
+use super::{Failure, listed, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -285,9 +285,4 @@ pub(crate) fn described(change: &Value) -> String {
 
 fn fields(side: Option<&Value>) -> Vec<String> {
     side.and_then(Value::as_object).into_iter().flat_map(|fields| fields.keys().cloned()).collect()
-}
-
-fn listed(item: &Value, pointer: &str) -> String {
-    let all = item.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
-    all.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -1,6 +1,6 @@
 //! `writ contract`.
 
-use super::{Failure, text};
+use super::{Failure, listed, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -151,11 +151,9 @@ impl Check {
 fn rows(found: &Value, how: &str) -> Vec<Vec<String>> {
     let results = found.get(how).and_then(Value::as_array).cloned().unwrap_or_default();
     let row = |one: &Value| {
-        let by = one.get("required_by").and_then(Value::as_array).cloned().unwrap_or_default();
-        let by: Vec<&str> = by.iter().filter_map(Value::as_str).collect();
         let mut row = vec![how.to_owned()];
         row.extend(["/contract", "/range", "/version", "/status"].map(|field| text(one, field)));
-        row.push(by.join(", "));
+        row.push(listed(one, "/required_by"));
         row
     };
     results.iter().map(row).collect()

@@ -5,6 +5,7 @@ use super::{Failure, clock, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
+use crate::out::pair;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -70,11 +71,7 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
         let place = [text(&item, "/component"), text(&item, "/instance")];
         let place: Vec<String> = place.into_iter().filter(|part| !part.is_empty()).collect();
         let mut all = format!("{id}  {}  {}  {}\n", last(&item), text(&item, "/severity"), place.join("/"));
-        let mut line = |name: &str, value: String| {
-            if !value.is_empty() {
-                all.push_str(&format!("{name:<9} {value}\n"));
-            }
-        };
+        let mut line = |name: &str, value: String| all.push_str(&pair(9, name, &value));
         line("seen", text(&item, "/seen"));
         line("rule", text(&item, "/condition"));
         line("mode", text(&item, "/mode"));

@@ -1,6 +1,6 @@
 //! `writ validate`, `writ plan`, `writ apply`.
 
-use super::{Failure, text};
+use super::{Failure, listed, text};
 use crate::Common;
 use crate::exit::{self, Exit};
 use crate::out::{Form, Out};
@@ -256,7 +256,7 @@ pub(crate) fn tell_accepted(out: Out, answer: &Value) {
         "plan   {} × {} in {}   {}   {} changes",
         text(answer, "/plan/chosen/count"),
         text(answer, "/plan/chosen/type"),
-        list(answer.pointer("/plan/chosen/zones")),
+        listed(answer, "/plan/chosen/zones"),
         text(answer, "/plan/chosen/cost"),
         answer.pointer("/diff/changes").and_then(Value::as_array).map_or(0, Vec::len),
     ));
@@ -277,11 +277,6 @@ pub(crate) fn tell_accepted(out: Out, answer: &Value) {
         .map(|result| format!("{} {}", text(result, "/contract"), text(result, "/status")))
         .collect();
     out.line(&format!("fits   {}", contracts.join(", ")));
-}
-
-fn list(value: Option<&Value>) -> String {
-    let items = value.and_then(Value::as_array).into_iter().flatten();
-    items.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Rules that did not simply pass, with their places and values.
@@ -305,7 +300,7 @@ pub(crate) fn tell_findings(out: Out, report: &Value) {
             out.say(&format!("  --> {at}"));
         }
         if let Some(at) = place("rule_at") {
-            out.say(&format!("  rule {at}   {}", list(result.get("values"))));
+            out.say(&format!("  rule {at}   {}", listed(result, "/values")));
         }
     }
 }

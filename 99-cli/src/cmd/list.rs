@@ -1,6 +1,6 @@
 //! Pages of lists, and intents.
 
-use super::{Failure, text, texts};
+use super::{Failure, listed, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -31,6 +31,21 @@ pub(crate) async fn list(
     Ok(exit::OK)
 }
 
+/// Prints one of a list in words, or with everything.
+pub(crate) async fn get(
+    common: &Common,
+    view: &str,
+    id: &str,
+    told: impl Fn(&Value) -> String,
+    next: &str,
+) -> Result<Exit, Failure> {
+    let out = common.out();
+    let found = common.client()?.get(&format!("/api/v1/{view}/{}", escaped(id))).await?;
+    out.document(&found, |wide| if wide { yaml(&found) } else { told(&found) });
+    out.next(next);
+    Ok(exit::OK)
+}
+
 /// Intents
 #[derive(Debug, Subcommand)]
 pub(crate) enum Intent {
@@ -53,7 +68,10 @@ impl Intent {
                 })
                 .await
             }
-            Intent::Get { id } => get(common, &id).await,
+            Intent::Get { id } => {
+                let next = format!("writ why {id}, or writ intent history {id}");
+                get(common, "intents", &id, told, &next).await
+            }
             Intent::Decommission(decommission) => decommission.run(common).await,
             Intent::History { id } => {
                 let out = common.out();
@@ -64,14 +82,6 @@ impl Intent {
             }
         }
     }
-}
-
-async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
-    let out = common.out();
-    let intent = common.client()?.get(&format!("/api/v1/intents/{}", escaped(id))).await?;
-    out.document(&intent, |wide| if wide { yaml(&intent) } else { told(&intent) });
-    out.next(&format!("writ why {id}, or writ intent history {id}"));
-    Ok(exit::OK)
 }
 
 /// An intent in words: where it stands, what it has, and what that costs and promises.
@@ -85,7 +95,7 @@ fn told(intent: &Value) -> String {
     };
     let has = match text(intent, "/count").as_str() {
         "" => String::new(),
-        count => format!("{count} × {} in {}", text(intent, "/instance_type"), texts(intent, "/zones").join(", ")),
+        count => format!("{count} × {} in {}", text(intent, "/instance_type"), listed(intent, "/zones")),
     };
     pairs(&[
         ("intent", text(intent, "/id")),

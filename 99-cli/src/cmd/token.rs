@@ -1,6 +1,6 @@
 //! `writ token`.
 
-use super::{Failure, text};
+use super::{Failure, listed, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -61,8 +61,7 @@ impl Token {
                 let rows: Vec<Vec<String>> = all
                     .iter()
                     .map(|token| {
-                        let roles = token.get("roles").and_then(Value::as_array).into_iter().flatten();
-                        let roles = roles.filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+                        let roles = listed(token, "/roles");
                         let by = format!("{}:{}", text(token, "/issued_by/kind"), text(token, "/issued_by/id"));
                         vec![text(token, "/id"), text(token, "/principal"), text(token, "/name"), roles, by]
                     })

@@ -113,6 +113,14 @@ fn people_policies_agents_and_standing_approvals_of_a_server_change_when_two_peo
     assert!(again.contains("is enrolled already") && again.contains("writ agent key robin"), "{again}");
     writ(&place, &["agent", "activate", "robin", "--reason", "it is ready", "--as", "admin"], 0);
 
+    let less = ["agent", "permissions", "robin", "--permissions", "execute:recovery", "--reason", "less"];
+    let less = proposed(&place, &less, &admin);
+    writ(&place, &by(&["approve", &less, "-m", "less is enough"], &ada), 0);
+    for told in [&["agent", "get", "robin"][..], &["agent", "list"]] {
+        let told = writ(&place, &by(told, &admin), 0);
+        assert!(told.contains("execute:recovery\n") && !told.contains("recovrey"), "{told}");
+    }
+
     let back = proposed(&place, &["agent", "activate", "monitoring-agent-001", "--reason", "well"], &admin);
     writ(&place, &by(&["approve", &back, "-m", "looked at"], &ada), 0);
     let listed = writ(&place, &["agent", "get", "monitoring-agent-001", "--as", "admin"], 0);

@@ -18,9 +18,9 @@ pub(crate) fn stem(text: &str, mark: char) -> Stem<'_> {
     text.strip_suffix(mark).map_or(Stem::Whole(text), Stem::Open)
 }
 
-/// `run.` is every kind that starts so.
+/// `run.` is every kind that starts so, and `run.failed/` every version of one.
 pub(crate) fn kind_stem(text: &str) -> Stem<'_> {
-    if text.ends_with('.') { Stem::Open(text) } else { Stem::Whole(text) }
+    if text.ends_with(['.', '/']) { Stem::Open(text) } else { Stem::Whole(text) }
 }
 
 /// What an actor may stand as in an entry: with its kind, or with any of them when none is given.

@@ -32,7 +32,7 @@ mod session;
 mod settings;
 mod submit;
 mod why;
-mod words;
+pub(crate) mod words;
 
 use crate::api::Shared;
 use axum::Router;

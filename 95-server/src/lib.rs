@@ -25,6 +25,7 @@ mod serve;
 mod server;
 mod setup;
 mod state;
+mod status;
 mod system;
 mod tls;
 mod trace;

@@ -197,7 +197,7 @@ impl Client {
             && !TOLD.swap(true, Ordering::Relaxed)
         {
             let because = String::from_utf8_lossy(because.as_bytes());
-            let out = Out { form: Form::Table, quiet: false };
+            let out = Out { form: Form::Table, quiet: false, at: "" };
             out.say(&format!(
                 "warning: the journal is closed: {because}; this is how things were, nothing goes on: restart writ"
             ));

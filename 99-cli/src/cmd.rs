@@ -23,7 +23,7 @@ pub(crate) mod server;
 pub(crate) mod token;
 pub(crate) mod waiver;
 
-use crate::client::ClientError;
+use crate::client::{Client, ClientError};
 use crate::exit::{self, Exit};
 use crate::findings;
 use crate::follow::FollowError;
@@ -154,6 +154,20 @@ pub(crate) fn text(value: &Value, pointer: &str) -> String {
     }
 }
 
+/// An id as it was typed; `last` is the newest of a list.
+pub(crate) async fn newest(client: &Client, id: &str, view: &str) -> Result<String, Failure> {
+    if id != "last" {
+        return Ok(id.to_owned());
+    }
+    let page = client.get(&format!("/api/v1/{view}?newest_first=true&limit=1")).await?;
+    match text(&page, "/items/0/id") {
+        none if none.is_empty() => {
+            Err(Failure::Other { exit: exit::NOT_FOUND, text: format!("there are no {view} yet"), hint: None })
+        }
+        id => Ok(id),
+    }
+}
+
 /// The texts of a list; none when it is none.
 pub(crate) fn texts(value: &Value, pointer: &str) -> Vec<String> {
     let all = value.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
@@ -163,6 +177,11 @@ pub(crate) fn texts(value: &Value, pointer: &str) -> Vec<String> {
 /// The same as one text.
 pub(crate) fn listed(value: &Value, pointer: &str) -> String {
     texts(value, pointer).join(", ")
+}
+
+/// How something stands, in words.
+pub(crate) fn state(item: &Value) -> String {
+    text(item, "/state").replace('_', " ")
 }
 
 /// A time without its date's year and fractions, as tables show it.

@@ -18,7 +18,7 @@ use crate::out::{Form, Out};
 use crate::pin::Pins;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The stack of threads that evaluate policies, in bytes.
@@ -61,6 +61,9 @@ pub(crate) struct Common {
     /// Whether it stands on the command line
     #[arg(skip)]
     state_given: bool,
+    /// Where to look, as far as it stands on the command line
+    #[arg(skip)]
+    at: &'static str,
     /// Where this client keeps what it has seen of journals
     #[arg(long, global = true, env = "WRIT_PINS", value_name = "DIR", hide = true)]
     pins: Option<PathBuf>,
@@ -71,6 +74,17 @@ impl Common {
         Pins::of(self.pins.as_deref()).map_err(|error| cmd::Failure::of(exit::FAILED, &error))
     }
 
+    /// The options that say where to look, as they would be typed again. What the environment says, the next command is told too.
+    fn at(&self, matches: &ArgMatches) -> String {
+        let (state, ca) = (Some(self.state.as_path()), self.ca.as_deref());
+        let all = [("server", self.server.as_ref().map(Path::new)), ("ca", ca), ("state", state)];
+        let typed = |(name, value): (&str, Option<&Path>)| {
+            let value = value.filter(|_| given(matches, name))?;
+            Some(format!(" --{name} {}", writ_pipeline::input::typed(&value.to_string_lossy())))
+        };
+        all.into_iter().filter_map(typed).collect()
+    }
+
     /// Where this client looks for a journal: the server that was named, or the state directory.
     pub(crate) fn place(&self) -> String {
         let state = || self.state.canonicalize().unwrap_or_else(|_| self.state.clone()).display().to_string();
@@ -78,7 +92,7 @@ impl Common {
     }
 
     pub(crate) fn out(&self) -> Out {
-        Out { form: self.output, quiet: self.quiet }
+        Out { form: self.output, quiet: self.quiet, at: self.at }
     }
 
     pub(crate) fn client(&self) -> Result<Client, ClientError> {
@@ -207,6 +221,7 @@ fn main() -> ExitCode {
     let parsed = Cli::command().try_get_matches().and_then(|matches| {
         let mut cli = Cli::from_arg_matches(&matches)?;
         cli.common.state_given = given(&matches, "state");
+        cli.common.at = cli.common.at(&matches).leak();
         Ok(cli)
     });
     let cli = match parsed {

@@ -28,6 +28,8 @@ pub(crate) enum Form {
 pub(crate) struct Out {
     pub(crate) form: Form,
     pub(crate) quiet: bool,
+    /// Options that the next command needs too.
+    pub(crate) at: &'static str,
 }
 
 impl Out {
@@ -56,8 +58,14 @@ impl Out {
     /// Names the next command to type.
     pub(crate) fn next(self, text: &str) {
         if !self.quiet && matches!(self.form, Form::Table | Form::Wide) {
+            let text = if text.contains("--state") { text.to_owned() } else { self.placed(text) };
             self.say(&format!("next: {text}"));
         }
+    }
+
+    /// Commands with the options that say where to look.
+    fn placed(self, text: &str) -> String {
+        text.replace("writ ", &format!("writ{} ", self.at))
     }
 
     /// Whether a person reads along.

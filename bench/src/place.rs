@@ -412,7 +412,7 @@ impl Dev {
     /// # Errors
     /// As [`Dev::until`].
     pub fn until_up(&mut self) -> Result<Duration, String> {
-        self.until(&["next: writ why last"], Duration::from_secs(30))
+        self.until(&["why last, "], Duration::from_secs(30))
     }
 
     /// Sends it a signal.

@@ -129,6 +129,7 @@ pub(crate) struct EntriesWanted {
     outcome: Option<String>,
     trace: Option<String>,
     stream: Option<String>,
+    /// `run` for all of runs, `run.failed` for every version of one, `run.failed/1` for that alone.
     kind: Option<String>,
     /// The earliest time.
     #[param(format = DateTime)]
@@ -146,6 +147,16 @@ pub(crate) struct EntriesWanted {
 
 fn bad(detail: String) -> Failure {
     Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
+}
+
+/// The kinds that a name stands for: `run` for all of runs, `run.failed` for every version of one.
+fn kinds(name: &str) -> String {
+    match name.split_once('.') {
+        None => format!("{name}."),
+        Some((_, "")) => name.to_owned(),
+        Some((_, kind)) if kind.contains('/') => name.to_owned(),
+        Some(_) => format!("{name}/"),
+    }
 }
 
 /// The filter that named texts ask for, newest first, before an entry where one is given.
@@ -171,7 +182,7 @@ pub(crate) fn filter(wanted: &BTreeMap<&str, &str>, before: Option<u64>) -> Resu
         resource: text("resource"),
         outcome: text("outcome").map(outcome).transpose()?,
         stream: text("stream"),
-        kind: text("kind"),
+        kind: text("kind").map(|kind| kinds(&kind)),
         from_seq: before,
         newest_first: true,
     };
@@ -329,4 +340,23 @@ async fn attachment(State(shared): App, Path(digest): Path<String>) -> Result<By
     let wanted = wanted.map_err(|error| bad(error.to_string()).parameter("digest"))?;
     let bytes = shared.pipeline.journal().ledger().attachment(&wanted).await?;
     bytes.map(Bytes::from).ok_or_else(|| Failure::not_found("attachment", &digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_may_be_named_without_what_people_do_not_know_of_it() {
+        let cases = [
+            ("run", "run."),
+            ("run.", "run."),
+            ("run.failed", "run.failed/"),
+            ("run.failed/1", "run.failed/1"),
+            ("", "."),
+        ];
+        for (asked, found) in cases {
+            assert_eq!(kinds(asked), found);
+        }
+    }
 }

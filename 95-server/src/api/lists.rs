@@ -4,6 +4,7 @@ use super::matches::stream;
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Needs, Path, Shared};
 use crate::error::Failure;
+use crate::status;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, header};
@@ -47,7 +48,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 documents! {
-    /// One of a list: its `id`, and what the entries about it say last.
+    /// One of a list: its `id`, its `state` in a word, and what the entries about it say last.
     Item;
 }
 
@@ -149,6 +150,9 @@ pub(crate) async fn votes(journal: &Journal, approval: &str) -> Result<Vec<Vote>
 
 async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value) -> Result<Value, Failure> {
     doc["id"] = json!(key);
+    if let Some(state) = status::of(shared, view, key, &doc) {
+        doc["state"] = json!(state.replace(' ', "_"));
+    }
     if view == "recommendations" {
         // What moves it on names it; what it recommends stands in its first entry.
         doc["recommendation"] = recommendation_made(shared.pipeline.journal(), key).await?["recommendation"].clone();

@@ -8,18 +8,17 @@ use super::impact::Impact;
 use super::list::{PAGE, newest, open as open_docs};
 use super::runs::{Outside, Row as RunRow, deed_of};
 use super::session::Visitor;
-use super::words::{
-    Html, badge, link, list as items, number, segment, short, text, texts, time_of, when, when_of, word,
-};
+use super::words::{Html, badge, link, list as items, number, segment, short, text, texts, when, when_of, word};
 use crate::api::{App, Shared, parsed, reason, votes};
 use crate::error::Failure;
+use crate::status;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use writ_core::{Actor, ActorKind, ApprovalId, LedgerError, RunId, Timestamp};
+use writ_core::{Actor, ActorKind, ApprovalId, LedgerError, RunId};
 use writ_pipeline::{Journal, Origin, Scope, name_of, text_beside};
 
 /// A request in a list.
@@ -35,16 +34,14 @@ pub(crate) struct Asked {
 
 impl Asked {
     async fn of(journal: &Journal, id: &str, doc: &Value) -> Result<Self, LedgerError> {
-        let standing = doc.get("budget").is_some();
+        let (standing, state) = (doc.get("budget").is_some(), status::approval(doc, journal.now()));
         let subject = match (standing, doc.get("step").and_then(Value::as_str)) {
             (true, _) => {
                 let actions: Vec<&str> = texts(doc, "/actions").collect();
                 format!("standing: {}", actions.join(", ").replace('_', " "))
             }
             (false, Some(step)) => format!("step {step}"),
-            (false, None) if state_of(doc).starts_with("glass") || state_of(doc) == "reviewed" => {
-                "break-glass".to_owned()
-            }
+            (false, None) if state.starts_with("glass") || state == "reviewed" => "break-glass".to_owned(),
             (false, None) if doc.get("change").is_some() => text(doc, "/subject").replace('_', " "),
             (false, None) => format!("change {}", short(text(doc, "/run"))),
         };
@@ -59,7 +56,7 @@ impl Asked {
             subject,
             by,
             needs: needs(doc),
-            state: badge(state_at(doc, journal.now())),
+            state: badge(state),
             expires: when_of(doc, if standing { "/expires_at" } else { "/terms/expires_at" }),
             since: when_of(doc, "/since"),
         })
@@ -81,36 +78,10 @@ fn needs(doc: &Value) -> String {
     told
 }
 
-/// The state that the last entry of an approval left it in.
-fn state_of(doc: &Value) -> &'static str {
-    match text(doc, "/last/kind") {
-        "approval.asked/1" | "approval.voted/1" => "open",
-        "approval.granted/1" => "granted",
-        "approval.refused/1" => "refused",
-        "approval.used/1" => "used",
-        "approval.expired/1" => "expired",
-        "approval.voided/1" => "void",
-        "approval.standing/1" | "approval.cited/1" => "standing",
-        "approval.revoked/1" => "revoked",
-        "approval.glass_broken/1" | "approval.glass_used/1" => "glass broken",
-        "approval.glass_ended/1" => "glass ended",
-        "approval.glass_reviewed/1" => "reviewed",
-        _ => "unknown",
-    }
-}
-
-/// The same at a moment: nothing is recorded when a standing approval's time is over.
-fn state_at(doc: &Value, now: Timestamp) -> &'static str {
-    match state_of(doc) {
-        "standing" if time_of(doc, "/expires_at").is_some_and(|until| until <= now) => "over",
-        state => state,
-    }
-}
-
 /// Requests that wait for answers, newest first. One that was answered and not yet taken up by its run waits for nobody.
 pub(crate) async fn waiting(journal: &Journal, limit: usize) -> Result<Vec<(String, Value)>, LedgerError> {
     let mut found = open_docs(journal, "approvals", limit).await?;
-    found.retain(|(_, doc)| state_of(doc) == "open");
+    found.retain(|(_, doc)| status::approval(doc, journal.now()) == "open");
     Ok(found)
 }
 
@@ -234,7 +205,7 @@ pub(crate) async fn one(
         });
     }
     let answered = votes.iter().any(|vote| vote.by.id == visitor.principal.id.as_str());
-    let state = state_at(&doc, journal.now());
+    let state = status::approval(&doc, journal.now());
     let about = match text(&doc, "/run").parse::<RunId>() {
         Ok(run) => about_run(&shared, &run, &doc).await?,
         Err(_) => about_governance(&shared, &approval, &doc).await?,

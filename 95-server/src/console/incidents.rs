@@ -9,6 +9,7 @@ use super::session::Visitor;
 use super::words::{Html, badge, link, segment, span, text, time_of, when_of};
 use crate::api::{App, Needs, Of, Shared, parsed};
 use crate::error::Failure;
+use crate::status;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
@@ -31,7 +32,7 @@ pub(crate) struct Row {
 
 impl Row {
     fn of(id: &str, doc: &Value) -> Self {
-        let state = state_of(text(doc, "/last/kind"));
+        let state = status::incident(doc);
         let over = matches!(state, "resolved" | "closed");
         let took = match (time_of(doc, "/onset_at"), time_of(doc, "/last/at")) {
             (Some(from), Some(to)) if over => span(from, to),
@@ -47,23 +48,6 @@ impl Row {
             took,
             run: link(text(doc, "/run")),
         }
-    }
-}
-
-/// The state that the last entry of an incident left it in.
-fn state_of(kind: &str) -> &'static str {
-    match kind {
-        "incident.resolved/1" => "resolved",
-        "incident.closed/1" => "closed",
-        "incident.escalated/1" => "escalated",
-        "incident.acknowledged/1" => "acknowledged",
-        "incident.verified/1" | "incident.remedy_ended/1" => "verifying",
-        "incident.remedy_started/1" | "incident.remedy_proposed/1" => "healing",
-        "incident.remedy_waiting/1" => "awaiting approval",
-        "incident.remedy_held/1" => "held",
-        "incident.remedy_denied/1" => "denied",
-        "incident.remedy_shadowed/1" => "shadowed",
-        _ => "open",
     }
 }
 
@@ -153,7 +137,7 @@ pub(crate) async fn one(
         ("Outcome", plain("/outcome")),
         ("Because", text(&doc, "/because").to_owned()),
     ];
-    let state = state_of(text(&doc, "/last/kind"));
+    let state = status::incident(&doc);
     let of = shared.pipeline.scope_of_incident(&id).await?.unwrap_or_default();
     let frame = Frame::new(&shared, &visitor, "/incidents", "Incident").await?.live(&format!("incident/{id}"));
     shown(&IncidentPage {

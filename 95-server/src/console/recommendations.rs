@@ -10,6 +10,7 @@ use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, text, texts, when_of};
 use crate::api::{App, Needs, Of, looked_over, reason};
 use crate::error::Failure;
+use crate::status;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
@@ -39,28 +40,9 @@ impl Row {
             description: text(made, "/recommendation/description").to_owned(),
             target: text(made, "/recommendation/patch/target").to_owned(),
             priority: Html(super::words::escape(text(made, "/recommendation/priority"))),
-            state: badge(state_of(text(doc, "/last/kind"))),
+            state: badge(status::recommendation(doc)),
             made: when_of(doc, "/since"),
         }
-    }
-}
-
-/// The state that the last entry of a recommendation left it in.
-fn state_of(kind: &str) -> &'static str {
-    match kind {
-        "recommend.made/1" => "draft",
-        "recommend.activated/1" | "recommend.reopened/1" | "recommend.released/1" | "recommend.refused/1" => "open",
-        "recommend.claimed/1" => "claimed",
-        "recommend.approved/1" => "approved",
-        "recommend.applied/1" => "applying",
-        "recommend.watched/1" => "verifying",
-        "recommend.realised/1" => "realised",
-        "recommend.missed/1" => "missed",
-        "recommend.reverted/1" => "reverted",
-        "recommend.dismissed/1" => "dismissed",
-        "recommend.superseded/1" => "superseded",
-        "recommend.expired/1" => "expired",
-        _ => "unknown",
     }
 }
 
@@ -179,7 +161,7 @@ pub(crate) async fn one(
         Ok(None) => Vec::new(),
         Err(error) => return Err(Failure::of_reflect(error, &shared.pipeline).into()),
     };
-    let state = state_of(text(&doc, "/last/kind"));
+    let state = status::recommendation(&doc);
     let of = shared.pipeline.scope_of_recommendation(&id).await?.unwrap_or_default();
     let frame = Frame::new(&shared, &visitor, "/recommendations", &id).await?.live(&format!("recommendation/{id}"));
     shown(&RecommendationPage {

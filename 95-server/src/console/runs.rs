@@ -9,6 +9,7 @@ use super::session::Visitor;
 use super::words::{Html, badge, link, number, segment, short, span, text, texts, time_of, visible, when, when_of};
 use crate::api::{App, Needs, Of, Shared, parsed, reason};
 use crate::error::Failure;
+use crate::status;
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -37,13 +38,6 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) async fn of(shared: &Shared, id: &str, doc: &Value) -> Result<Self, LedgerError> {
         let journal = shared.pipeline.journal();
-        let state = match id.parse() {
-            Ok(run) => match shared.pipeline.drive().live_state(&run) {
-                Some(state) => state.name().to_owned(),
-                None => state_of_kind(text(doc, "/last/kind")),
-            },
-            Err(_) => "unknown".to_owned(),
-        };
         let took = match (time_of(doc, "/since"), time_of(doc, "/last/at")) {
             (Some(from), Some(to)) => span(from, to),
             _ => "–".to_owned(),
@@ -53,23 +47,12 @@ impl Row {
             intent: text(doc, "/intent").to_owned(),
             version: number(doc, "/intent_version"),
             origin: text(doc, "/context/origin").to_owned(),
-            state: badge(&state),
+            state: badge(&status::run(shared, id, doc)),
             by: requester(journal, doc).await?,
             began: when_of(doc, "/since"),
             took,
             steps: number(doc, "/steps"),
         })
-    }
-}
-
-/// The state that the last entry of a run left it in.
-fn state_of_kind(kind: &str) -> String {
-    let word = kind.trim_start_matches("run.").trim_end_matches("/1");
-    match word {
-        "started" | "resumed" | "approved" | "window_opened" | "replanned" => "running".to_owned(),
-        "approval_asked" => "awaiting approval".to_owned(),
-        "window_awaited" => "awaiting window".to_owned(),
-        other => other.replace('_', " "),
     }
 }
 

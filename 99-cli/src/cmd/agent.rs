@@ -1,7 +1,7 @@
 //! `writ agent`.
 
 use super::list::{get, list};
-use super::{Failure, clock, listed, text, texts};
+use super::{Failure, clock, listed, state, text, texts};
 use crate::Common;
 use crate::client::{Client, escaped};
 use crate::exit::{self, Exit};
@@ -173,11 +173,6 @@ impl Agent {
 /// Where something of an agent stands: what was changed since it was enrolled stands beside what it was enrolled with.
 fn newest(agent: &Value, field: &str) -> String {
     if agent.get(field).is_some() { format!("/{field}") } else { format!("/agent/{field}") }
-}
-
-/// How an agent stands.
-fn state(agent: &Value) -> String {
-    text(agent, if agent.get("to").is_some() { "/to" } else { "/agent/state" })
 }
 
 /// An agent in words: how it stands, what it may do, and how much at once.

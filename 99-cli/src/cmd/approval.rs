@@ -1,6 +1,6 @@
 //! `writ approve`, `writ reject` and `writ approval`.
 
-use super::{Failure, clock, listed, text, texts};
+use super::{Failure, clock, listed, state, text, texts};
 use crate::Common;
 use crate::client::{Client, escaped};
 use crate::exit::{self, Exit};
@@ -47,21 +47,17 @@ impl Approval {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
             Approval::List => {
-                super::list::list(common, "approvals", &["ID", "FOR", "ROLE", "LAST", "AT"], |item| {
+                super::list::list(common, "approvals", &["ID", "FOR", "ROLE", "STATE", "AT"], |item| {
                     let standing = item.get("actions").is_some();
                     let subject = if standing { "standing".to_owned() } else { text(item, "/subject") };
                     let role = if standing { String::new() } else { asked(item) };
-                    vec![text(item, "/id"), subject, role, last(item), clock(item, "/last/at")]
+                    vec![text(item, "/id"), subject, role, state(item), clock(item, "/last/at")]
                 })
                 .await
             }
             Approval::Get { id } => get(common, &id).await,
         }
     }
-}
-
-fn last(item: &Value) -> String {
-    text(item, "/last/kind").trim_start_matches("approval.").trim_end_matches("/1").replace('_', " ")
 }
 
 /// How many of which roles must agree.
@@ -81,13 +77,13 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
         Some(_) => Some(client.get(&format!("/api/v1/changes/{}", escaped(id))).await?),
         None => None,
     };
-    let open = matches!(last(&item).as_str(), "asked" | "voted");
+    let open = state(&item) == "open";
     out.document(&item, |_| {
         if item.get("terms").is_none() && item.get("budget").is_none() {
             // Broken glass: who, why, until when, what it let pass, and what was found afterwards.
             return crate::out::yaml(&item);
         }
-        let mut all = format!("{id}  {}\n", last(&item));
+        let mut all = format!("{id}  {}\n", state(&item));
         let mut line = |name: &str, value: String| all.push_str(&pair(9, name, &value));
         if item.get("actions").is_some() {
             let budget = item.get("budget").cloned().unwrap_or_default();

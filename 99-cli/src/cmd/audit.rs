@@ -53,7 +53,7 @@ pub(crate) struct Query {
     /// The trace
     #[arg(long)]
     trace: Option<String>,
-    /// The kind; `run.` matches every kind that starts so
+    /// The kind: `run` for all of runs, `run.failed` for one
     #[arg(long)]
     kind: Option<String>,
     /// At or after this time

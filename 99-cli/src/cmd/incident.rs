@@ -1,7 +1,7 @@
 //! `writ incident`.
 
 use super::list::list;
-use super::{Failure, clock, text};
+use super::{Failure, clock, newest, state, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 pub(crate) enum Incident {
     /// List incidents, newest last
     List,
-    /// Show an incident: what was seen, what was done about it, and how it stands
+    /// Show an incident, or the `last`: what was seen, what was done about it, and how it stands
     Get { id: String },
     /// Say that you have seen it
     Ack { id: String },
@@ -34,14 +34,14 @@ impl Incident {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
             Incident::List => {
-                list(common, "incidents", &["ID", "SEVERITY", "COMPONENT", "INSTANCE", "SEEN", "LAST", "AT"], |item| {
+                list(common, "incidents", &["ID", "SEVERITY", "COMPONENT", "INSTANCE", "SEEN", "STATE", "AT"], |item| {
                     vec![
                         text(item, "/id"),
                         text(item, "/severity"),
                         text(item, "/component"),
                         text(item, "/instance"),
                         text(item, "/seen"),
-                        last(item),
+                        state(item),
                         clock(item, "/last/at"),
                     ]
                 })
@@ -58,19 +58,16 @@ impl Incident {
     }
 }
 
-fn last(item: &Value) -> String {
-    text(item, "/last/kind").trim_start_matches("incident.").trim_end_matches("/1").replace('_', " ")
-}
-
 async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
     let (out, client) = (common.out(), common.client()?);
-    let item = client.get(&format!("/api/v1/incidents/{}", escaped(id))).await?;
-    let story = client.get(&format!("/api/v1/why/{}", escaped(id))).await?;
-    let is_over = matches!(text(&item, "/last/kind").as_str(), "incident.resolved/1" | "incident.closed/1");
+    let id = newest(&client, id, "incidents").await?;
+    let item = client.get(&format!("/api/v1/incidents/{}", escaped(&id))).await?;
+    let story = client.get(&format!("/api/v1/why/{}", escaped(&id))).await?;
+    let is_over = matches!(state(&item).as_str(), "resolved" | "closed");
     out.document(&item, |_| {
         let place = [text(&item, "/component"), text(&item, "/instance")];
         let place: Vec<String> = place.into_iter().filter(|part| !part.is_empty()).collect();
-        let mut all = format!("{id}  {}  {}  {}\n", last(&item), text(&item, "/severity"), place.join("/"));
+        let mut all = format!("{id}  {}  {}  {}\n", state(&item), text(&item, "/severity"), place.join("/"));
         let mut line = |name: &str, value: String| all.push_str(&pair(9, name, &value));
         line("seen", text(&item, "/seen"));
         line("rule", text(&item, "/condition"));

@@ -1,7 +1,7 @@
 //! `writ recommend`.
 
 use super::approval::Decide;
-use super::{Failure, clock, text};
+use super::{Failure, clock, state, text};
 use crate::Common;
 use crate::exit::{self, Exit};
 use crate::out::yaml;
@@ -44,13 +44,12 @@ impl Recommend {
                 Ok(exit::OK)
             }
             Recommend::List => {
-                super::list::list(common, "recommendations", &["ID", "PRIORITY", "WHAT", "LAST", "AT"], |item| {
-                    let last = text(item, "/last/kind");
+                super::list::list(common, "recommendations", &["ID", "PRIORITY", "WHAT", "STATE", "AT"], |item| {
                     vec![
                         text(item, "/id"),
                         text(item, "/recommendation/priority"),
                         text(item, "/recommendation/description"),
-                        last.trim_start_matches("recommend.").trim_end_matches("/1").to_owned(),
+                        state(item),
                         clock(item, "/last/at"),
                     ]
                 })

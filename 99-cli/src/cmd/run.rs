@@ -1,6 +1,6 @@
 //! `writ run`.
 
-use super::{Failure, clock, text};
+use super::{Failure, clock, newest, state, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -18,9 +18,9 @@ const LOOK: Duration = Duration::from_millis(60);
 pub(crate) enum Run {
     /// List runs, newest last
     List,
-    /// Show a run: its phases, steps, and why it waits
+    /// Show a run, or the `last`: its phases, steps, and why it waits
     Get { id: String },
-    /// Follow a run to its end
+    /// Follow a run, or the `last`, to its end
     Watch { id: String },
     /// Start nothing more; what runs may finish
     Pause { id: String },
@@ -78,12 +78,12 @@ impl Run {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
             Run::List => {
-                super::list::list(common, "runs", &["ID", "INTENT", "ORIGIN", "LAST", "AT"], |item| {
+                super::list::list(common, "runs", &["ID", "INTENT", "ORIGIN", "STATE", "AT"], |item| {
                     vec![
                         text(item, "/id"),
                         text(item, "/intent"),
                         text(item, "/context/origin"),
-                        text(item, "/last/kind").trim_start_matches("run.").trim_end_matches("/1").replace('_', " "),
+                        state(item),
                         clock(item, "/last/at"),
                     ]
                 })
@@ -91,6 +91,7 @@ impl Run {
             }
             Run::Get { id } => get(common, &id).await,
             Run::Watch { id } => {
+                let id = newest(&common.client()?, &id, "runs").await?;
                 let state = watch(common, &id).await?;
                 common.out().next(&format!("writ why {id}"));
                 Ok(Exit::of_run(&state))
@@ -112,16 +113,17 @@ impl Run {
 async fn tell(common: &Common, id: &str, command: &str, body: Value) -> Result<Exit, Failure> {
     let out = common.out();
     let answer = common.client()?.post(&format!("/api/v1/runs/{}/{command}", escaped(id)), &body).await?;
-    out.document(&answer, |_| format!("{id} is {}\n", text(&answer, "/state").replace('_', " ")));
+    out.document(&answer, |_| format!("{id} is {}\n", state(&answer)));
     out.next(&format!("writ run watch {id}"));
     Ok(exit::OK)
 }
 
 async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
-    let out = common.out();
-    let run = common.client()?.get(&format!("/api/v1/runs/{}/execution", escaped(id))).await?;
+    let (out, client) = (common.out(), common.client()?);
+    let id = newest(&client, id, "runs").await?;
+    let run = client.get(&format!("/api/v1/runs/{}/execution", escaped(&id))).await?;
     out.document(&run, |_| {
-        let mut all = format!("{id}  {}\n", text(&run, "/state").replace('_', " "));
+        let mut all = format!("{id}  {}\n", state(&run));
         let waiting = text(&run, "/waiting");
         if !waiting.is_empty() {
             all.push_str(&format!("waits  {waiting}\n"));

@@ -271,7 +271,7 @@ fn a_world_that_was_lost_is_not_taken_for_one_that_is_well() {
     assert!(place.alive().is_empty(), "what dev started ends with it");
     // Nobody submits anything: what is in force is brought back because it is watched.
     let mut dev = place.dev(&["--no-submit"]).unwrap();
-    dev.until(&["next: writ why last"], Duration::from_secs(30)).unwrap();
+    dev.until(&["why last, "], Duration::from_secs(30)).unwrap();
     let back = wait_until(Duration::from_secs(60), || place.alive().len() == 4 && place.healthy().len() == 3);
     assert!(back.is_some(), "{:?} {}", place.alive(), dev.said());
     assert_eq!(dev.end(), Some(0));
@@ -287,7 +287,7 @@ fn a_change_that_waits_for_people_does_not_end_what_runs() {
     std::fs::write(&path, std::fs::read_to_string(&path).unwrap().trim_end().to_owned() + "\n" + big).unwrap();
     let mut dev = place.dev(&[]).unwrap();
     dev.until(&["writ approval list"], Duration::from_secs(30)).unwrap();
-    dev.until(&["next: writ why last"], Duration::from_secs(10)).unwrap();
+    dev.until(&["why last, "], Duration::from_secs(10)).unwrap();
     assert_eq!(place.alive(), served, "{}", dev.said());
     let asked = |one: &Value| one.pointer("/last/kind") == Some(&Value::from("approval.asked/1"));
     assert!(place.list("approvals").unwrap().iter().any(asked), "it can be answered: {}", dev.said());

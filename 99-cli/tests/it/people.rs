@@ -219,7 +219,7 @@ fn an_approval_says_what_it_is_for_and_who_said_what_until_that_is_erased() {
     assert!(refused.contains("does not hold the role"), "{refused}");
     let shown = writ(&place, &["approval", "get", &approval], 0);
     for part in
-        [&approval, "for       run_", "asks      1 of approver", "asked by  human:person-01", "writ approve apr_"]
+        [&approval, "for       run_", "asks      1 of approver", "asked by  human:person-01", " approve apr_"]
     {
         assert!(shown.contains(part), "{part} in {shown}");
     }

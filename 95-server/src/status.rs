@@ -1,0 +1,94 @@
+//! How each of a list stands, in the word that every face uses. It follows from the last entry about it.
+
+use crate::api::Shared;
+use crate::console::words::{text, time_of};
+use serde_json::Value;
+use writ_core::Timestamp;
+
+/// The word for one of a view's documents; none for a view whose documents all stand alike.
+pub(crate) fn of(shared: &Shared, view: &str, id: &str, doc: &Value) -> Option<String> {
+    let now = shared.pipeline.journal().now();
+    match view {
+        "intents" => Some(text(doc, "/to").to_owned()),
+        "agents" => Some(agent(doc).to_owned()),
+        "runs" => Some(run(shared, id, doc)),
+        "incidents" => Some(incident(doc).to_owned()),
+        "approvals" => Some(approval(doc, now).to_owned()),
+        "recommendations" => Some(recommendation(doc).to_owned()),
+        _ => None,
+    }
+}
+
+/// An agent of which nothing was made yet stands as it was enrolled.
+fn agent(doc: &Value) -> &str {
+    if doc.get("to").is_some() { text(doc, "/to") } else { text(doc, "/agent/state") }
+}
+
+/// How a run stands: what is live says so itself.
+pub(crate) fn run(shared: &Shared, id: &str, doc: &Value) -> String {
+    let Ok(run) = id.parse() else { return "unknown".to_owned() };
+    if let Some(state) = shared.pipeline.drive().live_state(&run) {
+        return state.name().to_owned();
+    }
+    match text(doc, "/last/kind").trim_start_matches("run.").trim_end_matches("/1") {
+        "started" | "resumed" | "approved" | "window_opened" | "replanned" => "running".to_owned(),
+        "approval_asked" => "awaiting approval".to_owned(),
+        "window_awaited" => "awaiting window".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
+pub(crate) fn incident(doc: &Value) -> &'static str {
+    match text(doc, "/last/kind") {
+        "incident.resolved/1" => "resolved",
+        "incident.closed/1" => "closed",
+        "incident.escalated/1" => "escalated",
+        "incident.acknowledged/1" => "acknowledged",
+        "incident.verified/1" | "incident.remedy_ended/1" => "verifying",
+        "incident.remedy_started/1" | "incident.remedy_proposed/1" => "healing",
+        "incident.remedy_waiting/1" => "awaiting approval",
+        "incident.remedy_held/1" => "held",
+        "incident.remedy_denied/1" => "denied",
+        "incident.remedy_shadowed/1" => "shadowed",
+        _ => "open",
+    }
+}
+
+/// How an approval stands at a moment: nothing is recorded when a standing approval's time is over.
+pub(crate) fn approval(doc: &Value, now: Timestamp) -> &'static str {
+    match text(doc, "/last/kind") {
+        "approval.asked/1" | "approval.voted/1" => "open",
+        "approval.granted/1" => "granted",
+        "approval.refused/1" => "refused",
+        "approval.used/1" => "used",
+        "approval.expired/1" => "expired",
+        "approval.voided/1" => "void",
+        "approval.standing/1" | "approval.cited/1" => match time_of(doc, "/expires_at") {
+            Some(until) if until <= now => "over",
+            _ => "standing",
+        },
+        "approval.revoked/1" => "revoked",
+        "approval.glass_broken/1" | "approval.glass_used/1" => "glass broken",
+        "approval.glass_ended/1" => "glass ended",
+        "approval.glass_reviewed/1" => "reviewed",
+        _ => "unknown",
+    }
+}
+
+pub(crate) fn recommendation(doc: &Value) -> &'static str {
+    match text(doc, "/last/kind") {
+        "recommend.made/1" => "draft",
+        "recommend.activated/1" | "recommend.reopened/1" | "recommend.released/1" | "recommend.refused/1" => "open",
+        "recommend.claimed/1" => "claimed",
+        "recommend.approved/1" => "approved",
+        "recommend.applied/1" => "applying",
+        "recommend.watched/1" => "verifying",
+        "recommend.realised/1" => "realised",
+        "recommend.missed/1" => "missed",
+        "recommend.reverted/1" => "reverted",
+        "recommend.dismissed/1" => "dismissed",
+        "recommend.superseded/1" => "superseded",
+        "recommend.expired/1" => "expired",
+        _ => "unknown",
+    }
+}

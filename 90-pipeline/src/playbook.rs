@@ -164,6 +164,8 @@ pub struct Rehearsed {
     pub plan: Plan,
     /// What policy says.
     pub decision: Decision,
+    /// The run that changes the component at the moment: until it is over, the playbook is not run.
+    pub under_way: Option<RunId>,
     bound: Bound,
     component: ComponentId,
     judged: Decided,
@@ -194,7 +196,7 @@ impl Rehearsed {
         json!({
             "playbook": self.playbook.id, "version": self.playbook.version.to_string(),
             "arguments": self.bound.arguments, "component": self.component, "intent": self.plan.intent,
-            "decision": self.decision, "validation": [self.judged.judgement.validation()], "digest": self.digest(),
+            "under_way": self.under_way, "decision": self.decision, "validation": [self.judged.judgement.validation()], "digest": self.digest(),
             "skipped": skipped.collect::<Vec<_>>(), "steps": steps.collect::<Vec<_>>(),
             "text": self.plan.steps.iter().map(line).collect::<String>(),
         })
@@ -234,7 +236,7 @@ impl Pipeline {
         found.ok_or(PlaybookError::Unknown { name })
     }
 
-    /// Works out what running a playbook would do, and changes nothing. A denial is not an error here.
+    /// Works out what running a playbook would do, and changes nothing. Neither a denial nor a run in the way is an error here.
     ///
     /// # Errors
     /// When there is no such playbook, its arguments do not fit, or the world does not have what it is about.
@@ -242,16 +244,14 @@ impl Pipeline {
         let playbook = self.playbook(&order.id, order.version.as_deref())?.clone();
         let (bound, component) = self.bound(order)?;
         let owner = self.owner_of(&component).await?;
-        if let Some(run) = self.drive().run_on(&component) {
-            return Err(PlaybookError::Busy { component, run });
-        }
+        let under_way = self.drive().run_on(&component);
         let plan = self.worked_out(&playbook, &bound, &component, &owner).await?;
         let whole = Whole { action: ACTION, resource: &playbook.id, verb: "playbook.run" };
         let nobody = |because| PlaybookError::Nobody { playbook: playbook.id.clone(), because };
         let context = context(&playbook, &component, &owner.scope, by);
         let judged = self.judge_whole(&whole, &plan, &context, &Actor::human(&by.id)).map_err(nobody)?;
         let decision = judged.judgement.verdict.decision.clone();
-        Ok(Rehearsed { plan, decision, bound, component, judged, playbook, scope: owner.scope })
+        Ok(Rehearsed { plan, decision, under_way, bound, component, judged, playbook, scope: owner.scope })
     }
 
     /// The actions with their values, and what they are about.
@@ -318,7 +318,8 @@ impl Pipeline {
     /// Runs a playbook, which may wait for approval. With `planned`, only if that is still what would be done.
     ///
     /// # Errors
-    /// As [`Pipeline::rehearse`]; and when policy denies it, which is recorded, or nothing could be recorded.
+    /// As [`Pipeline::rehearse`]; and when something else is being done with the component, policy denies it, which is recorded,
+    /// or nothing could be recorded.
     pub async fn run_playbook(
         &self,
         order: &PlaybookOrder,
@@ -328,6 +329,9 @@ impl Pipeline {
         let (_, component) = self.bound(order)?;
         let owner = self.owner_of(&component).await?;
         by.must("operator", &owner.scope)?;
+        if let Some(run) = self.drive().run_on(&component) {
+            return Err(PlaybookError::Busy { component, run });
+        }
         // In this order: when the intent moves, or something else is decided for it, nothing can be recorded on what was.
         let intent = owner.intent.id;
         let (of_intent, of_decisions) = (stream(&intent), format!("decisions/{intent}"));

@@ -153,6 +153,7 @@ impl Player<'_> {
             ["plan", file] => self.plan(file, &asks()?).await,
             ["decommission"] => self.decommission(&asks()?).await,
             ["playbook", id, arguments @ ..] => self.playbook(id, arguments, &asks()?).await,
+            ["rehearse", id, arguments @ ..] => self.rehearse(id, arguments, &asks()?).await,
             ["approve"] => self.answer(&answers()?, true).await,
             ["reject"] => self.answer(&answers()?, false).await,
             ["pause"] => self.tell(RunSignal::Pause, &asks()?).await,
@@ -325,14 +326,20 @@ impl Player<'_> {
     }
 
     async fn playbook(&self, id: &str, arguments: &[&str], by: &Principal) -> Result<String, Senseless> {
-        let mut order = PlaybookOrder { id: id.to_owned(), ..PlaybookOrder::default() };
-        order.arguments.insert("component".to_owned(), COMPONENT.into());
-        for argument in arguments {
-            let (name, value) = argument.split_once('=').ok_or(format!("`{argument}` is no NAME=VALUE"))?;
-            order.arguments.insert(name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into()));
-        }
+        let order = order_of(id, arguments)?;
         Ok(match self.site.pipeline().run_playbook(&order, by, "").await {
             Ok((_, run)) => format!("= {run}"),
+            Err(error) => refused(&error),
+        })
+    }
+
+    async fn rehearse(&self, id: &str, arguments: &[&str], by: &Principal) -> Result<String, Senseless> {
+        let order = order_of(id, arguments)?;
+        Ok(match self.site.pipeline().rehearse(&order, by).await {
+            Ok(rehearsed) => {
+                let way = rehearsed.under_way.map_or_else(String::new, |run| format!(", once {run} is over"));
+                format!("= {} steps{way}", rehearsed.plan.steps.len())
+            }
             Err(error) => refused(&error),
         })
     }
@@ -477,6 +484,17 @@ fn newest(kind: &str) -> Filter {
 pub(crate) fn refused(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     format!("! {}", causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+}
+
+/// A playbook, told of the component and of what else is given.
+fn order_of(id: &str, arguments: &[&str]) -> Result<PlaybookOrder, Senseless> {
+    let mut order = PlaybookOrder { id: id.to_owned(), ..PlaybookOrder::default() };
+    order.arguments.insert("component".to_owned(), COMPONENT.into());
+    for argument in arguments {
+        let (name, value) = argument.split_once('=').ok_or(format!("`{argument}` is no NAME=VALUE"))?;
+        order.arguments.insert(name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into()));
+    }
+    Ok(order)
 }
 
 fn kill_scope(words: &[&str]) -> Result<KillScope, Senseless> {

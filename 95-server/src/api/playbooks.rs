@@ -48,7 +48,8 @@ pub(crate) fn routes() -> Vec<Route> {
 documents! {
     /// A playbook: `id`, `version`, `description`, `digest`, `parameters`, `actions`, and what happens when a step fails.
     Playbook;
-    /// What running a playbook would do: the steps, their digest, what is left out, and what policy says.
+    /// What running a playbook would do: the steps, their digest, what is left out, what policy says, and the run that is
+    /// `under_way` on the component: until it is over, the playbook is not run.
     Rehearsed;
 }
 

@@ -111,7 +111,13 @@ impl Order {
             return Ok(exit::DENIED);
         }
         let given: String = self.parameters.iter().map(|one| format!(" -p {one}")).collect();
-        out.next(&format!("writ playbook run {}{given}", self.id));
+        let run = text(&seen, "/under_way");
+        if run.is_empty() {
+            out.next(&format!("writ playbook run {}{given}", self.id));
+        } else {
+            out.say(&format!("run `{run}` is changing the component; the playbook can be run once that is over"));
+            out.next(&format!("writ run watch {run}"));
+        }
         Ok(exit::OK)
     }
 }

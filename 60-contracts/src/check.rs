@@ -127,9 +127,10 @@ pub fn check(needs: &Needs, subjects: &[Subject<'_>], registry: &Registry) -> Re
     Report { results: order.into_iter().map(|id| check_contract(id, needs, subjects, registry)).collect() }
 }
 
-/// Checks the ranges that somebody requires, each by itself; also what they provide, as the range of one version.
+/// Checks what is known to be required by somebody, and the ranges that they say they require, each by itself; also what they
+/// provide, as the range of one version. A contract that both name is checked once, in a version for both.
 #[must_use]
-pub fn check_uses(by: &str, uses: &[(ContractId, VersionReq)], registry: &Registry) -> Report {
+pub fn check_uses(by: &str, needs: &Needs, uses: &[(ContractId, VersionReq)], registry: &Registry) -> Report {
     let at = Place { file: by.to_owned(), line: 1, column: 1 };
     let requirement = |(contract, range): &(ContractId, VersionReq)| Requirement {
         at: at.clone(),
@@ -139,11 +140,19 @@ pub fn check_uses(by: &str, uses: &[(ContractId, VersionReq)], registry: &Regist
         range: range.clone(),
         uses: Vec::new(),
     };
-    let each = |one| {
-        let needs = Needs { provides: Vec::new(), requires: vec![requirement(one)] };
-        check(&needs, &[Subject { config: None, name: by }], registry).results
+    let subject = [Subject { config: None, name: by }];
+    let is_known = |(contract, _): &&(ContractId, VersionReq)| {
+        needs.requires.iter().any(|one| one.contract == *contract && one.concerns(by))
     };
-    Report { results: uses.iter().flat_map(each).collect() }
+    let (both, own): (Vec<_>, Vec<_>) = uses.iter().partition(is_known);
+    let mut joined = needs.clone();
+    joined.requires.extend(both.into_iter().map(requirement));
+    let mut report = check(&joined, &subject, registry);
+    for one in own {
+        let needs = Needs { provides: Vec::new(), requires: vec![requirement(one)] };
+        report.results.extend(check(&needs, &subject, registry).results);
+    }
+    report
 }
 
 fn check_contract(id: &ContractId, needs: &Needs, subjects: &[Subject<'_>], registry: &Registry) -> ContractResult {

@@ -10,7 +10,7 @@ use crate::pipeline::{Pipeline, PipelineError, Setup};
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError, RwLock};
 use writ_contracts::{
-    Contract, ContractEvent, ContractId, PublishRefused, Refusal, Registry, Report, Status, Subject, check, check_uses,
+    Contract, ContractEvent, ContractId, Needs, PublishRefused, Refusal, Registry, Report, Status, check_uses,
     read_contract, recall_contract,
 };
 use writ_core::{Actor, Digest, Draft, Entry, Event, Filter, LedgerError};
@@ -273,7 +273,7 @@ impl Pipeline {
         provides: &[(String, String)],
     ) -> Result<UsesChecked, ContractError> {
         let registry = self.contracts();
-        let report = |uses: &[(String, String)], exact: bool| {
+        let report = |needs: &Needs, uses: &[(String, String)], exact: bool| {
             let read = |(contract, version): &(String, String)| {
                 let unnamed = || ContractError::Unnamed {
                     agent: by.to_owned(),
@@ -288,13 +288,11 @@ impl Pipeline {
                 Ok((contract.parse().map_err(|_| unnamed())?, range.ok_or_else(unnamed)?))
             };
             let read = uses.iter().map(read).collect::<Result<Vec<_>, ContractError>>()?;
-            Ok::<_, ContractError>(check_uses(by, &read, &registry))
+            Ok::<_, ContractError>(check_uses(by, needs, &read, &registry))
         };
-        let (requires, provides) = (report(requires, false)?, report(provides, true)?);
-        // What the file of requirements says of them, with the messages that they send and read in a form of their own.
-        let mut all = check(&self.setup().needs, &[Subject { config: None, name: by }], &registry);
-        all.results.extend(requires.results);
-        Ok(UsesChecked { requires: all, provides })
+        // The file of requirements says it with the messages that they send and read in a form of their own.
+        let requires = report(&self.setup().needs, requires, false)?;
+        Ok(UsesChecked { requires, provides: report(&Needs::default(), provides, true)? })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::rows::{actions, needs, registry, subjects};
 use serde_json::json;
-use writ_contracts::{ContractEvent, Fit, Subject, check, read_needs};
+use writ_contracts::{ContractEvent, Fit, Needs, Subject, check, read_needs};
 use writ_core::{Actor, Event, Outcome};
 
 fn one(requires: &str, subject: &str) -> (Fit, Vec<String>, Vec<Option<serde_json::Value>>) {
@@ -130,8 +130,24 @@ fn what_somebody_would_use_is_checked_range_by_range() {
         (id.clone(), "^99".parse().unwrap()),
         (id.next_major().next_major(), "*".parse().unwrap()),
     ];
-    let report = writ_contracts::check_uses("agent/x", &uses, &registry);
+    let report = writ_contracts::check_uses("agent/x", &Needs::default(), &uses, &registry);
     let fits: Vec<Fit> = report.results.iter().map(|one| one.fit).collect();
     assert_eq!(fits, [Fit::Verified, Fit::Version, Fit::Missing]);
     assert!(report.results.iter().all(|one| one.required_by == ["agent/x"]));
+}
+
+#[test]
+fn a_contract_that_two_files_ask_for_is_checked_once_for_both() {
+    let (needs, registry) = (needs(), registry());
+    let by = "agent/self-healing-agent-001";
+    let id: writ_contracts::ContractId = "contract.monitoring.v1".parse().unwrap();
+    for (range, fit) in [("^1.0.0", Fit::Verified), ("^1.99", Fit::Version)] {
+        let uses =
+            [(id.clone(), range.parse().unwrap()), ("contract.nobodys.v1".parse().unwrap(), "^1".parse().unwrap())];
+        let report = writ_contracts::check_uses(by, &needs, &uses, &registry);
+        let told: Vec<_> =
+            report.results.iter().map(|one| (one.contract.as_str(), one.fit, one.ranges.len())).collect();
+        assert_eq!(told, [(id.as_str(), fit, 2), ("contract.nobodys.v1", Fit::Missing, 1)], "{range}");
+        assert!(report.results.iter().all(|one| one.required_by == [by]));
+    }
 }

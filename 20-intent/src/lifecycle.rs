@@ -84,7 +84,8 @@ impl State {
             Degraded => matches!(next, Recovering | Monitoring | Validating | Failed | Decommissioning),
             Recovering => matches!(next, Active | Monitoring | Degraded | Failed),
             Failed => matches!(next, Draft | Validating | Recovering | Decommissioning | Archived),
-            Decommissioning => matches!(next, Archived | Failed),
+            // Taking it away may be given up: what is there of it then says what it is.
+            Decommissioning => matches!(next, Archived | Degraded | Recovering | Failed),
             // A new version brings it back.
             Archived => matches!(next, Validating),
         }

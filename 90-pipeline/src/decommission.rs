@@ -9,7 +9,7 @@ use crate::drive::{DriveError, Ended};
 use crate::erase::{said_about, words};
 use crate::gate::POLICY_STREAM;
 use crate::grant::Scope;
-use crate::holding::{has_touched, left_nothing};
+use crate::holding::has_touched;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::prepared::lines;
 use crate::scope::scope_in;
@@ -17,7 +17,7 @@ use crate::submission::{moved, policy_decided};
 use crate::submit::{HELD_MS_MAX, Whole};
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
-use writ_automation::{Gate as RunGate, OnFailure, Options, Run, RunState, Submission};
+use writ_automation::{Cell, Gate as RunGate, Leg, OnFailure, Options, Run, RunState, StepState, Submission};
 use writ_core::{
     Actor, ComponentId, Decision, Digest, Draft, IntentId, LedgerError, Plan, ProviderError, RunId, Stage,
 };
@@ -316,15 +316,18 @@ impl Pipeline {
         let (intent, version) = (&submitted.intent, submitted.intent_version);
         let state = self.intent_state(intent).await?;
         let mut drafts = Vec::new();
-        let succeeded = *over.run.state() == RunState::Succeeded;
+        // What was put back, or never touched, is watched again as it was.
+        let mut watched = None;
         if state != State::Decommissioning {
             if !has_touched(&over.run) || state.to(State::Decommissioning).is_err() {
                 return Ok(());
             }
             drafts.push(leaving(intent, version, state, &submitted.requester));
         }
-        if succeeded {
-            let mut gone = moved(intent, version, State::Decommissioning, State::Archived, "all of it was taken away");
+        let ended = format!("the run is {}", over.run.state().name());
+        let becomes = |to, because: &str| moved(intent, version, State::Decommissioning, to, because);
+        if *over.run.state() == RunState::Succeeded {
+            let mut gone = becomes(State::Archived, "all of it was taken away");
             if let Value::Object(body) = &mut gone.body {
                 let nothing =
                     ["applied_plan", "applied_manifest", "applied_version", "applied_environment", "applied_team"];
@@ -333,26 +336,48 @@ impl Pipeline {
             drafts.push(gone);
             drafts.extend(self.released(intent).await?);
         } else {
-            let because = format!("the run is {}", over.run.state().name());
-            drafts.push(moved(intent, version, State::Decommissioning, State::Failed, &because));
-        }
-        let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
-        // What was put back, or never touched, is watched again as it was.
-        let back = left_nothing(&over.run);
-        let in_force = match back && !succeeded {
-            true => self.in_force(intent, &doc).await.ok().flatten(),
-            false => None,
-        };
-        if in_force.is_some() {
-            drafts.push(moved(intent, version, State::Failed, State::Recovering, "all of it is there"));
-            drafts.push(moved(intent, version, State::Recovering, State::Monitoring, "it is watched"));
+            let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
+            let in_force = self.in_force(intent, &doc).await.ok().flatten();
+            match (is_whole(&over.run), in_force) {
+                (true, Some(in_force)) => {
+                    drafts.push(becomes(State::Recovering, &format!("{ended}, and all of it is there")));
+                    drafts.push(moved(intent, version, State::Recovering, State::Monitoring, "it is watched"));
+                    watched = Some(in_force);
+                }
+                // Somebody wants to keep what is left. It is not watched: what is gone would be brought back.
+                (false, Some(_)) if *over.run.state() == RunState::Cancelled => {
+                    drafts.push(becomes(
+                        State::Degraded,
+                        &format!("{ended}; part of it was taken away, and nobody watches the rest"),
+                    ));
+                }
+                (false, _) => drafts.push(becomes(State::Failed, &format!("{ended}; part of it was taken away"))),
+                (true, None) => drafts.push(becomes(State::Failed, &ended)),
+            }
         }
         self.journal().commit(&over.cause, Batch::of(drafts)).await?;
-        if let Some((intent, plan)) = in_force {
+        if let Some((intent, plan)) = watched {
             self.manage(&intent, &Some(plan)).await;
         }
         Ok(())
     }
+}
+
+/// Whether all that such a run was to take away is there.
+fn is_whole(run: &Run) -> bool {
+    // What was not taken away is there; what was not put back is not.
+    let is_there = |cell: &Cell| match &cell.state {
+        StepState::Undone => true,
+        StepState::Blocked | StepState::Ready | StepState::AwaitingApproval { .. } | StepState::Held { .. } => {
+            cell.leg == Leg::Do && !cell.doubt
+        }
+        StepState::RetryWait { .. } | StepState::Failed { .. } | StepState::Skipped { .. } => {
+            cell.leg == Leg::Do && !cell.doubt
+        }
+        StepState::Ticketed(_) | StepState::Probing { .. } | StepState::Unknown { .. } => false,
+        StepState::Succeeded | StepState::Kept { .. } => false,
+    };
+    *run.state() == RunState::RolledBack || run.steps().all(|(_, cell)| is_there(cell))
 }
 
 /// The entry that says so, by whom it was asked for.

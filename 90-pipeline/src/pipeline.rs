@@ -262,7 +262,11 @@ impl Pipeline {
             // Of what could not be taken away in full nothing is brought back.
             let gone =
                 state.is_some_and(|state| matches!(state, State::Decommissioning | State::Archived | State::Failed));
-            if !gone && let Some((intent, plan)) = self.in_force(&intent, &doc).await? {
+            let left = state == Some(State::Degraded) && doc.get("from") == Some(&json!(State::Decommissioning));
+            if !gone
+                && !left
+                && let Some((intent, plan)) = self.in_force(&intent, &doc).await?
+            {
                 self.manage(&intent, &Some(plan)).await;
             }
             self.settle_lost_end(&intent, &doc).await?;

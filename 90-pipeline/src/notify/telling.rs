@@ -187,11 +187,13 @@ fn said(entry: &Entry, named: &Named) -> Said {
             (format!("{}: a change was rolled back", named.intent), text, run(), None)
         }
         "intent.moved/1" => {
-            let text = match word("/to") {
-                "failed" => format!("It is not in force: {}.", word("/because")),
-                _ => format!("The version before stays in force: {}.", word("/because")),
+            let because = word("/because");
+            let (what, text) = match (word("/from"), word("/to")) {
+                ("decommissioning", _) => ("it was not taken away", sentence(because)),
+                (_, "failed") => ("a version was not brought about", format!("It is not in force: {because}.")),
+                _ => ("a version was not brought about", format!("The version before stays in force: {because}.")),
             };
-            let title = format!("{}: a version was not brought about", entry.resource);
+            let title = format!("{}: {what}", entry.resource);
             (title, text, (format!("/intents/{}", entry.resource), vec![("intent", entry.resource.clone())]), None)
         }
         "policy.decided/1" => {

@@ -193,6 +193,11 @@ fn what_is_told_has_a_line_a_sentence_and_a_way_to_it() {
         entry(1, "intent.moved/1", json!({"to": "failed", "because": "the run is failed"})),
         entry(
             1,
+            "intent.moved/1",
+            json!({"from": "decommissioning", "to": "degraded", "because": "part of it was taken away"}),
+        ),
+        entry(
+            1,
             "notification.asked/1",
             json!({"channel": "changes", "run": "run_1", "step": "s", "verb": "v", "resource": "r"}),
         ),
@@ -226,6 +231,7 @@ fn what_is_told_has_a_line_a_sentence_and_a_way_to_it() {
         "critical | DEPLOY-WEB-001: a change needs an operator | Nobody can tell what came of it. | /runs/run_1",
         "high | DEPLOY-WEB-001: deploy instances is denied | Not now. | /runs/run_1",
         "high | web-service-001: a version was not brought about | It is not in force: the run is failed. | /intents/web-service-001",
+        "high | web-service-001: it was not taken away | Part of it was taken away. | /intents/web-service-001",
         "medium | v on r begins | A policy has this told to changes. | /runs/run_1",
     ];
     assert_eq!(lines, expected);

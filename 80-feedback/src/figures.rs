@@ -70,7 +70,8 @@ pub struct Latency {
 pub struct Figures {
     /// See [`Share`].
     pub availability: Option<Share>,
-    /// Mean duration of deployments that succeeded, in milliseconds.
+    /// Mean duration of deployments that succeeded, in milliseconds: each from when its first step might begin to its end. How long
+    /// people took to agree before that, and how long its window was awaited, says nothing about it; a pause on the way counts.
     pub deployment_ms: Option<u64>,
     /// Deployments that succeeded.
     pub deployments: Option<Rate>,

@@ -35,7 +35,7 @@ pub struct RunRecord {
     pub kind: RunKind,
     /// How it ended.
     pub outcome: RunOutcome,
-    /// When it started.
+    /// When its first step might begin: people had agreed, and its window was open. Of one that never came to that, when it ended.
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Timestamp,

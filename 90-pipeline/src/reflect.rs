@@ -184,19 +184,26 @@ impl Pipeline {
             for entry in self.entries_between(kind, from, to).await? {
                 let Some(id) = entry.stream.strip_prefix("run/") else { continue };
                 let doc = self.journal().doc("runs", id).await?.unwrap_or_default();
-                let since = doc.get("since").and_then(Value::as_str).and_then(|text| text.parse().ok());
                 let origin = doc.pointer("/context/origin").map(Origin::deserialize).transpose();
                 let origin = origin
                     .map_err(|error| PipelineError::Recorded { of: "a run", because: error.to_string() })?
                     .unwrap_or_default();
                 let Some(kind) = run_kind(origin) else { continue };
-                if let (Some(started_at), Ok(run)) = (since, id.parse()) {
+                if let Ok(run) = id.parse() {
                     let ended_at = entry.timestamp;
+                    let started_at = self.began_at(&entry.stream).await?.unwrap_or(ended_at);
                     records.push(RunRecord { entry: entry.event_id, run, kind, outcome, started_at, ended_at });
                 }
             }
         }
         Ok(records)
+    }
+
+    /// When the first step of a run might begin, if it came to that.
+    async fn began_at(&self, run: &str) -> Result<Option<Timestamp>, ReflectError> {
+        let wanted = Filter { kind: Some("run.started/1".into()), stream: Some(run.to_owned()), ..Filter::default() };
+        let stored = self.journal().ledger().query(&wanted, 1).await?;
+        Ok(stored.first().map(entry_of).transpose()?.map(|entry| entry.timestamp))
     }
 
     async fn incidents_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<IncidentRecord>, ReflectError> {

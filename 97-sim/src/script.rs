@@ -404,7 +404,11 @@ impl Player<'_> {
             Ok(document) => {
                 let of =
                     |pointer: &str| document.pointer(pointer).map_or(0, |list| list.as_array().map_or(0, Vec::len));
-                format!("= {} recommendations, {} judged", of("/recommendations"), of("/judged"))
+                let took = document.pointer("/feedback/metrics_collected/deployment/average_deployment_time");
+                let took = took
+                    .filter(|took| !took.is_null())
+                    .map_or_else(String::new, |took| format!(", deployed in {took} s"));
+                format!("= {} recommendations, {} judged{took}", of("/recommendations"), of("/judged"))
             }
             Err(error) => refused(&error),
         })

@@ -115,7 +115,7 @@ impl Order {
         if run.is_empty() {
             out.next(&format!("writ playbook run {}{given}", self.id));
         } else {
-            out.say(&format!("run `{run}` is changing the component; the playbook can be run once that is over"));
+            out.say(&format!("run `{run}` is in the way; the playbook can be run once that is over"));
             out.next(&format!("writ run watch {run}"));
         }
         Ok(exit::OK)

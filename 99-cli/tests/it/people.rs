@@ -218,9 +218,7 @@ fn an_approval_says_what_it_is_for_and_who_said_what_until_that_is_erased() {
     let refused = writ(&place, &["approve", &approval, "-m", "x", "--token", ada["token"].as_str().unwrap()], 4);
     assert!(refused.contains("does not hold the role"), "{refused}");
     let shown = writ(&place, &["approval", "get", &approval], 0);
-    for part in
-        [&approval, "for       run_", "asks      1 of approver", "asked by  human:person-01", " approve apr_"]
-    {
+    for part in [&approval, "for       run_", "asks      1 of approver", "asked by  human:person-01", " approve apr_"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     writ(&place, &["approve", &approval, "--as", "reviewer", "-m", "Zebulon Hopperton is fine with it"], 0);

@@ -84,7 +84,7 @@ pub fn ask_all(
     now: Timestamp,
     gate: &mut dyn FnMut(&Run, &Ask) -> Option<Signal>,
 ) -> Result<(), Refused> {
-    let mut after = None;
+    let (mut after, mut leg) = (None, run.head.state.leg());
     while let Some((at, ask)) = run.ask_after(after) {
         after = Some(at);
         let Some(answer) = gate(run, &ask) else { continue };
@@ -95,6 +95,10 @@ pub fn ask_all(
                 decision.commands.extend(more.commands);
             }
             Err(refused) => decision.refused.push((ask.step, refused)),
+        }
+        // A denial may turn the run round: what is to be undone then stands before the step that was denied.
+        if run.head.state.leg() != leg {
+            (after, leg) = (None, run.head.state.leg());
         }
     }
     Ok(())

@@ -15,9 +15,12 @@ use writ_core::{Digest, Plan, Timestamp};
 /// without anybody else. Steps are asked for by [`ask_all`](crate::ask_all) afterwards.
 ///
 /// # Errors
-/// When the plan is empty, broken or stale, or a limit cannot be kept. Nothing is to be recorded then.
+/// When the plan is empty and nobody is asked about it, is broken or stale, or a limit cannot be kept. Nothing is to be recorded then.
 pub fn submit(submission: Submission, now: Timestamp) -> Result<(Run, Decision), Refused> {
     let Submission { gate, options, parent, plan, requester, run, world } = submission;
+    if plan.steps.is_empty() && gate.approval.is_none() {
+        return Err(Refused::Empty);
+    }
     check(&plan, &options, world)?;
     let digest = writ_seal::digest_of(&*plan).map_err(Refused::Digest)?;
     let (intent, intent_version) = (plan.intent.clone(), plan.intent_version);
@@ -35,9 +38,6 @@ pub fn submit(submission: Submission, now: Timestamp) -> Result<(Run, Decision),
 }
 
 pub(crate) fn check(plan: &Plan, options: &Options, world: Digest) -> Result<(), Refused> {
-    if plan.steps.is_empty() {
-        return Err(Refused::Empty);
-    }
     if plan.world != world {
         return Err(Refused::Stale { planned: plan.world, found: world });
     }

@@ -34,11 +34,12 @@ impl Origin {
         matches!(self, Origin::Intent | Origin::Feedback | Origin::Decommission)
     }
 
-    /// Whether it and another cannot both be carried out on one component: a playbook that people ask for, and anything else
-    /// that they do.
+    /// Whether it and another cannot both be under way on one component: a playbook or a removal, and anything else that people
+    /// ask for. Versions of an intent follow each other by its states.
     pub(crate) fn excludes(self, other: Self) -> bool {
         let both = [self, other];
-        both.contains(&Origin::Playbook) && both.iter().all(|one| *one == Origin::Playbook || one.is_intents())
+        let asked = |one: &Self| *one == Origin::Playbook || one.is_intents();
+        both.iter().all(asked) && both.iter().any(|one| matches!(one, Origin::Playbook | Origin::Decommission))
     }
 
     /// The word that policies know it by.

@@ -2,6 +2,7 @@
 //! `decommission_intent` and then step by step. Its component is healed no more from the first step on; its history stays.
 
 use crate::approvals::Principal;
+use crate::causes::error_chain;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::context::{Origin, RunContext};
 use crate::decided::Decided;
@@ -17,7 +18,7 @@ use crate::submission::{moved, policy_decided};
 use crate::submit::{HELD_MS_MAX, Whole};
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
-use writ_automation::{Cell, Gate as RunGate, Leg, OnFailure, Options, Run, RunState, StepState, Submission};
+use writ_automation::{Cell, Gate as RunGate, Leg, OnFailure, Options, Run, RunState, Signal, StepState, Submission};
 use writ_core::{
     Actor, ComponentId, Decision, Digest, Draft, IntentId, LedgerError, Plan, ProviderError, RunId, Stage,
 };
@@ -169,7 +170,7 @@ impl Pipeline {
             state,
             version: doc.get("version").and_then(Value::as_u64).unwrap_or(0),
         };
-        let Some(diff) = self.left_of(&removal, &doc).await? else { return Ok(removal) };
+        let Some(diff) = self.left_of(removal.component.as_ref(), &doc).await? else { return Ok(removal) };
         if !diff.stuck.is_empty() {
             return Err(DecommissionError::Stuck { resources: diff.stuck });
         }
@@ -184,8 +185,8 @@ impl Pipeline {
     }
 
     /// What is there of an intent, as the plan that takes it away; none when that is nothing.
-    async fn left_of(&self, removal: &Removal, doc: &Value) -> Result<Option<Diff>, DecommissionError> {
-        let Some(component) = &removal.component else { return Ok(None) };
+    async fn left_of(&self, component: Option<&ComponentId>, doc: &Value) -> Result<Option<Diff>, DecommissionError> {
+        let Some(component) = component else { return Ok(None) };
         let digest = |pointer: &str| doc.pointer(pointer).and_then(Value::as_str)?.parse::<Digest>().ok();
         let Some(digest) = digest("/applied_plan").or_else(|| digest("/attachments/plan")) else { return Ok(None) };
         let bytes = self.journal().ledger().attachment(&digest).await?.unwrap_or_default();
@@ -295,6 +296,29 @@ impl Pipeline {
             tracing::warn!(%component, because, "the incidents of a component that is taken away stay open");
         }
         healing.stop().await;
+        // What it began would bring back what is taken away.
+        let begun = |_: &Run, context: &RunContext| {
+            context.component.as_ref() == Some(component) && matches!(context.origin, Origin::Remedy | Origin::Scaling)
+        };
+        for run in self.drive().live_where(begun) {
+            let cancel = Signal::Cancel { compensate: false };
+            if let Err(error) = self.drive().tell(&run, cancel, &Actor::system("self-healing")).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, %run, "a remedy goes on where all is taken away");
+            }
+        }
+    }
+
+    /// Why an intent whose run has succeeded is not gone; none when nothing of it is there.
+    async fn not_gone(&self, over: &Ended, doc: &Value) -> Option<String> {
+        match self.left_of(over.context.component.as_ref(), doc).await {
+            Ok(None) => None,
+            Ok(Some(diff)) => {
+                let left = diff.plan.steps.iter().map(|step| step.resource.as_str()).collect::<Vec<_>>();
+                let left = if left.is_empty() { diff.stuck.join(", ") } else { left.join(", ") };
+                Some(format!("the run succeeded, and there is again {left}"))
+            }
+            Err(error) => Some(format!("the run succeeded, and what is there cannot be told: {}", error_chain(&error))),
+        }
     }
 
     async fn is_leaving(&self, run: &Run) -> Result<(), DecommissionError> {
@@ -316,6 +340,7 @@ impl Pipeline {
         let (intent, version) = (&submitted.intent, submitted.intent_version);
         let state = self.intent_state(intent).await?;
         let mut drafts = Vec::new();
+        let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
         // What was put back, or never touched, is watched again as it was.
         let mut watched = None;
         if state != State::Decommissioning {
@@ -326,7 +351,11 @@ impl Pipeline {
         }
         let ended = format!("the run is {}", over.run.state().name());
         let becomes = |to, because: &str| moved(intent, version, State::Decommissioning, to, because);
-        if *over.run.state() == RunState::Succeeded {
+        let succeeded = *over.run.state() == RunState::Succeeded;
+        let left = if succeeded { self.not_gone(over, &doc).await } else { None };
+        if let Some(because) = left {
+            drafts.push(becomes(State::Failed, &because));
+        } else if succeeded {
             let mut gone = becomes(State::Archived, "all of it was taken away");
             if let Value::Object(body) = &mut gone.body {
                 let nothing =
@@ -336,7 +365,6 @@ impl Pipeline {
             drafts.push(gone);
             drafts.extend(self.released(intent).await?);
         } else {
-            let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
             let in_force = self.in_force(intent, &doc).await.ok().flatten();
             match (is_whole(&over.run), in_force) {
                 (true, Some(in_force)) => {

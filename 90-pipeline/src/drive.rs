@@ -403,14 +403,20 @@ impl Drive {
         self.live_where(|run, context| run.submitted().intent == *intent && carries_out(context)).pop()
     }
 
+    /// The live run that takes an intent away.
+    pub(crate) fn removal_of(&self, intent: &IntentId) -> Option<RunId> {
+        let takes_away = |context: &RunContext| context.origin == Origin::Decommission;
+        self.live_where(|run, context| run.submitted().intent == *intent && takes_away(context)).pop()
+    }
+
     /// A live run that changes this component.
     pub(crate) fn run_on(&self, component: &ComponentId) -> Option<RunId> {
         self.live_where(|_, context| context.component.as_ref() == Some(component)).pop()
     }
 
-    /// Whether a change of a component may begin beside those that are live. A playbook and another change that people asked for
-    /// may not: each was planned on a world without the other, and would undo it. Versions of an intent follow each other, and
-    /// remedies give way by themselves.
+    /// Whether a change of a component may begin beside those that are live. A playbook or a removal and another change that people
+    /// asked for may not, also while people are asked about one: each was planned on a world without the other, and would undo it.
+    /// Versions of an intent follow each other, and remedies give way by themselves.
     ///
     /// # Errors
     /// The run that stands in the way.

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use writ_automation::{HeldBy, Run, RunState, StepState};
+use writ_automation::{Run, RunState, StepState};
 use writ_core::{
     Actor, Event, Health, IncidentId, LedgerError, Observation, Plan, Provider, RunId, Sensor, SensorError, Step,
     Timestamp, Window,
@@ -192,7 +192,7 @@ pub(crate) struct Task {
     summary: Summary,
     causes: BTreeMap<IncidentId, Cause>,
     /// Remedies that nobody may do for now, each by its first step.
-    held: BTreeMap<RemedyKey, Step>,
+    held: BTreeMap<RemedyKey, (Step, HoldReason)>,
     due: Option<Timestamp>,
     /// Since when the component cannot be observed.
     blind: Option<Blind>,
@@ -320,8 +320,12 @@ impl Task {
     /// Asks in memory whether what stands before a remedy is gone; only when it is, something is recorded.
     async fn look_at_held(&mut self) {
         let now = self.parts.journal.now();
-        let free = |(_, first): &(&RemedyKey, &Step)| self.parts.gate.stands_before(first, now).is_none();
-        let released: Vec<RemedyKey> = self.held.iter().filter(free).map(|(remedy, _)| remedy.clone()).collect();
+        let changing = self.parts.drive.is_changing(&self.parts.config.component);
+        let free = |(first, because): &(Step, HoldReason)| {
+            self.parts.gate.stands_before(first, now).is_none() && !(changing && *because == HoldReason::Busy)
+        };
+        let released: Vec<RemedyKey> =
+            self.held.iter().filter(|(_, held)| free(held)).map(|(remedy, _)| remedy.clone()).collect();
         for remedy in released {
             self.held.remove(&remedy);
             self.answer(Signal::RemedyReleased { remedy }).await;
@@ -452,14 +456,9 @@ impl Task {
                 self.follow(&remedy, &run, false);
                 self.answer(Signal::RemedyNeedsApproval { remedy: key, approval }).await;
             }
-            Ok(Begun::Held(first, by)) => {
-                self.held.insert(key.clone(), *first);
+            Ok(Begun::Held(first, because)) => {
+                self.held.insert(key.clone(), (*first, because));
                 self.wake(self.parts.journal.now().plus(ASK_AGAIN));
-                let because = match by {
-                    HeldBy::KillSwitch => HoldReason::KillSwitch,
-                    HeldBy::Breaker => HoldReason::Breaker,
-                    HeldBy::NoAgent | HeldBy::Throttle | HeldBy::Window => HoldReason::NoAgent,
-                };
                 self.answer(Signal::RemedyHeld { remedy: key, because }).await;
             }
             Err(because) => self.answer(Signal::RemedyDenied { remedy: key, because, by: DeniedBy::Gate }).await,

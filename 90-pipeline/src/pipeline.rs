@@ -14,7 +14,7 @@ use crate::journal::{Journal, decode};
 use crate::notify;
 use crate::opening::{enrol_agents, gate_state, policies, publish_playbooks};
 use crate::remedy::Attempts;
-use crate::submission::moved;
+use crate::submission::{in_force, moved};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -343,12 +343,17 @@ impl Pipeline {
     async fn intent_run_ended(&self, over: &Ended) -> Result<(), PipelineError> {
         let submitted = over.run.submitted();
         let (intent, version) = (&submitted.intent, submitted.intent_version);
+        let state = self.intent_state(intent).await?;
+        // Told already, or not this run's to tell.
+        if !matches!(state, State::Ready | State::Executing) {
+            return Ok(());
+        }
         let applied = self.applied(intent, version).await?;
         let succeeded = *over.run.state() == RunState::Succeeded;
         let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
         let former = doc.get("applied_plan").filter(|plan| plan.is_string());
         let mut drafts = Vec::new();
-        if doc.get("to") == Some(&json!(State::Ready)) {
+        if state == State::Ready {
             drafts.push(moved(
                 intent,
                 version,
@@ -359,8 +364,8 @@ impl Pipeline {
         }
         if succeeded {
             let mut active = moved(intent, version, State::Executing, State::Active, "the run succeeded");
-            if let (Value::Object(body), Some(Value::Object(applied))) = (&mut active.body, applied) {
-                body.extend(applied);
+            if let Value::Object(body) = &mut active.body {
+                body.extend(applied.into_iter().flatten());
             }
             drafts.push(active);
             drafts.push(moved(intent, version, State::Active, State::Monitoring, "it is watched"));
@@ -393,8 +398,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What is to be remembered of a version once it is in force: its whole plan, its manifest, and whose it is.
-    async fn applied(&self, intent: &IntentId, version: u64) -> Result<Option<Value>, LedgerError> {
+    /// What is to be remembered of a version that was submitted, once it is in force.
+    async fn applied(&self, intent: &IntentId, version: u64) -> Result<Option<[(String, Value); 5]>, LedgerError> {
         let (mut plan, mut submitted) = (None, None);
         for entry in self.journal().stream(&stream(intent)).await? {
             if entry.body.get("version").and_then(Value::as_u64) != Some(version) {
@@ -407,10 +412,8 @@ impl Pipeline {
             }
         }
         Ok(plan.zip(submitted).map(|(plan, submitted)| {
-            json!({
-                "applied_plan": plan, "applied_manifest": submitted.get("manifest"), "applied_version": version,
-                "applied_environment": submitted.get("environment"), "applied_team": submitted.get("team"),
-            })
+            let said = |field: &str| submitted.get(field).cloned().unwrap_or_default();
+            in_force(version, plan, said("manifest"), said("environment"), said("team"))
         }))
     }
 }

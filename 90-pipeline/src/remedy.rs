@@ -17,7 +17,7 @@ use std::time::Duration;
 use writ_automation::{ApprovalTerms, Gate as RunGate, HeldBy, OnFailure, Options, Submission};
 use writ_core::{Actor, ApprovalId, ComponentId, Decision, Plan, RunId, Step, Timestamp, World};
 use writ_intent::world_digest;
-use writ_self_healing::{ComponentView, Mode, PlanHead, Remedy, Slot};
+use writ_self_healing::{ComponentView, HoldReason, Mode, PlanHead, Remedy, Slot};
 
 /// How long people have to answer when a remedy needs them.
 const APPROVAL_SPAN: Duration = Duration::from_secs(3_600);
@@ -48,7 +48,7 @@ pub(crate) enum Begun {
     /// People are asked.
     Waits(RunId, ApprovalId),
     /// Nobody may do its first step for now.
-    Held(Box<Step>, HeldBy),
+    Held(Box<Step>, HoldReason),
 }
 
 impl Task {
@@ -103,9 +103,13 @@ impl Task {
         let requester = Actor::system("self-healing");
         let decided = match self.parts.gate.judge_step(None, &first, &plan.intent, &requester, &context, now) {
             Ok(decided) => decided,
-            Err(Nobody::Held(hold)) => return Ok(Begun::Held(Box::new(first), hold.by)),
+            Err(Nobody::Held(hold)) => return Ok(Begun::Held(Box::new(first), reason(hold.by))),
             Err(Nobody::Never(because)) => return Err(because.into()),
         };
+        // How many there are is somebody else's to say for now.
+        if remedy.action.scales() && self.parts.drive.is_changing(&remedy.component) {
+            return Ok(Begun::Held(Box::new(first), HoldReason::Busy));
+        }
         let terms = self.terms(&decided, &first, covered && mode == Mode::Auto, now)?;
         let approval = terms.as_ref().map(|terms| terms.approval.clone());
         // Where people are asked, nothing rests on what was agreed to beforehand.
@@ -193,6 +197,14 @@ impl Task {
             "standing_approval": standing,
             "mode": mode.word(),
         })
+    }
+}
+
+fn reason(by: HeldBy) -> HoldReason {
+    match by {
+        HeldBy::KillSwitch => HoldReason::KillSwitch,
+        HeldBy::Breaker => HoldReason::Breaker,
+        HeldBy::NoAgent | HeldBy::Throttle | HeldBy::Window => HoldReason::NoAgent,
     }
 }
 

@@ -122,7 +122,7 @@ impl Pipeline {
 /// # Errors
 /// When the ledger fails.
 pub async fn manifest_in(journal: &Journal, entries: &[Entry], version: u64) -> Result<Option<Vec<u8>>, LedgerError> {
-    let submitted = entries.iter().find(|entry| {
+    let submitted = entries.iter().rfind(|entry| {
         entry.kind == "intent.submitted/1"
             && entry.body.get("version").and_then(|found| found.as_u64()) == Some(version)
     });

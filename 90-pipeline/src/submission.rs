@@ -10,7 +10,7 @@ use crate::prepared::Prepared;
 use crate::scope::scope_of;
 use crate::submit::SubmitError;
 use serde_json::{Value, json};
-use writ_core::{Actor, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Stage};
+use writ_core::{Actor, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan, Stage};
 use writ_intent::{FoundInfeasible, IntentEvent, Manifest, Moved, State, Submitted, Translated, plan_document, stream};
 use writ_seal::canonical;
 
@@ -117,8 +117,7 @@ impl Pipeline {
     fn record_translation(&self, batch: &mut Batch, prepared: &Prepared) {
         let (Some(translation), Some(target)) = (&prepared.translation, &prepared.target) else { return };
         let document = plan_document(target, translation);
-        let bytes = canonical(&json!(target)).unwrap_or_else(|_| json!(target).to_string().into_bytes());
-        let kept = batch.attach(bytes);
+        let kept = batch.attach(plan_bytes(target));
         let shown = batch.attach(document.to_string().into_bytes());
         let translated = Translated {
             availability_ppb: translation.predicted.availability_ppb,
@@ -145,10 +144,19 @@ impl Pipeline {
         }
     }
 
-    /// Nothing has to change: the intent holds already.
-    pub(crate) fn settle_unchanged(&self, batch: &mut Batch, prepared: &Prepared) {
-        let states = [State::Ready, State::Executing, State::Active, State::Monitoring];
-        self.moves(batch, prepared, &states, State::Translated);
+    /// Nothing has to change: the intent holds already, and this version of it is in force.
+    pub(crate) fn settle_unchanged(&self, batch: &mut Batch, prepared: &Prepared, offer: &Offer<'_>) {
+        self.moves(batch, prepared, &[State::Ready, State::Executing], State::Translated);
+        let (intent, version) = (&prepared.manifest.intent, prepared.version);
+        let mut active = moved(&intent.id, version, State::Executing, State::Active, "all of it is there");
+        if let (Some(target), Value::Object(body)) = (&prepared.target, &mut active.body) {
+            let scope = scope_of(intent);
+            let (plan, manifest) = (batch.attach(plan_bytes(target)), batch.attach(offer.text.to_vec()));
+            let (plan, manifest) = (json!(plan), json!(manifest));
+            body.extend(in_force(version, plan, manifest, json!(scope.environment), json!(scope.team)));
+        }
+        batch.drafts.push(active);
+        batch.drafts.push(moved(&intent.id, version, State::Active, State::Monitoring, "it is watched"));
     }
 
     pub(crate) async fn record_infeasible(
@@ -180,6 +188,27 @@ impl Pipeline {
         self.journal().commit(cause, batch).await?;
         Ok(())
     }
+}
+
+fn plan_bytes(plan: &Plan) -> Vec<u8> {
+    canonical(&json!(plan)).unwrap_or_else(|_| json!(plan).to_string().into_bytes())
+}
+
+/// What is to be remembered of a version once it is in force: its whole plan, its manifest, and whose it is.
+pub(crate) fn in_force(
+    version: u64,
+    plan: Value,
+    manifest: Value,
+    environment: Value,
+    team: Value,
+) -> [(String, Value); 5] {
+    [
+        ("applied_version".to_owned(), json!(version)),
+        ("applied_plan".to_owned(), plan),
+        ("applied_manifest".to_owned(), manifest),
+        ("applied_environment".to_owned(), environment),
+        ("applied_team".to_owned(), team),
+    ]
 }
 
 /// Whether an earlier version is carried out or watched.

@@ -365,6 +365,9 @@ impl Pipeline {
         loop {
             // Read before the world is looked at: what was planned while an earlier version was being carried out is planned anew.
             let ground = self.ground(id).await?;
+            if let Some(run) = self.drive().removal_of(id) {
+                return Err(SubmitError::Busy { intent: id.clone(), state: "to be taken away", run: Some(run) });
+            }
             // Who takes something over from another team must be allowed to change it as it is, too.
             if let Some(standing) = self.scope_of_intent(id).await? {
                 by.must(role, &standing)?;
@@ -408,18 +411,18 @@ impl Pipeline {
         if let Some(translation) = &prepared.translation {
             self.hold(&mut batch, &intent, &translation.component).await?;
         }
-        if diff.plan.steps.is_empty() {
+        let (submission, context) = self.submission(&prepared, diff, offer.by, origin);
+        // While people are asked it is ready and no more, also when all that it asks for is there.
+        let waits = submission.gate.approval.is_some();
+        if diff.plan.steps.is_empty() && !waits {
             if let Some(translation) = &prepared.translation {
                 self.drive().is_free(&translation.component, origin)?;
             }
-            self.settle_unchanged(&mut batch, &prepared);
+            self.settle_unchanged(&mut batch, &prepared, offer);
             self.journal().commit(&cause, batch).await?;
             self.manage(&prepared.manifest.intent, &prepared.target).await;
             return Ok(Accepted { prepared, run: None });
         }
-        let (submission, context) = self.submission(&prepared, diff, offer.by, origin);
-        // While people are asked it is ready and no more.
-        let waits = submission.gate.approval.is_some();
         let states: &[State] = if waits { &[State::Ready] } else { &[State::Ready, State::Executing] };
         self.moves(&mut batch, &prepared, states, State::Translated);
         let run = self.drive().begin(submission, context, &cause, batch).await?;

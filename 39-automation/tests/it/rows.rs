@@ -84,3 +84,33 @@ fn row_2_08_a_time_that_is_no_whole_second_is_told_to_the_millisecond() {
     let document = execution(&run, "w", start());
     assert_eq!(document["execution"]["total_duration_seconds"], json!(1.25));
 }
+
+#[test]
+fn a_denial_that_turns_a_run_round_asks_at_once_for_what_is_to_be_undone_before_it() {
+    let (mut run, _) = submit(submission(plan("a b<a"), OnFailure::Compensate), start()).unwrap();
+    let mut asked = Vec::new();
+    let mut gate = |_: &Run, ask: &Ask| {
+        asked.push(format!("{:?} {}", ask.leg, ask.step));
+        match (ask.leg, ask.step.as_str()) {
+            (Leg::Do, "b") => Some(Signal::PermitDenied { findings: Vec::new(), step: ask.step.clone() }),
+            (Leg::Do, _) => Some(Signal::PermitGranted(Grant {
+                agent: "provisioning-agent-001".parse().unwrap(),
+                epoch: ask.epoch,
+                lease_until: at(600),
+                permit: PermitId::mint(1, [0; 10]),
+                permit_digest: Digest([5; 32]),
+                step: ask.step.clone(),
+                ticket: TicketId::mint(1, [0; 10]),
+            })),
+            (Leg::Undo, _) => None,
+        }
+    };
+    ask_all(&mut run, &mut Decision::default(), at(0), &mut gate).unwrap();
+    let step: StepKey = "a".parse().unwrap();
+    let key = effect_key(run.id(), &step, 1, Leg::Do);
+    let receipt = Receipt { detail: json!({}), finished_at: at(1), key, repeated: false };
+    let ticket = TicketId::mint(1, [0; 10]);
+    let done = Signal::Answered(Answer { says: Says::Done { receipt }, epoch: 1, step, ticket });
+    turn(&mut run, done, at(1), &mut gate).unwrap();
+    assert_eq!(asked, ["Do a", "Do b", "Undo a"]);
+}

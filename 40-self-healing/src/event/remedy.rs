@@ -67,7 +67,7 @@ impl HoldReason {
             HoldReason::Budget => "the budget has no room",
             HoldReason::Stale => "what is known is too old",
             HoldReason::AtOnce => "as many as may be are touched already",
-            HoldReason::Busy => "another remedy is at work there",
+            HoldReason::Busy => "something else is being done there",
             HoldReason::AtLeast => "there are as few instances as there may be",
             HoldReason::KillSwitch => "a kill switch is pulled",
             HoldReason::NoAgent => "no agent may do it now",

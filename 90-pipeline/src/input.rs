@@ -8,8 +8,8 @@ pub use writ_contracts::{
     Contract, Needs, Record as ContractRecord, Registry, comparison, matrix, read_contract, read_needs,
 };
 pub use writ_intent::{
-    DeclaredCommand, Manifest, OutsideChange, Platform, Says, form, manifest_schema, platform_schema, read_manifest,
-    read_manifests, read_platform, read_terraform,
+    DeclaredCommand, Manifest, OutsideChange, Platform, Says, form, manifest_schema, money_about, percent_about,
+    platform_schema, read_manifest, read_manifests, read_platform, read_terraform,
 };
 pub use writ_policy::{Bundle, TrialReport, is_test_file, run_tests, run_tests_while};
 pub use writ_text::{Problem, render, to_yaml, typed, uri, visible, xml};

@@ -129,7 +129,7 @@ pub use writ_automation::{
     Signal as RunSignal, Standing, StandingRefused, execution,
 };
 pub use writ_contracts::{PublishRefused, Refusal as PublishRefusal};
-pub use writ_feedback::Refused as RecommendationRefused;
+pub use writ_feedback::{Benefit, Refused as RecommendationRefused};
 pub use writ_intent::{OutsideChange, OutsideRefused, OutsideWish};
 pub use writ_policy::{WaiverRefused, WaiverState};
 pub use writ_self_healing::{Mode, NotEnough, Opinion, RemedyAction, Signal as HealSignal};

@@ -8,10 +8,16 @@ use crate::shadows::judgements_in;
 use serde::Serialize;
 use serde_json::Value;
 use writ_audit::erasables_of;
-use writ_core::{Entry, Filter, LedgerError, Timestamp};
+use writ_core::{Entry, Filter, LedgerError, Stored, Timestamp};
 
 /// Entries of one story at the most; the rest is one query away.
 const LINES_MAX: usize = 400;
+
+/// Entries that are looked through for what they are not filed under: a rule, a digest.
+const LOOKED_THROUGH: usize = 5_000;
+
+/// Digits of a digest that tell it from others well enough: as many as lists show.
+const DIGEST_MIN: usize = 12;
 
 /// How far back causes are followed.
 const CHAIN_MAX: usize = 64;
@@ -42,7 +48,7 @@ pub struct Story {
     pub cut: bool,
 }
 
-/// Tells the story of an id: an intent, run, incident, recommendation, approval, agent, entry, resource or process.
+/// Tells the story of an id: an intent, run, incident, recommendation, approval, agent, entry, resource, process, rule or digest.
 /// None when the journal does not know it.
 ///
 /// # Errors
@@ -113,7 +119,25 @@ pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String,
     if let Some(found) = some(journal, format!("resource {id}"), by_resource).await? {
         return Ok(Some(found));
     }
-    let Ok(number) = id.parse::<u64>() else { return Ok(None) };
+    if let Some(found) = in_component(journal, id).await? {
+        return Ok(Some(found));
+    }
+    if let Some(hex) = digest_part(id) {
+        let named = format!("sha256:{hex}");
+        let says = |entry: &Stored| String::from_utf8_lossy(&entry.bytes).contains(&named);
+        let found = newest_that(journal, Filter::default(), says).await?;
+        if !found.is_empty() {
+            return Ok(Some((format!("digest {named}"), found)));
+        }
+    }
+    let Ok(number) = id.parse::<u64>() else {
+        let decided = Filter { kind: Some("policy.decided/1".into()), ..Filter::default() };
+        let quoted = format!("\"rule\":\"{id}\"");
+        let mentions = |entry: &Stored| String::from_utf8_lossy(&entry.bytes).contains(&quoted);
+        let mut found = newest_that(journal, decided, mentions).await?;
+        found.retain(|entry| finds(entry, id));
+        return Ok((!found.is_empty()).then(|| (format!("rule {id}"), found)));
+    };
     if let Some(started) = process_start(journal, number).await? {
         return Ok(Some(started));
     }
@@ -128,6 +152,51 @@ async fn some(journal: &Journal, subject: String, filter: Filter) -> Result<Opti
     stored.reverse();
     let entries = stored.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
     Ok((!entries.is_empty()).then_some((subject, entries)))
+}
+
+/// Entries about a part of a component that is named without it: `i-2` for `web-service-001/i-2`. Of several components, the
+/// one of which there is the newest entry.
+async fn in_component(journal: &Journal, part: &str) -> Result<Option<(String, Vec<Entry>)>, LedgerError> {
+    let (intents, _) = journal.docs("intents", "", None, LINES_MAX).await?;
+    let mut newest: Option<(String, Vec<Entry>)> = None;
+    for (_, intent) in intents {
+        let Some(component) = intent.get("component").and_then(Value::as_str) else { continue };
+        let resource = format!("{component}/{part}");
+        let filter = Filter { resource: Some(resource.clone()), ..Filter::default() };
+        let found = some(journal, format!("resource {resource}"), filter).await?;
+        let last = |found: &Option<(String, Vec<Entry>)>| Some(found.as_ref()?.1.last()?.seq);
+        if last(&found) > last(&newest) {
+            newest = found;
+        }
+    }
+    Ok(newest)
+}
+
+/// The digits of a text that may be a digest, or the beginning of one.
+fn digest_part(text: &str) -> Option<&str> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    let fits =
+        (DIGEST_MIN..=64).contains(&hex.len()) && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    fits.then_some(hex)
+}
+
+/// Of the newest entries, those that are as somebody wants them, oldest first.
+async fn newest_that(
+    journal: &Journal,
+    filter: Filter,
+    wanted: impl Fn(&Stored) -> bool,
+) -> Result<Vec<Entry>, LedgerError> {
+    let newest = Filter { newest_first: true, ..filter };
+    let mut stored = journal.ledger().query(&newest, LOOKED_THROUGH).await?;
+    stored.retain(wanted);
+    stored.truncate(LINES_MAX + 1);
+    stored.iter().rev().map(decode).collect()
+}
+
+/// Whether a rule found something in what was decided.
+fn finds(entry: &Entry, rule: &str) -> bool {
+    let findings = entry.body.get("findings").and_then(Value::as_array);
+    findings.into_iter().flatten().any(|finding| finding.get("rule").and_then(Value::as_str) == Some(rule))
 }
 
 /// The step whose receipt names a process id.

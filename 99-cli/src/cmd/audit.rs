@@ -38,10 +38,10 @@ pub(crate) enum Audit {
 /// Find entries
 #[derive(Debug, Args)]
 pub(crate) struct Query {
-    /// Who did it: an id, or `human:…`, `agent:…`, `system:…`
+    /// Who did it: a person's name, an id, or `human:…`, `agent:…`, `system:…`
     #[arg(long)]
     actor: Option<String>,
-    /// What was done
+    /// What was done: `open_incident`, or `open incident`
     #[arg(long)]
     action: Option<String>,
     /// What it was done to; a trailing `*` matches whatever starts so
@@ -387,7 +387,7 @@ fn path_of(id: &str) -> String {
 /// Tell why anything is as it is
 #[derive(Debug, Args)]
 pub(crate) struct Why {
-    /// An id, a resource, a process id, the number of an entry, or `last`
+    /// An id, a resource, a process id, a rule, a digest, the number of an entry, or `last`
     #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     id: String,
 }

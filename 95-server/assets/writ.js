@@ -101,6 +101,16 @@ addEventListener("keydown", (event) => {
 
 // --- small things ---------------------------------------------------------------------------------------------------
 
+// Where there is little room, the date of what was today is left out; a moment of another day keeps its own.
+const today = new CSSStyleSheet();
+function leaveOutToday() {
+  const day = new Date().toISOString().slice(0, 10);
+  today.replaceSync(`@media (max-width: 760px) { time[datetime^="${day}"] .day { display: none; } }`);
+}
+leaveOutToday();
+setInterval(leaveOutToday, 60_000);
+document.adoptedStyleSheets = [...document.adoptedStyleSheets, today];
+
 function decorate() {
   for (const block of document.querySelectorAll("pre.copy:not(:has(button))")) {
     const button = document.createElement("button");

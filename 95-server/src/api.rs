@@ -141,7 +141,7 @@ pub(crate) fn table() -> Vec<Route> {
 pub fn router(shared: Arc<Shared>) -> Router {
     let mut routes = if shared.config.console {
         let noted = middleware::from_fn_with_state(shared.clone(), access::noted);
-        crate::console::routes().route_layer(noted)
+        crate::console::routes(&shared).route_layer(noted)
     } else {
         Router::new()
     };
@@ -154,7 +154,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", "this resource does not take that method")
         })
-        .fallback(async |uri: axum::http::Uri| Failure::not_found("page", uri.path()))
+        .fallback(crate::console::missing)
         .layer(middleware::from_fn_with_state(shared.clone(), say_closed))
         .with_state(shared)
 }

@@ -34,9 +34,10 @@ mod submit;
 mod why;
 pub(crate) mod words;
 
-use crate::api::Shared;
+use crate::api::{App, Shared};
+use crate::error::Failure;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -44,6 +45,7 @@ use axum::routing::{get, post};
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
 
+use frame::PageError;
 pub(crate) use session::visitor_of;
 
 /// What a page may load: its own scripts, styles and pictures, and nothing inline.
@@ -51,7 +53,7 @@ const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The pages.
-pub(crate) fn routes() -> Router<Arc<Shared>> {
+pub(crate) fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     issuer_routes()
         .route("/", get(home::page))
         .route("/login", get(session::page).post(session::open))
@@ -87,9 +89,23 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/settings", get(settings::page))
         .route("/why", get(why::find))
         .route("/why/{*id}", get(why::page))
+        .layer(middleware::from_fn_with_state(shared.clone(), frame::around))
         .layer(middleware::from_fn(guard))
         .layer(CompressionLayer::new())
         .merge(Router::new().route("/assets/{name}", get(assets::file)).layer(CompressionLayer::new()))
+}
+
+/// What is said of a path that leads nowhere: a page for a browser, a problem for a program.
+pub(crate) async fn missing(State(shared): App, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    let failure = Failure::not_found("page", &path);
+    let accepts = request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
+    let machines = path.starts_with("/api/") || path.starts_with("/log/") || !shared.config.console;
+    if machines || !accepts.contains("text/html") {
+        return failure.into_response();
+    }
+    let page = PageError::from(failure).into_response();
+    guarded(frame::dressed(&shared, request.headers(), page).await)
 }
 
 /// Logging in by an issuer.
@@ -110,7 +126,10 @@ async fn guard(request: Request, next: Next) -> Response {
         let told = "this form was sent from another site, and nothing was done\n";
         return (StatusCode::FORBIDDEN, told).into_response();
     }
-    let mut answer = next.run(request).await;
+    guarded(next.run(request).await)
+}
+
+fn guarded(mut answer: Response) -> Response {
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
         (header::CACHE_CONTROL, "no-store"),

@@ -15,8 +15,8 @@ use utoipa::{IntoParams, ToSchema};
 use writ_audit::{Checkpoint, TileAt};
 use writ_core::{Digest, Filter, Outcome, Timestamp};
 use writ_pipeline::{
-    Journal, RotateError, Trust, VerifyError, decode, error_chain, evidence as evidence_of, key_chain, tile as tile_of,
-    why as why_of,
+    Journal, RotateError, TokenError, Trust, VerifyError, decode, error_chain, evidence as evidence_of, key_chain,
+    person, tile as tile_of, why as why_of,
 };
 
 const BYTES: &str = "application/octet-stream";
@@ -28,8 +28,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .says(
                 "audit",
                 "Tell why something is as it is",
-                "Of an intent, run, incident, recommendation, approval, agent, entry, resource or process; `last` is the newest \
-                 incident, or else the newest run.",
+                "Of an intent, run, incident, recommendation, approval, agent, entry, resource, process, rule or digest; `last` is the \
+                 newest incident, or else the newest run.",
             )
             .answers::<Story>(),
         Route::get("/api/v1/audit/entries", Needs::Reader, query)
@@ -123,7 +123,9 @@ pub(crate) struct Rotated {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EntriesWanted {
+    /// Who did it: a person by name or id, an agent, a part of writ; with its sort before it where that is meant alone (`agent:x`).
     actor: Option<String>,
+    /// What was done: `open_incident`, or `open incident` as tables show it.
     action: Option<String>,
     resource: Option<String>,
     outcome: Option<String>,
@@ -159,8 +161,39 @@ fn kinds(name: &str) -> String {
     }
 }
 
-/// The filter that named texts ask for, newest first, before an entry where one is given.
-pub(crate) fn filter(wanted: &BTreeMap<&str, &str>, before: Option<u64>) -> Result<Filter, Failure> {
+/// The actor that a text means: as entries have it, or as pages show it, a person by name and an agent with the word before it.
+async fn actor(shared: &Shared, text: &str) -> Result<String, Failure> {
+    let text = text.trim();
+    let (kind, name) = text.split_once(':').or_else(|| text.split_once(' ')).unwrap_or(("", text));
+    let name = match kind {
+        "agent" | "system" => return Ok(format!("{kind}:{}", name.trim())),
+        "human" => name.trim(),
+        _ => text,
+    };
+    let journal = shared.pipeline.journal();
+    if kind != "human" {
+        // Agents and parts of writ stand in entries under the names that pages show.
+        let done = Filter { actor: Some(name.to_owned()), newest_first: true, ..Filter::default() };
+        if !journal.ledger().query(&done, 1).await?.is_empty() {
+            return Ok(name.to_owned());
+        }
+    }
+    match person(journal, name).await {
+        Ok(person) => Ok(format!("human:{}", person.principal)),
+        Err(TokenError::Nobody { .. }) => Err(bad(format!("nobody here is called `{}`", crate::error::short(name)))
+            .hint("name a person by name or id, as under Settings, an agent, or a part of writ, as `pipeline`")
+            .parameter("actor")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The filter that named texts ask for, newest first, before an entry where one is given. The texts may be those that pages
+/// and tables show.
+pub(crate) async fn filter(
+    shared: &Shared,
+    wanted: &BTreeMap<&str, &str>,
+    before: Option<u64>,
+) -> Result<Filter, Failure> {
     let text = |name: &str| wanted.get(name).map(|text| (*text).to_owned());
     let time = |name: &'static str| {
         let read = |text: &&str| text.parse::<Timestamp>().map_err(|error| bad(error.to_string()).parameter(name));
@@ -177,8 +210,11 @@ pub(crate) fn filter(wanted: &BTreeMap<&str, &str>, before: Option<u64>) -> Resu
         from_time: time("from")?,
         to_time: time("to")?,
         trace: trace.map_err(|error: writ_core::IdError| bad(error.to_string()).parameter("trace"))?,
-        actor: text("actor"),
-        action: text("action"),
+        actor: match wanted.get("actor") {
+            Some(text) => Some(actor(shared, text).await?),
+            None => None,
+        },
+        action: text("action").map(|action| action.trim().replace(' ', "_")),
         resource: text("resource"),
         outcome: text("outcome").map(outcome).transpose()?,
         stream: text("stream"),
@@ -208,7 +244,7 @@ async fn query(State(shared): App, Asked(wanted): Asked<EntriesWanted>) -> Answe
         ("to", &wanted.to),
     ];
     let named = named.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).collect();
-    let filter = Filter { newest_first: !wanted.oldest_first, ..filter(&named, wanted.after)? };
+    let filter = Filter { newest_first: !wanted.oldest_first, ..filter(&shared, &named, wanted.after).await? };
     let found = shared.pipeline.journal().ledger().query(&filter, limit + 1).await?;
     let told = |stored| decode(stored).map(|entry| Entry(json!(entry)));
     let items = found.iter().take(limit).map(told).collect::<Result<Vec<_>, _>>()?;

@@ -1,7 +1,7 @@
 //! Evidence: the journal, entry by entry, with filters that stand in the address, and each entry's proof, which the browser
 //! checks for itself.
 
-use super::frame::{Frame, Page, PageError, shown};
+use super::frame::{Frame, Page, PageError, shown, told_here};
 use super::given::{Path, Query};
 use super::list::{PAGE, older};
 use super::session::Visitor;
@@ -10,6 +10,7 @@ use crate::api::{App, audit_filter, check_journal};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -167,6 +168,8 @@ impl Wanted {
 struct AuditPage {
     frame: Frame,
     wanted: Wanted,
+    /// What is the matter with a filter, and what to do about it.
+    problem: Html,
     outcomes: [&'static str; 6],
     rows: Vec<EntryRow>,
     older: Html,
@@ -186,8 +189,12 @@ const OUTCOMES: [&str; 6] = ["success", "failure", "started", "denied", "skipped
 pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
     let journal = shared.pipeline.journal();
     let set: BTreeMap<&str, &str> = wanted.set().into_iter().collect();
-    let filter = audit_filter(&set, wanted.before)?;
-    let found = journal.ledger().query(&filter, PAGE + 1).await?;
+    // What is the matter with a filter stands beside the filters, which are not lost.
+    let (found, failure) = match audit_filter(&shared, &set, wanted.before).await {
+        Ok(filter) => (journal.ledger().query(&filter, PAGE + 1).await?, None),
+        Err(failure) if failure.status() == StatusCode::BAD_REQUEST => (Vec::new(), Some(failure)),
+        Err(failure) => return Err(failure.into()),
+    };
     let entries = found.iter().take(PAGE).map(decode).collect::<Result<Vec<_>, _>>()?;
     let next = found.get(PAGE).map(|stored| stored.seq.to_string());
     let flags: Vec<String> =
@@ -197,8 +204,9 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
     let checkpoints = kept.into_iter().rev().take(12).map(|kept| Kept { size: kept.size, note: kept.note }).collect();
     let live = if wanted.before.is_none() { "*" } else { "" };
     let frame = Frame::new(&shared, &visitor, "/audit", "Evidence").await?.live(live);
-    shown(&AuditPage {
+    let mut page = shown(&AuditPage {
         frame,
+        problem: failure.as_ref().map(told_here).unwrap_or_default(),
         outcomes: OUTCOMES,
         rows: rows(journal, &entries).await?,
         older: older("/audit", &wanted.query(), next.as_deref()),
@@ -206,7 +214,11 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
         origin: journal.key().name,
         checkpoints,
         wanted,
-    })
+    })?;
+    if let Some(failure) = failure {
+        *page.status_mut() = failure.status();
+    }
+    Ok(page)
 }
 
 #[derive(Template)]

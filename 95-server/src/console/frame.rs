@@ -2,14 +2,18 @@
 
 use super::assets::STAMP;
 use super::session::{Visitor, cookie};
-use super::words::text;
-use crate::api::Shared;
+use super::words::{Html, escape, number, phrase, segment, text};
+use crate::api::{App, Shared};
 use crate::error::{Code, Failure};
 use askama::Template;
 use axum::Extension;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{Html, IntoResponse, Response};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html as Markup, IntoResponse, Response};
 use serde::Deserialize;
+use serde_json::Value;
 use writ_core::LedgerError;
 
 /// How many of a sort are counted before it is only said that there are more.
@@ -161,6 +165,7 @@ fn halted(shared: &Shared) -> Vec<String> {
 }
 
 /// Why there is no page, which is a page as well.
+#[derive(Debug, Clone)]
 pub(crate) struct PageError(Failure);
 
 impl From<Failure> for PageError {
@@ -185,31 +190,135 @@ impl From<askama::Error> for PageError {
 #[template(path = "problem.html")]
 struct ProblemPage<'a> {
     stamp: &'static str,
+    said: Trouble<'a>,
+}
+
+/// The same with the way on around it, for whoever is logged in.
+#[derive(Template)]
+#[template(path = "trouble.html")]
+struct TroublePage<'a> {
+    frame: Frame,
+    said: Trouble<'a>,
+}
+
+/// What is the matter.
+struct Trouble<'a> {
     status: u16,
     title: &'a str,
-    detail: &'a str,
-    hint: &'a str,
     code: &'a str,
+    detail: Html,
+    hint: Html,
+}
+
+impl<'a> Trouble<'a> {
+    fn of(said: &'a Value) -> Self {
+        Self {
+            status: u16::try_from(number(said, "/status")).unwrap_or_default(),
+            title: text(said, "/title"),
+            code: text(said, "/code"),
+            detail: phrase(text(said, "/detail")),
+            hint: hint_here(text(said, "/hint")),
+        }
+    }
 }
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let status = self.0.status();
         let said = self.0.document();
-        let page = ProblemPage {
-            stamp: STAMP.as_str(),
-            status: status.as_u16(),
-            title: text(&said, "/title"),
-            detail: text(&said, "/detail"),
-            hint: text(&said, "/hint"),
-            code: text(&said, "/code"),
-        };
+        let page = ProblemPage { stamp: STAMP.as_str(), said: Trouble::of(&said) };
         let code = Extension(Code(self.0.code(), text(&said, "/detail").to_owned()));
         match page.render() {
-            Ok(page) => (status, code, Html(page)).into_response(),
+            Ok(page) => (status, code, Extension(self), Markup(page)).into_response(),
             // Without its template there are still the words.
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, text(&said, "/detail").to_owned()).into_response(),
         }
+    }
+}
+
+/// Gives pages that say what went wrong what goes around every page.
+pub(crate) async fn around(State(shared): App, request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
+    dressed(&shared, &headers, next.run(request).await).await
+}
+
+/// A page that says what went wrong with what goes around every page, where somebody is logged in. Whoever asked for a part of
+/// a page has that around it already.
+pub(crate) async fn dressed(shared: &Shared, headers: &HeaderMap, answer: Response) -> Response {
+    let Some(error) = answer.extensions().get::<PageError>() else { return answer };
+    let (said, whole) = (error.0.document(), !headers.contains_key("hx-target"));
+    let Ok(Some(visitor)) = Visitor::of(shared, headers).await else { return answer };
+    let title = text(&said, "/title");
+    let page = match Frame::new(shared, &visitor, "", title).await {
+        Ok(frame) if whole => TroublePage { frame, said: Trouble::of(&said) }.render().ok(),
+        Ok(_) | Err(_) => None,
+    };
+    let (mut parts, old) = answer.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, page.map_or(old, Body::from))
+}
+
+/// What went wrong and what to do about it, for somebody at a page.
+pub(crate) fn told_here(failure: &Failure) -> Html {
+    let said = failure.document();
+    let (detail, hint) = (phrase(text(&said, "/detail")), hint_here(text(&said, "/hint")));
+    if hint.0.is_empty() { detail } else { Html(format!("{detail}. <span>{hint}</span>")) }
+}
+
+/// What the terminal calls the lists that places show.
+const LISTS: [(&str, &str); 7] = [
+    ("intent", "/intents"),
+    ("run", "/runs"),
+    ("incident", "/incidents"),
+    ("approval", "/approvals"),
+    ("recommend", "/recommendations"),
+    ("agent", "/agents"),
+    ("audit", "/audit"),
+];
+
+/// A hint for somebody at a page: a command that only looks is a link to the page that shows the same.
+pub(crate) fn hint_here(hint: &str) -> Html {
+    let hint = hint.replace("use a token of somebody who does, with `--as`", "log in as somebody who does");
+    let (mut out, mut rest) = (String::new(), hint.as_str());
+    while let Some((before, after)) = rest.split_once("writ ") {
+        let end = after.find(['`', ',', ';']).unwrap_or(after.len());
+        let (command, after) = after.split_at(end);
+        let quoted = before.ends_with('`') && after.starts_with('`');
+        let (before, after) = if quoted {
+            (before.strip_suffix('`').unwrap_or(before), after.strip_prefix('`').unwrap_or(after))
+        } else {
+            (before, after)
+        };
+        let Some((preposition, to, called)) = page_for(command) else {
+            let typed = if quoted { format!("`writ {command}`") } else { format!("writ {command}") };
+            out.push_str(&phrase(&format!("{before}{typed}")).0);
+            rest = after;
+            continue;
+        };
+        let before = before.strip_suffix("with ").map_or(before.to_owned(), |before| format!("{before}{preposition} "));
+        out.push_str(&phrase(&before).0);
+        out.push_str(&format!("<a href=\"{}\">{}</a>", escape(&to), escape(called)));
+        rest = after;
+    }
+    out.push_str(&phrase(rest).0);
+    Html(out)
+}
+
+/// The page that shows what a command shows: how one says that one is there, its path, and what it is called.
+fn page_for(command: &str) -> Option<(&'static str, String, &'static str)> {
+    let mut words = command.split(' ');
+    let list = |noun: &str| LISTS.iter().find(|(name, _)| *name == noun).map(|(_, path)| *path);
+    match (words.next()?, words.next()?, words.next()) {
+        ("why", id, None) => Some(("on", format!("/why/{}", segment(id)), "why")),
+        (noun, "list" | "query", None) => {
+            let path = list(noun)?;
+            let place = PLACES.iter().find(|(at, ..)| *at == path)?;
+            Some(("under", path.to_owned(), place.1))
+        }
+        (noun, "get" | "watch" | "cancel", Some(id)) => {
+            Some(("on", format!("{}/{}", list(noun)?, segment(id)), "its page"))
+        }
+        _ => None,
     }
 }
 
@@ -229,5 +338,31 @@ pub(crate) type Page = Result<Response, PageError>;
 
 /// A rendered template as an answer.
 pub(crate) fn shown(page: &impl Template) -> Page {
-    Ok(Html(page.render()?).into_response())
+    Ok(Markup(page.render()?).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_lead_to_pages_where_a_command_only_looks() {
+        for (hint, told) in [
+            ("list them with `writ agent list`", "list them under <a href=\"/agents\">Agents</a>"),
+            ("find them with `writ audit query`", "find them under <a href=\"/audit\">Evidence</a>"),
+            ("see what it does: writ why run_x", "see what it does: <a href=\"/why/run_x\">why</a>"),
+            (
+                "follow it with `writ run watch run_x`, or end it with `writ run cancel run_x`",
+                "follow it on <a href=\"/runs/run_x\">its page</a>, or end it on <a href=\"/runs/run_x\">its page</a>",
+            ),
+            (
+                "run `writ audit verify`, then writ lint <dir>",
+                "run <code>writ audit verify</code>, then writ lint &lt;dir&gt;",
+            ),
+            ("use a token of somebody who does, with `--as`", "log in as somebody who does"),
+            ("writ why \"><b>", "<a href=\"/why/%22%3E%3Cb%3E\">why</a>"),
+        ] {
+            assert_eq!(hint_here(hint).0, told);
+        }
+    }
 }

@@ -3,21 +3,20 @@
 use super::audit::attached;
 use super::diff::{Side, sides};
 use super::draw::{Node, dag};
-use super::frame::{Frame, Page, shown};
+use super::frame::{Frame, Page, PageError, shown};
 use super::given::{Path, Query};
 use super::list::by_name;
 use super::look::{Judged, Line, look, predictions};
 use super::session::Visitor;
-use super::words::{
-    Html, badge, link, list as items, money, number, percent_of_ppb, segment, text, texts, when, when_of,
-};
-use crate::api::{App, parsed};
+use super::words::{Html, badge, link, list as items, number, segment, text, texts, when, when_of};
+use crate::api::{App, Shared, parsed};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
 use writ_core::{Entry, IntentId, LedgerError};
+use writ_pipeline::input::{money_about, percent_about};
 use writ_pipeline::{Journal, manifest_in};
 
 /// An intent in a list.
@@ -40,16 +39,17 @@ pub(crate) struct Row {
 
 impl Row {
     /// The row of an intent, with the figures of the version that is in force.
-    pub(crate) async fn of(journal: &Journal, id: &str, doc: &Value) -> Result<Self, LedgerError> {
+    pub(crate) async fn of(shared: &Shared, id: &str, doc: &Value) -> Result<Self, LedgerError> {
+        let currency = &shared.pipeline.platform().currency;
         let applied = number(doc, "/applied_version");
         if applied == 0 || applied == number(doc, "/version") {
-            return Ok(Self::told(id, doc));
+            return Ok(Self::told(id, doc, currency));
         }
-        let entries = journal.stream(&format!("intent/{id}")).await?;
-        Ok(Self::told(id, &in_force(&entries, doc.clone())))
+        let entries = shared.pipeline.journal().stream(&format!("intent/{id}")).await?;
+        Ok(Self::told(id, &in_force(&entries, doc.clone()), currency))
     }
 
-    fn told(id: &str, doc: &Value) -> Self {
+    fn told(id: &str, doc: &Value, currency: &str) -> Self {
         let (newest, applied) = (number(doc, "/version"), number(doc, "/applied_version"));
         let planned = number(doc, "/count") > 0;
         let or_dash = |told: String| if planned { told } else { "–".to_owned() };
@@ -61,8 +61,8 @@ impl Row {
             state: badge(text(doc, "/to")),
             because: text(doc, "/because").to_owned(),
             layout: or_dash(format!("{} × {}", number(doc, "/count"), text(doc, "/instance_type"))),
-            cost: or_dash(money(number(doc, "/cost_micros"))),
-            availability: or_dash(percent_of_ppb(number(doc, "/availability_ppb"))),
+            cost: or_dash(money_about(number(doc, "/cost_micros"), currency)),
+            availability: or_dash(percent_about(number(doc, "/availability_ppb"))),
             component: text(doc, "/component").to_owned(),
             environment: text(doc, "/environment").to_owned(),
             changed: when_of(doc, "/last/at"),
@@ -141,7 +141,7 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
     let page = by_name(shared.pipeline.journal(), "intents", wanted.after.as_deref()).await?;
     let mut rows = Vec::new();
     for (id, doc) in &page.rows {
-        rows.push(Row::of(shared.pipeline.journal(), id, doc).await?);
+        rows.push(Row::of(&shared, id, doc).await?);
     }
     shown(&IntentsPage { frame, rows, more: page.more("/intents"), may: visitor.holds_somewhere("operator") })
 }
@@ -215,9 +215,11 @@ pub(crate) async fn one(
     }
     let compared = match (wanted.old, wanted.new) {
         (Some(old), Some(new)) => {
-            let before = manifest(journal, &entries, old).await?.unwrap_or_default();
-            let after = manifest(journal, &entries, new).await?.unwrap_or_default();
-            Some((old, new, sides(&before, &after)))
+            let text = async |version: u64| {
+                let missing = || Failure::not_found(&format!("version of {id}"), &version.to_string());
+                Ok::<_, PageError>(manifest(journal, &entries, version).await?.ok_or_else(missing)?)
+            };
+            Some((old, new, sides(&text(old).await?, &text(new).await?)))
         }
         _ => None,
     };
@@ -236,7 +238,7 @@ pub(crate) async fn one(
     let frame = Frame::new(&shared, &visitor, "/intents", &id).await?.live(&format!("intent/{id}"));
     shown(&IntentPage {
         frame,
-        row: Row::told(&id, &doc),
+        row: Row::told(&id, &doc, &shared.pipeline.platform().currency),
         gone: matches!(text(&doc, "/to"), "archived" | "decommissioning"),
         assumptions: assumptions.collect(),
         lines: looked.lines,

@@ -197,7 +197,7 @@ async fn what_cannot_be_read_is_refused_on_a_page() {
             }
             if doubled {
                 assert!(
-                    page.text.contains(&format!("`{field}` of the form: `{field}` stands twice")),
+                    page.text.contains(&format!("<code>{field}</code> of the form: <code>{field}</code> stands twice")),
                     "{path}: {}",
                     page.text
                 );
@@ -228,8 +228,7 @@ async fn what_people_wrote_never_becomes_markup() {
     let rejected = place.post("/login", "", &[("token", HOSTILE), ("next", HOSTILE)]).await;
     let mut pages = vec![("check", looked), ("broken", broken), ("playground", played), ("login", rejected)];
     let run = submitted.to.clone();
-    let ids =
-        ["/intents/DEPLOY-WEB-001", run.as_str(), "/why/DEPLOY-WEB-001", "/audit?actor=%22%3E%3Cscript%3Ealert(1)"];
+    let ids = ["/intents/DEPLOY-WEB-001", run.as_str(), "/why/DEPLOY-WEB-001", "/audit?resource=%22%3E%3Cscript%3E"];
     for path in PAGES.iter().chain(&ids) {
         for (who, cookie) in [("ann", &ann), ("bob", &bob), ("eve", &eve)] {
             let page = place.get(path, cookie).await;
@@ -244,6 +243,8 @@ async fn what_people_wrote_never_becomes_markup() {
         ("/audit/%00", StatusCode::NOT_FOUND),
         ("/audit?from=%3Cscript%3E", StatusCode::BAD_REQUEST),
         ("/audit?before=-1", StatusCode::BAD_REQUEST),
+        ("/audit?actor=%22%3E%3Cscript%3Ealert(1)", StatusCode::BAD_REQUEST),
+        ("/%3Cscript%3Ealert(1)", StatusCode::NOT_FOUND),
     ] {
         let page = place.get(path, &ann).await;
         assert_eq!(page.status, status, "{path}: {}", page.text);
@@ -361,4 +362,95 @@ async fn whoever_is_asked_about_other_policies_sees_which_decisions_would_be_oth
             && row.at.to_string().contains("01:02:03")
     );
     assert!(super::impact::Impact::of(&serde_json::Value::Null).is_none());
+}
+
+#[tokio::test]
+async fn filters_take_the_words_that_the_table_shows() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    for (query, rows) in [
+        ("actor=ann&action=log_in", 1),
+        ("actor=person-01&action=log+in", 1),
+        ("actor=human%3Aann&action=log_in", 1),
+        ("actor=human:person-01&action=log%20in", 1),
+        ("actor=bob&action=log_in", 0),
+        ("actor=system:nothing", 0),
+    ] {
+        for path in ["/audit", "/api/v1/audit/entries"] {
+            let page = place.get(&format!("{path}?{query}"), &ann).await;
+            assert_eq!(page.status, StatusCode::OK, "{path}?{query}: {}", page.text);
+            let seen = page.text.matches("<tr id=\"e").count() + page.text.matches("\"event_id\"").count();
+            assert_eq!(seen, rows, "{path}?{query}: {}", page.text);
+        }
+    }
+    for (query, told) in [("actor=nobody+at+all", "nobody here is called"), ("outcome=fine", "is no outcome")] {
+        for path in ["/audit", "/api/v1/audit/entries"] {
+            let page = place.get(&format!("{path}?{query}"), &ann).await;
+            assert_eq!(page.status, StatusCode::BAD_REQUEST, "{path}?{query}");
+            assert!(page.text.contains(told), "{path}?{query}: {}", page.text);
+        }
+    }
+    let page = place.get("/audit?actor=nobody+at+all&action=x", &ann).await.text;
+    assert!(
+        page.contains("value=\"nobody at all\"") && page.contains("value=\"x\""),
+        "the filters are not lost: {page}"
+    );
+}
+
+#[tokio::test]
+async fn a_path_that_leads_nowhere_is_a_page_with_the_way_on() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    let browser = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    let page = place.ask("GET", "/nosuch", &[("cookie", &ann), browser], "").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    for part in
+        ["there is no page <code>/nosuch</code>", "aria-label=\"Places\"", "id=\"search\"", "<h1>Not Found</h1>"]
+    {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    let bare = place.ask("GET", "/nosuch", &[browser], "").await;
+    assert_eq!((bare.status, bare.text.contains("aria-label=\"Places\"")), (StatusCode::NOT_FOUND, false));
+    assert!(bare.text.starts_with("<!doctype html>"), "{}", bare.text);
+    for (path, accepts) in [("/nosuch", "*/*"), ("/nosuch", "application/json"), ("/api/v1/nosuch", browser.1)] {
+        let told = place.ask("GET", path, &[("cookie", &ann), ("accept", accepts)], "").await;
+        assert_eq!(told.status, StatusCode::NOT_FOUND);
+        assert!(told.text.contains("\"code\":\"not-found\""), "{path}: {}", told.text);
+    }
+    let page = place.get("/runs/run_01m7znjwjxsxdw0zwmr5z97yce", &ann).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.text.contains("list them under <a href=\"/runs\">Changes</a>"), "{}", page.text);
+    assert!(page.text.contains("aria-label=\"Places\"") && !page.text.contains("writ run list"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn an_intent_says_why_it_is_refused_and_which_versions_there_are() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    let submitted = place.post("/intents/new", &ann, &[("text", MANIFEST)]).await;
+    assert!(submitted.to.starts_with("/runs/run_"), "{}", submitted.text);
+    let other = MANIFEST.replace("DEPLOY-WEB-001", "DEPLOY-WEB-002");
+    let checked = place.post("/intents/check", &ann, &[("text", &other)]).await.text;
+    assert!(checked.contains("refused") && checked.contains("<code>DEPLOY-WEB-001</code>"), "{checked}");
+    for (versions, status) in [("old=1&new=1", StatusCode::OK), ("old=1&new=99", StatusCode::NOT_FOUND)] {
+        let page = place.get(&format!("/intents/DEPLOY-WEB-001?{versions}"), &ann).await;
+        assert_eq!(page.status, status, "{versions}: {}", page.text);
+        assert_eq!(
+            page.text.contains("there is no version of DEPLOY-WEB-001 <code>99</code>"),
+            status != StatusCode::OK
+        );
+    }
+    // One figure everywhere: as the plan has it.
+    for path in ["/", "/intents", "/intents/DEPLOY-WEB-001"] {
+        let page = place.get(path, &ann).await.text;
+        assert!(page.contains("$107.53") && page.contains("99.9798%"), "{path}: {page}");
+    }
+    let rule = place.get("/why?q=COMP-BUDGET-001", &ann).await;
+    assert_eq!(rule.to, "/policy?rule=COMP-BUDGET-001");
+    let by = writ_core::Actor::human(&"person-01".parse().unwrap());
+    writ_pipeline::order_fault(place.pipeline.journal(), "web-service-001", "i-2", &by).await.unwrap();
+    for (name, subject) in [("i-2", "web-service-001/i-2"), ("bc4fabb965f0", "digest sha256:bc4fabb965f0")] {
+        let story = place.get(&format!("/why/{name}"), &ann).await;
+        assert!(story.text.contains(subject), "{name}: {}", story.text);
+    }
 }

@@ -1,5 +1,6 @@
 //! What would come of a manifest's text: what is said about its lines, what each rule says, and what it is predicted to do.
 
+use super::frame::told_here as told;
 use super::session::Visitor;
 use super::words::{Html, badge, list as items, number, text, texts};
 use crate::api::Shared;
@@ -40,6 +41,8 @@ pub(crate) struct Looked {
     /// `allow`, `needs 1 of role approver`, `deny`, `invalid`, `infeasible`, or what else stood in the way.
     pub(crate) answer: String,
     pub(crate) document: Value,
+    /// What stands in the way of all of it, and what to do about that; empty where what is said about lines and rules says it.
+    pub(crate) problem: Html,
     /// Why nothing holds, in words.
     pub(crate) conflicts: Vec<String>,
     /// The least changes that would do.
@@ -84,7 +87,7 @@ pub(crate) async fn look(
     under: Option<&Arc<Bundle>>,
 ) -> Looked {
     let pipeline = &shared.pipeline;
-    let mut prepared = None;
+    let (mut prepared, mut problem) = (None, Html::default());
     let (answer, document) = match pipeline.prepare_under(under, name, manifest.as_bytes(), &visitor.principal).await {
         Ok(found) => {
             let found = prepared.insert(found);
@@ -96,6 +99,7 @@ pub(crate) async fn look(
         }
         Err(error) => {
             let failure = Failure::of_submit(error, pipeline);
+            problem = told(&failure);
             (failure.code().to_owned(), failure.document())
         }
     };
@@ -120,7 +124,7 @@ pub(crate) async fn look(
     };
     let conflicts = items(&document, "/report/infeasible/conflicts").iter().map(conflict).collect();
     let fixes = document.get("report").map(|report| fixes(manifest, report)).unwrap_or_default();
-    Looked { lines, results, answer, document, conflicts, fixes, prepared }
+    Looked { lines, results, answer, document, problem, conflicts, fixes, prepared }
 }
 
 /// What each rule said, stage by stage; what it said about a line is put beside that.

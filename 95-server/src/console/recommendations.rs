@@ -7,7 +7,7 @@ use super::frame::{Frame, Page, PageError, shown, told};
 use super::given::{Form, Path, Query};
 use super::list::newest;
 use super::session::Visitor;
-use super::words::{Html, badge, link, list as items, number, segment, text, texts, when_of};
+use super::words::{Html, badge, escape, link, list as items, segment, span, text, texts, when_of};
 use crate::api::{App, Needs, Of, looked_over, reason};
 use crate::error::Failure;
 use crate::status;
@@ -16,8 +16,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
-use writ_core::Actor;
-use writ_pipeline::{recommendation_made, say};
+use writ_core::{Actor, Timestamp};
+use writ_pipeline::input::percent_about;
+use writ_pipeline::{Benefit as Expected, recommendation_made, say};
 
 /// Pieces of evidence that are linked; their number is told anyway.
 const EVIDENCE_SHOWN: usize = 12;
@@ -26,7 +27,7 @@ struct Row {
     id: Html,
     kind: String,
     description: String,
-    target: String,
+    target: Html,
     priority: Html,
     state: Html,
     made: Html,
@@ -38,11 +39,42 @@ impl Row {
             id: link(id),
             kind: text(made, "/recommendation/kind").replace('_', " "),
             description: text(made, "/recommendation/description").to_owned(),
-            target: text(made, "/recommendation/patch/target").to_owned(),
+            target: target(text(made, "/recommendation/patch/target")),
             priority: Html(super::words::escape(text(made, "/recommendation/priority"))),
             state: badge(status::recommendation(doc)),
             made: when_of(doc, "/since"),
         }
+    }
+}
+
+/// What is measured, and in which unit: `latency_p95_us` is `latency_p95` in `us`.
+fn unit_of(metric: &str) -> (&str, &str) {
+    match metric.rsplit_once('_') {
+        Some((name, unit @ ("ppm" | "us"))) => (name, unit),
+        _ => (metric, ""),
+    }
+}
+
+/// By how much something was moved, in words.
+fn shift(by: i64, unit: &str) -> String {
+    let sign = if by < 0 { "-" } else { "+" };
+    let size = by.unsigned_abs();
+    match unit {
+        "ppm" => format!("{sign}{}", percent_about(size.saturating_mul(1_000))),
+        "us" => format!("{sign}{}", span(Timestamp::from_micros(0), Timestamp::from_micros(size.cast_signed()))),
+        _ => by.to_string(),
+    }
+}
+
+/// What a recommendation would change, as a link.
+fn target(of: &str) -> Html {
+    match of.strip_prefix("intent/") {
+        Some(intent) => {
+            let to = escape(&format!("/intents/{}", segment(intent)));
+            Html(format!("<a href=\"{to}\">{}</a>", escape(intent)))
+        }
+        None if of.is_empty() => Html("–".to_owned()),
+        None => Html(escape(of)),
     }
 }
 
@@ -100,7 +132,7 @@ struct Benefit {
 /// What was measured after a change, beside what was expected.
 struct Measured {
     metric: String,
-    expected: i64,
+    expected: String,
     realised: String,
 }
 
@@ -139,20 +171,26 @@ pub(crate) async fn one(
     let inner = made.get("recommendation").cloned().unwrap_or_default();
     let whole = |name: &str, one: &Value| one.get(name).and_then(Value::as_i64).unwrap_or_default();
     let benefit = |one: &Value| {
-        let unit = text(one, "/unit").replace('_', " ");
-        Benefit {
-            name: text(one, "/name").replace('_', " "),
-            expected: format!("{} {unit}", whole("expected", one)),
-            interval: format!("{} to {} ({} %)", whole("low", one), whole("high", one), number(one, "/level_percent")),
-        }
+        let told = Expected::deserialize(one).ok()?;
+        let ends = told.tell_interval();
+        let ends: Vec<&str> = texts(&ends, "").collect();
+        Some(Benefit {
+            name: told.name.replace('_', " "),
+            expected: told.tell(),
+            interval: format!("{} ({} %)", ends.join(" to "), told.level_percent),
+        })
     };
-    let measured = |one: &Value| Measured {
-        metric: text(one, "/metric").replace('_', " "),
-        expected: whole("expected", one),
-        realised: one.get("realised").filter(|seen| !seen.is_null()).map_or_else(
-            || "too little was seen".to_owned(),
-            |seen| format!("{} ({} to {})", whole("estimate", seen), whole("low", seen), whole("high", seen)),
-        ),
+    let measured = |one: &Value| {
+        let (metric, unit) = unit_of(text(one, "/metric"));
+        let told = |name: &str, one: &Value| shift(whole(name, one), unit);
+        Measured {
+            metric: metric.replace('_', " "),
+            expected: told("expected", one),
+            realised: one.get("realised").filter(|seen| !seen.is_null()).map_or_else(
+                || "too little was seen".to_owned(),
+                |seen| format!("{} ({} to {})", told("estimate", seen), told("low", seen), told("high", seen)),
+            ),
+        }
     };
     let change = |op: &Value| (text(op, "/path").to_owned(), op.get("value").map(Value::to_string).unwrap_or_default());
     let evidence = items(&inner, "/evidence");
@@ -168,7 +206,7 @@ pub(crate) async fn one(
         frame,
         row: Row::of(&id, &made, &doc),
         caveat: text(&inner, "/caveat").to_owned(),
-        benefits: items(&inner, "/benefits").iter().map(benefit).collect(),
+        benefits: items(&inner, "/benefits").iter().filter_map(benefit).collect(),
         evidence: texts(&inner, "/evidence").take(EVIDENCE_SHOWN).map(link).collect(),
         evidence_count: evidence.len(),
         from: when_of(&inner, "/from"),
@@ -208,4 +246,28 @@ pub(crate) async fn answer(
         None => format!("/recommendations/{}?done={word}", segment(&id)),
     };
     Ok(Redirect::to(&to).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_measured_is_told_in_its_unit() {
+        for (metric, by, told) in [
+            ("availability_ppm", 120, "availability +0.012%"),
+            ("availability_ppm", -1, "availability -0.0001%"),
+            ("latency_p95_us", -1_500, "latency_p95 -1 ms"),
+            ("restarts", 3, "restarts 3"),
+        ] {
+            let (name, unit) = unit_of(metric);
+            assert_eq!(format!("{name} {}", shift(by, unit)), told);
+        }
+    }
+
+    #[test]
+    fn an_intent_that_would_be_changed_is_a_link() {
+        assert_eq!(target("intent/WEB-\"1").0, "<a href=\"/intents/WEB-%221\">WEB-&quot;1</a>");
+        assert_eq!((target("").0, target("x<y").0), ("–".to_owned(), "x&lt;y".to_owned()));
+    }
 }

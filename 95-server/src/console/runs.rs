@@ -38,8 +38,11 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) async fn of(shared: &Shared, id: &str, doc: &Value) -> Result<Self, LedgerError> {
         let journal = shared.pipeline.journal();
+        let lives = id.parse().ok().and_then(|run| shared.pipeline.drive().live_state(&run));
+        let over = lives.is_none_or(|state| state.is_over());
         let took = match (time_of(doc, "/since"), time_of(doc, "/last/at")) {
-            (Some(from), Some(to)) => span(from, to),
+            (Some(from), Some(to)) if over => span(from, to),
+            (Some(from), _) if !over => format!("{} so far", span(from, journal.now())),
             _ => "–".to_owned(),
         };
         Ok(Self {

@@ -72,23 +72,32 @@ impl Visitor {
     }
 }
 
+impl Visitor {
+    /// Whoever looks, where somebody is logged in.
+    pub(crate) async fn of(shared: &Shared, headers: &HeaderMap) -> Result<Option<Self>, LedgerError> {
+        let journal = shared.pipeline.journal();
+        let size = *journal.size().borrow();
+        let Some(principal) = visitor_of(journal, headers).await? else { return Ok(None) };
+        let name = name_of(journal, &principal.id).await?;
+        Ok(Some(Self { principal, name, theme: Theme::of(headers), size }))
+    }
+}
+
 impl FromRequestParts<Arc<Shared>> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let journal = shared.pipeline.journal();
-        let size = *journal.size().borrow();
         let failed = |error: LedgerError| PageError::from(Failure::from(error)).into_response();
-        match visitor_of(journal, &parts.headers).await.map_err(failed)? {
-            Some(principal) => {
+        match Self::of(shared, &parts.headers).await.map_err(failed)? {
+            Some(visitor) => {
+                let principal = &visitor.principal;
                 if !parts.method.is_safe() {
                     // What an agent may do beyond looking, it does over the interface, where each route says so.
                     Caller(principal.clone()).must(Needs::Person).map_err(|no| PageError::from(no).into_response())?;
                     shared.throttle.change(&principal.id).map_err(|busy| PageError::from(busy).into_response())?;
                 }
-                let name = name_of(journal, &principal.id).await.map_err(failed)?;
-                Ok(Self { principal, name, theme: Theme::of(&parts.headers), size })
+                Ok(visitor)
             }
             // A part of a page cannot be the login page: the whole of it goes there.
             None if parts.headers.contains_key("hx-request") => {

@@ -1,6 +1,6 @@
 //! Submitting an intent: a text, what would come of it while somebody types, and the change that it becomes.
 
-use super::frame::{Frame, Page, shown};
+use super::frame::{Frame, Page, shown, told_here};
 use super::given::{Form, Query};
 use super::intents::{Wanted, current};
 use super::look::{Looked, look, predictions};
@@ -21,7 +21,7 @@ use writ_seal::sha256;
 struct NewPage {
     frame: Frame,
     /// Why it was not submitted, and what to do about it.
-    problem: Option<(String, String)>,
+    problem: Html,
     text: String,
     checked: Checked,
 }
@@ -75,8 +75,7 @@ async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String, failure:
     } else {
         Checked::of(look(shared, "intent.yaml", &manifest, visitor, None).await, &manifest)
     };
-    let said = failure.as_ref().map(Failure::document).unwrap_or_default();
-    let problem = failure.as_ref().map(|_| (text(&said, "/detail").to_owned(), text(&said, "/hint").to_owned()));
+    let problem = failure.as_ref().map(told_here).unwrap_or_default();
     let mut page = shown(&NewPage { frame, problem, text: manifest, checked })?;
     if let Some(failure) = failure {
         *page.status_mut() = failure.status();

@@ -3,7 +3,7 @@
 use super::frame::{Frame, Page, shown};
 use super::given::{Path, Query};
 use super::session::Visitor;
-use super::words::{Html, segment, when};
+use super::words::{Html, list as items, segment, text, when};
 use crate::api::App;
 use crate::error::Failure;
 use askama::Template;
@@ -45,7 +45,14 @@ pub(crate) async fn find(State(shared): App, _: Visitor, Query(wanted): Query<Wa
         return Ok(Redirect::to("/audit").into_response());
     }
     let known = shared.pipeline.journal().doc("intents", id).await?;
-    let to = if known.is_some() { format!("/intents/{}", segment(id)) } else { super::words::page_of(id) };
+    let policies = shared.pipeline.policies();
+    let to = if known.is_some() {
+        format!("/intents/{}", segment(id))
+    } else if items(&policies, "/rules").iter().any(|rule| text(rule, "/rule") == id) {
+        format!("/policy?rule={}", segment(id))
+    } else {
+        super::words::page_of(id)
+    };
     Ok(Redirect::to(&to).into_response())
 }
 

@@ -119,6 +119,37 @@ pub(crate) fn time_of(doc: &Value, pointer: &str) -> Option<Timestamp> {
     doc.pointer(pointer)?.as_str()?.parse().ok()
 }
 
+/// A sentence as HTML: what stands in backticks is code, and a moment is told to the second, as everywhere on pages.
+pub(crate) fn phrase(sentence: &str) -> Html {
+    let parts: Vec<&str> = sentence.split('`').collect();
+    let mut out = String::with_capacity(sentence.len() + 64);
+    for (at, part) in parts.iter().enumerate() {
+        let (code, closed) = (at % 2 == 1, at + 1 < parts.len());
+        if code && closed {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "<code>{}</code>", escape(part));
+            continue;
+        }
+        if code {
+            out.push('`');
+        }
+        for word in part.split_inclusive(char::is_whitespace) {
+            out.push_str(&moment_in(word).unwrap_or_else(|| escape(word)));
+        }
+    }
+    Html(out)
+}
+
+/// A word with the moment in it told to the second; none where there is no moment in it.
+fn moment_in(word: &str) -> Option<String> {
+    let from = word.find(|c: char| c.is_ascii_digit())?;
+    let end = word.rfind('Z')? + 1;
+    let (whole, after) = (word.get(from..end)?.parse::<Timestamp>().ok()?.to_string(), word.get(end..)?);
+    let (day, clock) = whole.split_once('T')?;
+    let told = format!("<time datetime=\"{whole}\">{day} {} UTC</time>", clock.get(..8)?);
+    Some(format!("{}{told}{}", escape(word.get(..from)?), escape(after)))
+}
+
 /// A span between two moments, in the unit that fits.
 pub(crate) fn span(from: Timestamp, to: Timestamp) -> String {
     let micros = to.micros().saturating_sub(from.micros()).max(0);
@@ -227,17 +258,6 @@ pub(crate) fn link(id: &str) -> Html {
     ))
 }
 
-/// Micros of a currency unit as `$107.53`, rounded.
-pub(crate) fn money(micros: u64) -> String {
-    let cents = (micros + 5_000) / 10_000;
-    format!("${}.{:02}", cents / 100, cents % 100)
-}
-
-/// Parts per billion as a percentage with four digits.
-pub(crate) fn percent_of_ppb(ppb: u64) -> String {
-    format!("{}.{:04} %", ppb / 10_000_000, ppb / 1_000 % 10_000)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,13 +289,34 @@ mod tests {
     }
 
     #[test]
+    fn names_in_sentences_are_code_and_moments_are_told_to_the_second() {
+        for (sentence, told) in [
+            ("list them with `writ run list`", "list them with <code>writ run list</code>"),
+            ("`a<b>` and `c`", "<code>a&lt;b&gt;</code> and <code>c</code>"),
+            ("one ` alone <i>", "one ` alone &lt;i&gt;"),
+            (
+                "asked for until 2026-11-23T07:49:16.051271Z (`2026-11-23T07:49:16Z`), then",
+                "asked for until <time datetime=\"2026-11-23T07:49:16.051271Z\">2026-11-23 07:49:16 UTC</time> \
+                 (<code>2026-11-23T07:49:16Z</code>), then",
+            ),
+            (
+                "(2026-11-23T07:49:16Z).",
+                "(<time datetime=\"2026-11-23T07:49:16.000000Z\">2026-11-23 07:49:16 UTC</time>).",
+            ),
+            ("3 × Z, 12Z, 什麼Z", "3 × Z, 12Z, 什麼Z"),
+            ("2026-11-23T07:49:16Z\"><b>Z", "2026-11-23T07:49:16Z&quot;&gt;&lt;b&gt;Z"),
+        ] {
+            assert_eq!(phrase(sentence).0, told);
+        }
+    }
+
+    #[test]
     fn ids_are_shortened_to_what_tells_them_apart() {
         assert_eq!(short("run_01m7znjwjxsxdw0zwmr5z97yce"), "run_…z97yce");
         assert_eq!(short("DEPLOY-WEB-001"), "DEPLOY-WEB-001");
         assert_eq!(short("sha256:bc4fabb965f01847c0390e79c6fae1135788bdcd36ba28d809a6debf85c0cc95"), "bc4fabb965f0");
         assert_eq!(shortened("run `run_01m7znjwjxsxdw0zwmr5z97yce` is over"), "run `run_…z97yce` is over");
         assert_eq!(shortened("什麼 stopped_after 3 tries."), "什麼 stopped_after 3 tries.");
-        assert_eq!(money(107_529_000), "$107.53");
         assert_eq!(page_of("a/b c"), "/why/a%2Fb%20c");
     }
 }

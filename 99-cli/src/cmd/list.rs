@@ -7,6 +7,7 @@ use crate::exit::{self, Exit};
 use crate::out::{columns, pairs, yaml};
 use clap::Subcommand;
 use serde_json::Value;
+use writ_pipeline::input::{money_about, percent_about};
 
 /// Prints all pages of a list.
 pub(crate) async fn list(
@@ -86,7 +87,7 @@ impl Intent {
 
 /// An intent in words: where it stands, what it has, and what that costs and promises.
 fn told(intent: &Value) -> String {
-    let number = |field: &str| intent.pointer(field).and_then(Value::as_f64);
+    let number = |field: &str| intent.pointer(field).and_then(Value::as_u64);
     let (newest, applied) = (text(intent, "/version"), text(intent, "/applied_version"));
     let version = match applied.as_str() {
         "" => format!("{newest}, not in force"),
@@ -106,10 +107,13 @@ fn told(intent: &Value) -> String {
         ("team", text(intent, "/team")),
         ("environment", text(intent, "/environment")),
         ("capacity", has),
-        ("cost", number("/cost_micros").map(|micros| format!("{:.2} a month", micros / 1e6)).unwrap_or_default()),
+        (
+            "cost",
+            number("/cost_micros").map(|micros| format!("{}a month", money_about(micros, ""))).unwrap_or_default(),
+        ),
         (
             "predicted",
-            number("/availability_ppb").map(|ppb| format!("{:.4} % available", ppb / 1e7)).unwrap_or_default(),
+            number("/availability_ppb").map(|ppb| format!("{} available", percent_about(ppb))).unwrap_or_default(),
         ),
         ("manifest", text(intent, "/manifest")),
     ])

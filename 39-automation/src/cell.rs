@@ -133,6 +133,19 @@ pub enum StepState {
 }
 
 impl StepState {
+    /// Why it is so, where something has to be said of that.
+    #[must_use]
+    pub fn because(&self) -> Option<&str> {
+        match self {
+            StepState::RetryWait { because, .. } | StepState::Probing { because, .. } => Some(because),
+            StepState::Unknown { because } | StepState::Failed { because } => Some(because),
+            StepState::Skipped { because } | StepState::Kept { because } => Some(because),
+            StepState::Held { hold, .. } => Some(&hold.because),
+            StepState::Blocked | StepState::Ready | StepState::AwaitingApproval { .. } => None,
+            StepState::Ticketed(_) | StepState::Succeeded | StepState::Undone => None,
+        }
+    }
+
     /// The state's name.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -27,6 +27,8 @@ pub struct Prepared {
     pub reports: Vec<Value>,
     /// What contracts say.
     pub contracts: Option<Value>,
+    /// What is odd about it, in words.
+    pub warnings: Vec<String>,
     /// Whether everything said yes, or wants a person.
     pub decision: Decision,
     pub(crate) judged: Vec<(Stage, Decided)>,
@@ -149,6 +151,7 @@ impl Prepared {
             "version": self.version,
             "decision": self.decision,
             "validation": self.reports,
+            "warnings": self.warnings,
         });
         if let (Some(translation), Some(target), Some(diff)) = (&self.translation, &self.target, &self.diff) {
             let platform = pipeline.platform();

@@ -211,6 +211,7 @@ impl Pipeline {
             target: None,
             translation: None,
             version,
+            warnings: Vec::new(),
             manifest,
         };
         if prepared.decision == Decision::Deny {
@@ -274,7 +275,9 @@ impl Pipeline {
             roles: by.roles.clone(),
             ..RunContext::default()
         };
-        if let Some(denied) = self.first_denied(plan, &Actor::human(&by.id), &context, under) {
+        let by = Actor::human(&by.id);
+        prepared.warnings = self.nobodys(plan, &by, &context);
+        if let Some(denied) = self.first_denied(plan, &by, &context, under) {
             prepared.decision = Decision::Deny;
             prepared.reports.push(denied.judgement.validation());
             prepared.judged.push((Stage::Action, denied));
@@ -322,6 +325,18 @@ impl Pipeline {
         let mut judged =
             firsts.filter_map(|step| self.gate().judge_step(under, step, &plan.intent, requester, context, now).ok());
         judged.find(|decided| decided.judgement.verdict.decision == Decision::Deny)
+    }
+
+    /// Which of a plan's actions nobody can do as agents are now: a run of it fails at the first of them.
+    fn nobodys(&self, plan: &Plan, requester: &Actor, context: &RunContext) -> Vec<String> {
+        let (now, mut asked) = (self.journal().now(), BTreeSet::new());
+        let firsts = plan.steps.iter().filter(|step| asked.insert(&step.action_name));
+        let told =
+            firsts.filter_map(|step| match self.gate().judge_step(None, step, &plan.intent, requester, context, now) {
+                Err(Nobody::Never(because)) => Some(format!("{because}; a run would fail there")),
+                Ok(_) | Err(Nobody::Held(_)) => None,
+            });
+        told.collect()
     }
 
     fn infeasible(&self, intent: &IntentId, infeasible: &Infeasible) -> SubmitError {

@@ -179,6 +179,13 @@ pub(crate) fn listed(value: &Value, pointer: &str) -> String {
     texts(value, pointer).join(", ")
 }
 
+/// Says what is odd about what was asked for.
+pub(crate) fn warn(out: Out, answer: &Value) {
+    for one in texts(answer, "/warnings") {
+        out.say(&format!("warning: {one}"));
+    }
+}
+
 /// How something stands, in words.
 pub(crate) fn state(item: &Value) -> String {
     text(item, "/state").replace('_', " ")

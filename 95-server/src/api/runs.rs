@@ -34,7 +34,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 documents! {
-    /// How a run goes: `execution` with its phases, its `state`, its `steps`, whether it is `over`, and what it waits for.
+    /// How a run goes: `execution` with its phases, its `state`, its `steps` and why each is so, whether it is `over`, and what it waits for.
     Execution;
 }
 
@@ -69,6 +69,7 @@ async fn execution(State(shared): App, Path(id): Path<String>) -> Answer<Executi
                 "phase": step.phase,
                 "state": cell.state.name(), "attempts": cell.attempts,
                 "waiting": run.step_waiting(&step.key).map(|waiting| waiting.sentence),
+                "because": cell.state.because(),
             })
         })
         .collect();

@@ -328,7 +328,10 @@ pub(crate) async fn one(
             state: badge(state),
             attempts: cell.attempts,
             took,
-            waiting: run.step_waiting(&step.key).map(|waiting| waiting.sentence).unwrap_or_default(),
+            waiting: match run.step_waiting(&step.key) {
+                Some(waiting) => waiting.sentence,
+                None => cell.state.because().unwrap_or_default().to_owned(),
+            },
             agent: told.agent,
             permit: short(&told.permit),
             retry: state == "failed" && !run.state().is_over(),

@@ -5,7 +5,7 @@ use super::given::{Form, Query};
 use super::intents::{Wanted, current};
 use super::look::{Looked, look, predictions};
 use super::session::Visitor;
-use super::words::{Html, badge, list as items, number, segment, text};
+use super::words::{Html, badge, list as items, number, segment, text, texts};
 use crate::api::{App, Shared, looked_at, parsed};
 use crate::error::Failure;
 use askama::Template;
@@ -45,9 +45,11 @@ impl Checked {
             let change_text = |name: &str| text(change, name).to_owned();
             format!("{} {}", change_text("/change/change"), change_text("/resource")).trim().to_owned()
         });
+        let warnings = texts(&looked.document, "/warnings").map(|one| ("Warning", one.to_owned()));
+        let warnings: Vec<(&str, String)> = warnings.collect();
         Self {
             answer: badge(&looked.answer),
-            told: predictions(&looked.document),
+            told: predictions(&looked.document).into_iter().chain(warnings).collect(),
             changes: changes.collect(),
             digest: text(&looked.document, "/digest").to_owned(),
             of: sha256(manifest.as_bytes()).hex(),

@@ -1,7 +1,7 @@
 //! `writ agent`.
 
 use super::list::{get, list};
-use super::{Failure, clock, listed, state, text, texts};
+use super::{Failure, clock, listed, state, text, warn};
 use crate::Common;
 use crate::client::{Client, escaped};
 use crate::exit::{self, Exit};
@@ -239,23 +239,16 @@ async fn enrol(common: &Common, wanted: &Enrol) -> Result<Exit, Failure> {
         },
     });
     let answer = common.client()?.post("/api/v1/agents", &body).await?;
-    warn(common, &answer);
+    warn(common.out(), &answer);
     let done = format!("{} is enrolled, and is given nothing yet", wanted.id);
     Ok(super::change::tell(common, &answer, &done, &format!("writ agent activate {} --reason REASON", wanted.id)))
-}
-
-/// What is odd about what was asked for.
-fn warn(common: &Common, answer: &Value) {
-    for one in texts(answer, "/warnings") {
-        common.out().say(&format!("warning: {one}"));
-    }
 }
 
 async fn tell(common: &Common, command: &str, moved: &Moved, mut body: Value) -> Result<Exit, Failure> {
     let out = common.out();
     body["reason"] = json!(moved.reason);
     let answer = common.client()?.post(&format!("/api/v1/agents/{}/{command}", escaped(&moved.id)), &body).await?;
-    warn(common, &answer);
+    warn(out, &answer);
     if !text(&answer, "/approval").is_empty() {
         return Ok(super::change::tell(common, &answer, "", ""));
     }

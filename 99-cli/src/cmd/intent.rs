@@ -1,6 +1,6 @@
 //! `writ validate`, `writ plan`, `writ apply`.
 
-use super::{Failure, listed, text};
+use super::{Failure, listed, text, warn};
 use crate::Common;
 use crate::exit::{self, Exit};
 use crate::out::{Form, Out};
@@ -23,6 +23,13 @@ pub(crate) struct Files {
 }
 
 impl Files {
+    /// The options as they would be typed again.
+    fn given(&self) -> String {
+        let typed = |path: &Path| writ_pipeline::input::typed(&path.to_string_lossy());
+        let with = self.with.as_ref().map(|dir| format!(" --with {}", typed(dir)));
+        format!("-f {}{}", typed(&self.file), with.unwrap_or_default())
+    }
+
     pub(crate) fn dir(&self) -> PathBuf {
         let beside =
             || self.file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
@@ -43,6 +50,14 @@ pub(crate) async fn locally(files: &Files) -> Result<(Value, Prepared), Failure>
     let roles = ["viewer", "operator", "admin"].map(str::to_owned).to_vec();
     let id = "offline".parse().map_err(|error: writ_core::IdError| Failure::of(exit::INTERNAL, &error))?;
     match pipeline.prepare(&name, &bytes, &Principal { id, roles }).await {
+        Ok(_) if setup.bundle.rules().next().is_none() => {
+            let policies = files.dir().join("policies");
+            Err(Failure::Other {
+                exit: exit::USAGE,
+                text: format!("there are no policies in `{}` that it could be checked against", policies.display()),
+                hint: Some("name the directory that has some with `--with DIR`; `writ init DIR` writes some".into()),
+            })
+        }
         Ok(prepared) => Ok((prepared.document(&pipeline), prepared)),
         Err(SubmitError::Invalid(problems)) => Err(Failure::Problems(problems)),
         Err(SubmitError::Infeasible { intent, mut report, text }) => {
@@ -73,7 +88,8 @@ impl Validate {
             }
         }
         let denied = text(&document, "/decision/decision") == "deny";
-        out.next(&format!("writ plan --local -f {}", self.files.file.display()));
+        warn(out, &document);
+        out.next(&format!("writ plan --local {}", self.files.given()));
         Ok(if denied { exit::DENIED } else { exit::OK })
     }
 }
@@ -135,6 +151,7 @@ impl Plan {
         for report in document.get("validation").and_then(Value::as_array).into_iter().flatten() {
             tell_findings(out, report);
         }
+        warn(out, &document);
         let changes = document.pointer("/diff/changes").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
         if text(&document, "/decision/decision") == "deny" {
             return Ok(exit::DENIED);
@@ -143,7 +160,7 @@ impl Plan {
             out.say("nothing has to change");
             return Ok(exit::OK);
         }
-        out.next(&format!("writ apply -f {}", self.files.file.display()));
+        out.next(&format!("writ apply {}", format_args!("-f {}", self.files.file.display())));
         Ok(if changes && self.detailed_exitcode { exit::CHANGES } else { exit::OK })
     }
 }
@@ -276,7 +293,10 @@ pub(crate) fn tell_accepted(out: Out, answer: &Value) {
         .flatten()
         .map(|result| format!("{} {}", text(result, "/contract"), text(result, "/status")))
         .collect();
-    out.line(&format!("fits   {}", contracts.join(", ")));
+    if !contracts.is_empty() {
+        out.line(&format!("fits   {}", contracts.join(", ")));
+    }
+    warn(out, answer);
 }
 
 /// Rules that did not simply pass, with their places and values.

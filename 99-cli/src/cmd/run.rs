@@ -136,15 +136,11 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
                     text(step, "/verb"),
                     text(step, "/resource"),
                     text(step, "/attempts"),
-                    text(step, "/waiting"),
+                    text(step, if step.get("waiting").is_some_and(Value::is_string) { "/waiting" } else { "/because" }),
                 ]
             })
             .collect();
-        all.push_str(&columns(
-            &["STATE", "ACTION", "DOES", "RESOURCE", "ATTEMPTS", "WHY IT WAITS"],
-            &rows,
-            out.is_terminal(),
-        ));
+        all.push_str(&columns(&["STATE", "ACTION", "DOES", "RESOURCE", "ATTEMPTS", "WHY"], &rows, out.is_terminal()));
         all
     });
     out.next(&format!("writ why {id}"));

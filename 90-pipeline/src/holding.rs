@@ -7,7 +7,7 @@ use crate::pipeline::{Pipeline, PipelineError};
 use crate::submit::SubmitError;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use writ_automation::{Run, RunState};
+use writ_automation::{Cell, Run, RunState, StepState};
 use writ_core::{Actor, ComponentId, Draft, Entry, IntentId, LedgerError, Outcome};
 use writ_intent::State;
 
@@ -128,7 +128,8 @@ impl Pipeline {
 
 /// Whether a run that brought nothing into force left nothing either.
 pub(crate) fn left_nothing(run: &Run) -> bool {
-    *run.state() == RunState::RolledBack || !has_touched(run)
+    let is_undone = |cell: &Cell| cell.started_at.is_none() || cell.state == StepState::Undone;
+    *run.state() == RunState::RolledBack || run.steps().all(|(_, cell)| is_undone(cell))
 }
 
 /// Whether a run has done anything yet.

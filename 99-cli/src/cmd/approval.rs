@@ -30,7 +30,9 @@ impl Decide {
             if state.is_empty() { crate::out::yaml(&answer) } else { format!("{} is {state}\n", self.id) }
         });
         out.next(&format!("writ why {}", self.id));
-        Ok(exit::OK)
+        // It counts for what was shown, and that is so no longer.
+        let is_late = matches!(text(&answer, "/state").as_str(), "void" | "expired");
+        Ok(if is_late { exit::STALE } else { exit::OK })
     }
 }
 

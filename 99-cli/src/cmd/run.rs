@@ -93,7 +93,12 @@ impl Run {
             Run::Watch { id } => {
                 let id = newest(&common.client()?, &id, "runs").await?;
                 let state = watch(common, &id).await?;
-                common.out().next(&format!("writ why {id}"));
+                let out = common.out();
+                if matches!(out.form, Form::Json | Form::Yaml) {
+                    let run = common.client()?.get(&format!("/api/v1/runs/{}/execution", escaped(&id))).await?;
+                    out.document(&run, |_| String::new());
+                }
+                out.next(&format!("writ why {id}"));
                 Ok(Exit::of_run(&state))
             }
             Run::Pause { id } => tell(common, &id, "pause", json!({})).await,
@@ -151,12 +156,17 @@ fn steps(run: &Value) -> impl Iterator<Item = &Value> {
     run.get("steps").and_then(Value::as_array).into_iter().flatten()
 }
 
-/// Follows a run and prints a line for each step that changes. The state it ended in, or waits for people in.
+/// Follows a run and prints a line for each step that changes, beside the answer where that is one document. The state it ended in,
+/// or waits for people in.
 pub(crate) async fn watch(common: &Common, id: &str) -> Result<String, Failure> {
     let (out, client) = (common.out(), common.client()?);
     let path = format!("/api/v1/runs/{}/execution", escaped(id));
     let mut shown: BTreeMap<String, String> = BTreeMap::new();
     let ndjson = out.form == Form::Ndjson;
+    let tell = |line: &str| match out.form {
+        Form::Table | Form::Wide | Form::Ndjson => out.line(line),
+        Form::Json | Form::Yaml | Form::Sarif | Form::Junit => out.say(line),
+    };
     if ndjson {
         out.line(&json!({"type": "version", "stream": "run/1.0"}).to_string());
     }
@@ -173,7 +183,7 @@ pub(crate) async fn watch(common: &Common, id: &str) -> Result<String, Failure> 
                         .to_string(),
                 );
             } else {
-                out.line(&format!("step   {state:<10} {} {}", text(step, "/action"), text(step, "/resource")));
+                tell(&format!("step   {state:<10} {} {}", text(step, "/action"), text(step, "/resource")));
             }
             shown.insert(key, state);
         }
@@ -185,7 +195,7 @@ pub(crate) async fn watch(common: &Common, id: &str) -> Result<String, Failure> 
             } else {
                 format!("run    {id} {}", state.replace('_', " "))
             };
-            out.line(&told);
+            tell(&told);
             let waiting = text(&run, "/waiting");
             if !waiting.is_empty() {
                 out.say(&format!("       {waiting}"));

@@ -224,7 +224,8 @@ fn an_approval_says_what_it_is_for_and_who_said_what_until_that_is_erased() {
     writ(&place, &["approve", &approval, "--as", "reviewer", "-m", "Zebulon Hopperton is fine with it"], 0);
     let shown = writ(&place, &["approval", "get", &approval], 0);
     assert!(shown.contains("agreed    person-02 at") && shown.contains("Zebulon Hopperton is fine"), "{shown}");
-    writ(&place, &["run", "watch", &run], 0);
+    let watched = place.writ(&["run", "watch", &run, "-o", "json"]).unwrap().json();
+    assert_eq!((&watched["over"], &watched["state"]), (&true.into(), &"succeeded".into()), "{watched}");
     writ(&place, &["audit", "erase", "--approval", &approval, "-m", "asked for", "--yes"], 0);
     for args in [&["approval", "get", &approval][..], &["why", &approval]] {
         let shown = writ(&place, args, 0);

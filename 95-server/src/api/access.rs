@@ -112,7 +112,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
 fn unknown() -> Failure {
     Failure::new(StatusCode::UNAUTHORIZED, "unauthorised", "the request has no valid bearer token")
-        .hint("give one with `--as NAME`, or in `WRIT_TOKEN`")
+        .hint("send `Authorization: Bearer TOKEN`; `writ` takes one with `--as NAME`, or in `WRIT_TOKEN`")
 }
 
 /// Lets a request through to a route, or not. Who is refused for want of a token or a role is recorded, as often as is useful.

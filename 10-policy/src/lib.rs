@@ -19,6 +19,7 @@
 //! This crate refuses to know: where facts come from, who approves, the clock (time is the fact `now`), and files on disk. The
 //! engine behind rules has one seam, [`writ_expr::Expr`]; another language would be another `Body` of a rule.
 
+mod demand;
 mod exceptions;
 mod explain;
 pub mod facts;
@@ -34,6 +35,7 @@ mod template;
 mod trial;
 mod waiver;
 
+pub use demand::Demand;
 pub use exceptions::{
     EXCEPTIONS_STREAM, ExceptionEvent, Exceptions, MaintenanceSet, WAIVER_MAX, WaiverAnswered, WaiverAsked,
     WaiverRefused, WaiverState, WaiverStatus,

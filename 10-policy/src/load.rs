@@ -93,6 +93,11 @@ impl Bundle {
         self.rules.iter().map(|rule| (rule.id.as_str(), rule.stage, rule.at.as_ref()))
     }
 
+    /// The rules of an id, one for each of its stages.
+    pub(crate) fn with_id(&self, id: &str) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |rule| rule.id.as_str() == id)
+    }
+
     /// How far back its obligations look: the longest period of a rate limit or rest of a cool-down.
     #[must_use]
     pub fn looks_back(&self) -> Duration {

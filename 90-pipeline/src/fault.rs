@@ -5,6 +5,9 @@ use crate::journal::Journal;
 use serde_json::json;
 use writ_core::{Actor, Draft, Outcome};
 
+/// The entry that says so.
+pub(crate) const FAULT_ORDERED: &str = "demo.fault_ordered/1";
+
 /// Records that somebody orders a fault of an instance.
 ///
 /// # Errors
@@ -14,7 +17,7 @@ pub async fn order_fault(journal: &Journal, component: &str, slot: &str, by: &Ac
         action: "order_fault".into(),
         actor: by.clone(),
         body: json!({"component": component, "fault": "kill", "instance": slot}),
-        kind: "demo.fault_ordered/1",
+        kind: FAULT_ORDERED,
         outcome: Outcome::Started,
         resource: format!("{component}/{slot}"),
         stream: format!("demo/{component}"),

@@ -119,7 +119,7 @@ pub use tokens::{
 };
 pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};
-pub use why::{Line, Story, sentence, why};
+pub use why::{Line, Story, incident_story, sentence, why};
 pub use wish::{ChangeError, GovernanceWish, Proposed};
 pub use writ_agents::{
     Agent, AgentMove, AgentState, ContractUse, KillScope, Limits as AgentLimits, Pulled, RedeemRefused, RosterRefused,

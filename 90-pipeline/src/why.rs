@@ -2,13 +2,14 @@
 
 use crate::desk::stream_of;
 use crate::erase::{ERASED, said_about, text_beside};
+use crate::fault::FAULT_ORDERED;
 use crate::journal::{Journal, decode};
 use crate::modes::let_go_by;
 use crate::shadows::judgements_in;
 use serde::Serialize;
 use serde_json::Value;
 use writ_audit::erasables_of;
-use writ_core::{Entry, Filter, LedgerError, Stored, Timestamp};
+use writ_core::{Entry, Filter, IncidentId, LedgerError, Stored, Timestamp};
 
 /// Entries of one story at the most; the rest is one query away.
 const LINES_MAX: usize = 400;
@@ -54,15 +55,64 @@ pub struct Story {
 /// # Errors
 /// When the journal cannot be read.
 pub async fn why(journal: &Journal, id: &str) -> Result<Option<Story>, LedgerError> {
-    let Some((subject, entries)) = about(journal, id).await? else { return Ok(None) };
+    let Some((subject, mut entries)) = about(journal, id).await? else { return Ok(None) };
     let Some(first) = entries.first() else { return Ok(None) };
     let mut because = causes(journal, first).await?;
     if subject.starts_with("incident ") {
+        because.extend(ordered_for(journal, first).await?);
         because.extend(let_go_by(journal, &entries).await?);
+        let steps = remedy_steps(journal, &entries).await?;
+        entries.extend(steps);
+        entries.sort_by_key(|entry| entry.seq);
     }
     let cut = entries.len() > LINES_MAX;
     let then = lines(journal, entries.iter().take(LINES_MAX)).await?;
     Ok(Some(Story { subject, because: lines(journal, because.iter()).await?, then, cut }))
+}
+
+/// How long before it is seen a fault may have been ordered that is seen now.
+const ORDERED_BEFORE_MICROS: i64 = 60_000_000;
+
+/// Everything that is told of an incident: the fault that somebody ordered, what was concluded, and the steps of its remedies.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn incident_story(journal: &Journal, id: &IncidentId) -> Result<Vec<Entry>, LedgerError> {
+    let mut entries = journal.stream(&format!("incident/{id}")).await?;
+    if let Some(first) = entries.first() {
+        let ordered = ordered_for(journal, first).await?;
+        let steps = remedy_steps(journal, &entries).await?;
+        entries.extend(ordered.into_iter().chain(steps));
+    }
+    entries.sort_by_key(|entry| entry.seq);
+    Ok(entries)
+}
+
+/// The fault that a person ordered for the instance of an incident, just before it was opened.
+async fn ordered_for(journal: &Journal, opened: &Entry) -> Result<Option<Entry>, LedgerError> {
+    let word = |name: &str| opened.body.get(name).and_then(Value::as_str);
+    let (Some(component), Some(instance)) = (word("component"), word("instance")) else { return Ok(None) };
+    let since = opened.timestamp.micros().saturating_sub(ORDERED_BEFORE_MICROS);
+    let ordered = Filter {
+        kind: Some(FAULT_ORDERED.into()),
+        resource: Some(format!("{component}/{instance}")),
+        from_time: Some(Timestamp::from_micros(since)),
+        from_seq: Some(opened.seq),
+        newest_first: true,
+        ..Filter::default()
+    };
+    journal.ledger().query(&ordered, 1).await?.first().map(decode).transpose()
+}
+
+/// What was done by the remedies of an incident.
+async fn remedy_steps(journal: &Journal, entries: &[Entry]) -> Result<Vec<Entry>, LedgerError> {
+    let mut steps = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.kind == "incident.remedy_started/1") {
+        let Some(run) = entry.body.get("run").and_then(Value::as_str) else { continue };
+        let all = journal.stream(&format!("run/{run}")).await?;
+        steps.extend(all.into_iter().filter(|entry| entry.kind.starts_with("run.step_")));
+    }
+    Ok(steps)
 }
 
 /// The newest incident, or else the newest run.

@@ -105,7 +105,7 @@ addEventListener("keydown", (event) => {
 const today = new CSSStyleSheet();
 function leaveOutToday() {
   const day = new Date().toISOString().slice(0, 10);
-  today.replaceSync(`@media (max-width: 760px) { time[datetime^="${day}"] .day { display: none; } }`);
+  today.replaceSync(`@media (max-width: 1100px) { time[datetime^="${day}"] .day { display: none; } }`);
 }
 leaveOutToday();
 setInterval(leaveOutToday, 60_000);
@@ -124,6 +124,11 @@ function decorate() {
     block.append(button);
   }
 }
+
+// Where the places stand in a row that is wider than the window, the one that one is at is in sight.
+const side = document.getElementById("side");
+const place = side?.querySelector("[aria-current]");
+if (place) side.scrollLeft = place.offsetLeft - (side.clientWidth - place.offsetWidth) / 2;
 
 // The page is seen first; what is wanted later comes after it, for it would hold the first paint up.
 await new Promise((painted) => { requestAnimationFrame(() => setTimeout(painted)); });

@@ -4,18 +4,29 @@ use crate::api::Shared;
 use crate::console::words::{text, time_of};
 use serde_json::Value;
 use writ_core::Timestamp;
+use writ_pipeline::RunState;
 
 /// The word for one of a view's documents; none for a view whose documents all stand alike.
 pub(crate) fn of(shared: &Shared, view: &str, id: &str, doc: &Value) -> Option<String> {
     let now = shared.pipeline.journal().now();
     match view {
-        "intents" => Some(text(doc, "/to").to_owned()),
+        "intents" => Some(intent(shared, id, doc)),
         "agents" => Some(agent(doc).to_owned()),
         "runs" => Some(run(shared, id, doc)),
         "incidents" => Some(incident(doc).to_owned()),
         "approvals" => Some(approval(doc, now).to_owned()),
         "recommendations" => Some(recommendation(doc).to_owned()),
         _ => None,
+    }
+}
+
+/// How an intent stands: while people are asked whether its newest version may be carried out, it waits for them.
+pub(crate) fn intent(shared: &Shared, id: &str, doc: &Value) -> String {
+    let drive = shared.pipeline.drive();
+    let run = || drive.live_state(&drive.run_of(&id.parse().ok()?)?);
+    match text(doc, "/to") {
+        "ready" if matches!(run(), Some(RunState::AwaitingApproval(_))) => "awaiting approval".to_owned(),
+        state => state.to_owned(),
     }
 }
 

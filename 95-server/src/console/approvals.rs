@@ -6,9 +6,11 @@ use super::frame::{Frame, Page, shown, told};
 use super::given::{Form, Path, Query};
 use super::impact::Impact;
 use super::list::{PAGE, newest, open as open_docs};
-use super::runs::{Outside, Row as RunRow, deed_of};
+use super::runs::{Outside, Row as RunRow, deed_of, of as run_of};
 use super::session::Visitor;
-use super::words::{Html, badge, link, list as items, number, segment, short, text, texts, when, when_of, word};
+use super::words::{
+    Html, badge, escape, link, list as items, number, page_of, segment, text, texts, when, when_of, word,
+};
 use crate::api::{App, Shared, parsed, reason, votes};
 use crate::error::Failure;
 use crate::status;
@@ -24,7 +26,8 @@ use writ_pipeline::{Journal, Origin, Scope, name_of, text_beside};
 /// A request in a list.
 pub(crate) struct Asked {
     pub(crate) id: Html,
-    pub(crate) subject: String,
+    /// What it is for, as a link where there is a page of that.
+    pub(crate) subject: Html,
     pub(crate) by: String,
     pub(crate) needs: String,
     pub(crate) state: Html,
@@ -38,12 +41,11 @@ impl Asked {
         let subject = match (standing, doc.get("step").and_then(Value::as_str)) {
             (true, _) => {
                 let actions: Vec<&str> = texts(doc, "/actions").collect();
-                format!("standing: {}", actions.join(", ").replace('_', " "))
+                Html(escape(&format!("standing: {}", actions.join(", ").replace('_', " "))))
             }
-            (false, Some(step)) => format!("step {step}"),
-            (false, None) if state.starts_with("glass") || state == "reviewed" => "break-glass".to_owned(),
-            (false, None) if doc.get("change").is_some() => text(doc, "/subject").replace('_', " "),
-            (false, None) => format!("change {}", short(text(doc, "/run"))),
+            (false, None) if state.starts_with("glass") || state == "reviewed" => Html("break-glass".to_owned()),
+            (false, None) if doc.get("change").is_some() => Html(escape(&text(doc, "/subject").replace('_', " "))),
+            (false, step) => of_change(journal, text(doc, "/run"), step).await?,
         };
         let by = if standing {
             let author = Actor { id: text(doc, "/author").to_owned(), kind: ActorKind::Human };
@@ -61,6 +63,18 @@ impl Asked {
             since: when_of(doc, "/since"),
         })
     }
+}
+
+/// What a change is of, as a link to it, and the step of it that is asked about.
+async fn of_change(journal: &Journal, run: &str, step: Option<&str>) -> Result<Html, LedgerError> {
+    let Some(doc) = journal.doc("runs", run).await? else { return Ok(link(run)) };
+    let (to, step) = (page_of(run), step.map(|step| format!(", step {step}")).unwrap_or_default());
+    let origin = match text(&doc, "/context/origin") {
+        "" | "intent" | "exec" => String::new(),
+        origin => format!("{} of ", origin.replace('_', " ")),
+    };
+    let (to, run, of) = (escape(&to), escape(run), run_of(&doc));
+    Ok(Html(format!("<a href=\"{to}\" title=\"{run}\">{}{of}</a>{}", escape(&origin), escape(&step))))
 }
 
 /// Whose agreement is needed: `1 approver and 2 release-manager`.
@@ -355,7 +369,8 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
     } else {
         Vec::new()
     };
-    let outside = Outside::of(&folded, &context);
+    let entries = journal.stream(&format!("run/{run}")).await?;
+    let outside = Outside::of(journal, &folded, &context, &entries).await?;
     Ok(About { run: row, deeds, demands, compared, outside, impact: None })
 }
 

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
 use writ_core::{IncidentId, LedgerError};
-use writ_pipeline::HealSignal;
+use writ_pipeline::{HealSignal, incident_story};
 
 /// An incident in a list.
 pub(crate) struct Row {
@@ -120,7 +120,7 @@ pub(crate) async fn one(
     let incident: IncidentId = parsed(&id)?;
     let journal = shared.pipeline.journal();
     let doc = journal.doc("incidents", &id).await?.ok_or_else(|| Failure::not_found("incident", &id))?;
-    let entries = journal.stream(&format!("incident/{id}")).await?;
+    let entries = incident_story(journal, &incident).await?;
     let counted = |pointer: &str| {
         let of = |name: &str| super::words::number(&doc, &format!("{pointer}/{name}"));
         doc.pointer(pointer).map(|_| format!("{} of {} healthy", of("healthy"), of("total"))).unwrap_or_default()

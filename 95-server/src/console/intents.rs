@@ -11,6 +11,7 @@ use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, text, texts, when, when_of};
 use crate::api::{App, Shared, parsed};
 use crate::error::Failure;
+use crate::status;
 use askama::Template;
 use axum::extract::State;
 use serde::Deserialize;
@@ -40,16 +41,15 @@ pub(crate) struct Row {
 impl Row {
     /// The row of an intent, with the figures of the version that is in force.
     pub(crate) async fn of(shared: &Shared, id: &str, doc: &Value) -> Result<Self, LedgerError> {
-        let currency = &shared.pipeline.platform().currency;
         let applied = number(doc, "/applied_version");
         if applied == 0 || applied == number(doc, "/version") {
-            return Ok(Self::told(id, doc, currency));
+            return Ok(Self::told(shared, id, doc));
         }
         let entries = shared.pipeline.journal().stream(&format!("intent/{id}")).await?;
-        Ok(Self::told(id, &in_force(&entries, doc.clone()), currency))
+        Ok(Self::told(shared, id, &in_force(&entries, doc.clone())))
     }
 
-    fn told(id: &str, doc: &Value, currency: &str) -> Self {
+    fn told(shared: &Shared, id: &str, doc: &Value) -> Self {
         let (newest, applied) = (number(doc, "/version"), number(doc, "/applied_version"));
         let planned = number(doc, "/count") > 0;
         let or_dash = |told: String| if planned { told } else { "–".to_owned() };
@@ -58,10 +58,10 @@ impl Row {
             path: format!("/intents/{}", segment(id)),
             version: if applied > 0 { applied } else { newest },
             newer: if applied > 0 && newest > applied { newest } else { 0 },
-            state: badge(text(doc, "/to")),
+            state: badge(&status::intent(shared, id, doc)),
             because: text(doc, "/because").to_owned(),
             layout: or_dash(format!("{} × {}", number(doc, "/count"), text(doc, "/instance_type"))),
-            cost: or_dash(money_about(number(doc, "/cost_micros"), currency)),
+            cost: or_dash(money_about(number(doc, "/cost_micros"), &shared.pipeline.platform().currency)),
             availability: or_dash(percent_about(number(doc, "/availability_ppb"))),
             component: text(doc, "/component").to_owned(),
             environment: text(doc, "/environment").to_owned(),
@@ -238,7 +238,7 @@ pub(crate) async fn one(
     let frame = Frame::new(&shared, &visitor, "/intents", &id).await?.live(&format!("intent/{id}"));
     shown(&IntentPage {
         frame,
-        row: Row::told(&id, &doc, &shared.pipeline.platform().currency),
+        row: Row::told(&shared, &id, &doc),
         gone: matches!(text(&doc, "/to"), "archived" | "decommissioning"),
         assumptions: assumptions.collect(),
         lines: looked.lines,

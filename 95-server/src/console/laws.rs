@@ -454,3 +454,37 @@ async fn an_intent_says_why_it_is_refused_and_which_versions_there_are() {
         assert!(story.text.contains(subject), "{name}: {}", story.text);
     }
 }
+
+#[tokio::test]
+async fn a_change_that_waits_says_what_it_is_of_and_how_long_it_has_gone_on() {
+    let place = Place::new().await;
+    let (ann, eve) = (place.log_in("writ_ann").await, place.log_in("writ_eve").await);
+    let costly = MANIFEST.replace(">1000 req/s", ">20000 req/s").replace("max_instances: 10", "max_instances: 80");
+    let costly = costly.replace("'$500/month'", "'$1990/month'");
+    let submitted = place.post("/intents/new", &ann, &[("text", &costly)]).await;
+    let page = place.get("/intents/new?of=DEPLOY-WEB-001", &ann).await.text;
+    assert!(page.contains("<h1>A new version of DEPLOY-WEB-001</h1>") && page.contains("primary\">Submit"), "{page}");
+    let page = place.get("/intents/new?of=DEPLOY-WEB-001", &eve).await.text;
+    assert!(page.contains("hold the role operator") && !page.contains("primary\">Submit"), "{page}");
+    for path in ["/", "/runs"] {
+        let page = place.get(path, &ann).await.text;
+        assert!(page.contains(" so far</td>") && page.contains("DEPLOY-WEB-001 v1</td>"), "{path}: {page}");
+    }
+    for path in ["/", "/intents"] {
+        let page = place.get(path, &ann).await.text;
+        assert!(
+            page.contains("</span>awaiting approval</span>") && !page.contains("</span>ready</span>"),
+            "{path}: {page}"
+        );
+    }
+    let asked = format!("<a href=\"{0}\" title=\"{1}\">DEPLOY-WEB-001 v1</a>", submitted.to, &submitted.to[6..]);
+    let page = place.get("/approvals", &ann).await.text;
+    assert!(page.contains(&asked), "{asked}: {page}");
+    assert!(place.get(&submitted.to, &ann).await.text.contains("Why is it waiting?"));
+    assert!(place.get(&submitted.to, &ann).await.text.contains("So far"));
+    let page = place.get("/policy?rule=COMP-BUDGET-001", &ann).await.text;
+    let at = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part}: {page}"));
+    assert!(at("Must be true") < at("id=\"h-decisions\"") && at("id=\"h-decisions\"") < at("id=\"h-rules\""));
+    at("<input name=\"rule\" required value=\"COMP-BUDGET-001\">");
+    at("<tr aria-current=\"true\"><td><a href=\"/policy?rule=COMP-BUDGET-001\"");
+}

@@ -2,12 +2,13 @@
 
 use super::frame::told_here as told;
 use super::session::Visitor;
-use super::words::{Html, badge, list as items, number, text, texts};
+use super::words::{Html, badge, list as items, number, span, text, texts};
 use crate::api::Shared;
 use crate::error::Failure;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use writ_core::Timestamp;
 use writ_pipeline::input::Bundle;
 use writ_pipeline::{Prepared, SubmitError, with_fix};
 
@@ -166,6 +167,13 @@ fn last_parts(place: &str) -> String {
     place.rsplit('/').next().unwrap_or(place).to_owned()
 }
 
+/// `9790s` in the units that fit.
+fn seconds(told: &str) -> String {
+    let whole = told.strip_suffix('s').and_then(|whole| whole.parse::<i64>().ok());
+    let at = |seconds: i64| Timestamp::from_micros(seconds.saturating_mul(1_000_000));
+    whole.map_or_else(|| told.to_owned(), |whole| span(at(0), at(whole)))
+}
+
 /// What a plan is predicted to do, and how far it holds.
 pub(crate) fn predictions(document: &Value) -> Vec<(&'static str, String)> {
     let rows = [
@@ -177,10 +185,22 @@ pub(crate) fn predictions(document: &Value) -> Vec<(&'static str, String)> {
         ("Capacity", text(document, "/plan/predicted/capacity").to_owned()),
         ("Holds up to", text(document, "/plan/break_even/throughput").to_owned()),
         ("and up to", format!("{} a request", text(document, "/plan/break_even/service_time"))),
-        ("Repair within", text(document, "/plan/break_even/mttr").to_owned()),
+        ("Repair within", seconds(text(document, "/plan/break_even/mttr"))),
     ];
     if document.pointer("/plan/chosen").is_none() {
         return Vec::new();
     }
     rows.into_iter().filter(|(_, told)| !told.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_times_are_said_in_the_units_that_fit() {
+        for (told, said) in [("9790s", "2 h 43 min"), ("45s", "45.0 s"), ("3.5ms", "3.5ms"), ("", "")] {
+            assert_eq!(seconds(told), said);
+        }
+    }
 }

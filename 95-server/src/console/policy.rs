@@ -5,7 +5,7 @@ use super::frame::{Frame, Page, PageError, shown};
 use super::given::{Form, Path, Query};
 use super::look::{Judged, Looked, look};
 use super::session::Visitor;
-use super::words::{Html, badge, link, list as items, text, when};
+use super::words::{Html, badge, link, list as items, text, when, word};
 use crate::api::{App, Shared, parsed, reason};
 use crate::error::Failure;
 use askama::Template;
@@ -16,6 +16,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use writ_core::{Digest, Filter, RuleId, WaiverId};
+use writ_pipeline::input::Demand;
 use writ_pipeline::{BundleStanding, KnownBundle, WaiverState, decode, name_of, text_beside};
 
 /// Decisions that are looked through for what each rule found.
@@ -28,6 +29,8 @@ struct RuleRow {
     id: String,
     stage: String,
     at: String,
+    /// Decisions in which it was asked: those of its stage.
+    judged: usize,
     found: usize,
     last: Html,
     where_: Html,
@@ -60,6 +63,34 @@ struct PolicyPage {
     may_grant: bool,
     intent: String,
     rule: String,
+    /// What the rule that is looked at demands.
+    demands: Vec<Demanded>,
+}
+
+/// What a rule demands, for one of its stages.
+struct Demanded {
+    stage: String,
+    effect: String,
+    severity: String,
+    message: String,
+    when: String,
+    must: String,
+    actions: String,
+}
+
+impl Demanded {
+    fn of(demand: Demand) -> Self {
+        let Demand { stage, message, when, must, effect, severity, actions } = demand;
+        Self {
+            stage: word(stage),
+            effect: effect.replace('_', " "),
+            severity: word(severity),
+            message,
+            when,
+            must,
+            actions: actions.join(", "),
+        }
+    }
 }
 
 /// Filters, as the address has them.
@@ -94,6 +125,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
             id: id.to_owned(),
             stage: text(rule, "/stage").to_owned(),
             at: text(rule, "/at").rsplit('/').next().unwrap_or_default().to_owned(),
+            judged: entries.iter().filter(|entry| text(&entry.body, "/stage") == text(rule, "/stage")).count(),
             found: seen.map_or(0, Vec::len),
             last: newest.map(|(entry, _)| when(entry.timestamp)).unwrap_or_default(),
             where_: newest.map(|(entry, _)| link(entry.event_id.as_str())).unwrap_or_default(),
@@ -109,6 +141,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
         entries.retain(names);
     }
     entries.truncate(LISTED);
+    let demands = shared.pipeline.gate().state().bundle.demands(&wanted.rule);
     let waivers = waivers(&shared, &visitor).await?;
     shown(&PolicyPage {
         frame,
@@ -119,6 +152,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
         waivers,
         may_ask: visitor.holds("operator"),
         may_grant: visitor.holds("approver"),
+        demands: demands.into_iter().map(Demanded::of).collect(),
         intent: wanted.intent,
         rule: wanted.rule,
     })

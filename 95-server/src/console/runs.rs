@@ -1,13 +1,15 @@
 //! Changes: what is done, in which order, how far it is, and why it waits.
 
-use super::audit::{Said as Words, named, requester, said as said_about};
+use super::audit::{Said as Words, actor, attached, named, requester, said as said_about};
 use super::draw::{Bar, Lane, Node, dag, timeline};
 use super::frame::{Frame, Page, PageError, shown};
 use super::given::{Form, Path, Query};
 use super::list::{PAGE, docs_of, filed, newest, open};
 use super::session::Visitor;
-use super::words::{Html, badge, link, number, segment, short, span, text, texts, time_of, visible, when, when_of};
-use crate::api::{App, Needs, Of, Shared, parsed, reason};
+use super::words::{
+    Html, badge, escape, link, number, segment, short, span, text, texts, time_of, visible, when, when_of,
+};
+use crate::api::{App, Needs, Of, Shared, parsed, reason, votes};
 use crate::error::Failure;
 use crate::status;
 use askama::Template;
@@ -19,12 +21,13 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_core::{Entry, LedgerError, RunId, Step};
 use writ_pipeline::input::typed;
-use writ_pipeline::{Run, RunContext, RunSignal, RunState, say};
+use writ_pipeline::{Journal, Run, RunContext, RunSignal, RunState, say};
 
 /// One change in a list.
 pub(crate) struct Row {
     pub(crate) id: Html,
     pub(crate) intent: String,
+    pub(crate) of: Html,
     /// The intent's version; 0 for what serves none.
     pub(crate) version: u64,
     pub(crate) origin: String,
@@ -48,6 +51,7 @@ impl Row {
         Ok(Self {
             id: link(id),
             intent: text(doc, "/intent").to_owned(),
+            of: of(doc),
             version: number(doc, "/intent_version"),
             origin: text(doc, "/context/origin").to_owned(),
             state: badge(&status::run(shared, id, doc)),
@@ -143,6 +147,8 @@ struct RunPage {
     state: Html,
     over: bool,
     waiting: String,
+    /// Whether it waits, or is at work.
+    waits: bool,
     by: String,
     began: Html,
     took: String,
@@ -163,21 +169,36 @@ pub(crate) struct Outside {
     pub(crate) command: String,
     pub(crate) directory: String,
     pub(crate) planned: Vec<(&'static str, u64)>,
+    /// How it ended; empty while it has not.
+    pub(crate) ended: String,
     /// What it wrote, by name: how much, and the digest under which what is kept of it is attached.
     pub(crate) written: Vec<(&'static str, u64, String)>,
 }
 
 impl Outside {
     /// What a run's only step carries out elsewhere; none where writ does it.
-    pub(crate) fn of(run: &Run, context: &RunContext) -> Option<Self> {
+    pub(crate) async fn of(
+        journal: &Journal,
+        run: &Run,
+        context: &RunContext,
+        entries: &[Entry],
+    ) -> Result<Option<Self>, LedgerError> {
+        let outcome = entries.iter().rev().find_map(|entry| entry.body.pointer("/attachments/outcome")?.as_str());
+        let outcome = match outcome {
+            Some(digest) => attached(journal, digest).await?,
+            None => Value::Null,
+        };
+        Ok(Self::told(run, context, &outcome))
+    }
+
+    fn told(run: &Run, context: &RunContext, outcome: &Value) -> Option<Self> {
         let facts = context.outside.as_ref()?;
-        let (step, cell) = run.steps().next()?;
+        let (step, _) = run.steps().next()?;
         let words = texts(&step.params, "/command").map(typed);
         let planned = ["creates", "updates", "replaces", "deletes"];
         let count = |name: &str| facts.pointer(&format!("/planned/{name}")).and_then(Value::as_u64);
-        let detail = cell.receipt.as_ref().map(|receipt| &receipt.detail);
         let written = ["stdout", "stderr"].into_iter().filter_map(|name| {
-            let output = detail?.get(name)?;
+            let output = outcome.get(name)?;
             let kept = text(output, "/kept").trim_start_matches("sha256:").to_owned();
             Some((name, number(output, "/bytes"), kept))
         });
@@ -185,8 +206,50 @@ impl Outside {
             command: words.collect::<Vec<_>>().join(" "),
             directory: visible(text(&step.params, "/directory")),
             planned: planned.into_iter().filter_map(|word| Some((word, count(word)?))).collect(),
+            ended: ended(outcome),
             written: written.filter(|(_, bytes, _)| *bytes > 0).collect(),
         })
+    }
+}
+
+/// How a command ended, in words.
+fn ended(outcome: &Value) -> String {
+    let code = |name: &str| outcome.get(name).and_then(Value::as_u64);
+    match (code("exit"), code("signal"), text(outcome, "/not_run")) {
+        (Some(status), ..) => format!("exit status {status}"),
+        (None, Some(signal), _) => format!("signal {signal}"),
+        (None, None, "") => String::new(),
+        (None, None, because) => format!("nothing ran: {because}"),
+    }
+}
+
+/// What those who were asked about a run answered, oldest first.
+async fn answers(journal: &Journal, entries: &[Entry]) -> Result<Vec<Words>, LedgerError> {
+    let mut all = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.kind == "run.approval_asked/1") {
+        for vote in votes(journal, text(&entry.body, "/terms/approval")).await? {
+            let answer = if vote.agrees == Some(true) { "approved" } else { "rejected" };
+            let text = match vote.reason.as_deref() {
+                Some(reason) if !reason.is_empty() => format!("{answer}: {reason}"),
+                _ => answer.to_owned(),
+            };
+            all.push(Words { by: actor(journal, &vote.by).await?, at: when(vote.at), text });
+        }
+    }
+    Ok(all)
+}
+
+/// What a change is of: a version of an intent, or a command that somebody else planned.
+pub(crate) fn of(doc: &Value) -> Html {
+    let outside = doc.pointer("/context/outside");
+    if let Some(facts) = outside.filter(|facts| facts.is_object()) {
+        let words = std::iter::once(text(facts, "/program")).chain(texts(facts, "/arguments"));
+        let command: Vec<String> = words.map(typed).collect();
+        return Html(format!("<code>{}</code>", escape(&visible(&command.join(" ")))));
+    }
+    match (text(doc, "/intent"), number(doc, "/intent_version")) {
+        (intent, 0) => Html(escape(intent)),
+        (intent, version) => Html(format!("{} v{version}", escape(intent))),
     }
 }
 
@@ -346,6 +409,9 @@ pub(crate) async fn one(
     } else {
         Html::default()
     };
+    let mut said = said_about(journal, &id).await?;
+    said.extend(answers(journal, &entries).await?);
+    let works = run.steps().any(|(_, cell)| matches!(cell.state.name(), "ticketed" | "probing"));
     let title = format!("Change {}", short(&id));
     let frame = Frame::new(&shared, &visitor, "/runs", &title).await?.live(&format!("run/{id}"));
     shown(&RunPage {
@@ -358,6 +424,7 @@ pub(crate) async fn one(
         state: badge(run.state().name()),
         over: run.state().is_over(),
         waiting: run.waiting().map(|waiting| waiting.sentence).unwrap_or_default(),
+        waits: !works,
         by,
         began: when(began),
         took: span(began, ended),
@@ -366,8 +433,8 @@ pub(crate) async fn one(
         graph: dag(&nodes),
         lanes: timeline(&lanes),
         steps,
-        said: said_about(journal, &id).await?,
-        outside: Outside::of(&run, &context),
+        said,
+        outside: Outside::of(journal, &run, &context, &entries).await?,
         commands: commands(run.state()),
         barred: visitor.barred(&["operator"], &context.scope()),
         told: super::frame::told(

@@ -13,7 +13,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use writ_core::IntentId;
-use writ_pipeline::{Origin, SubmitError, with_fix};
+use writ_pipeline::input::read_manifest;
+use writ_pipeline::{Origin, Scope, SubmitError, with_fix};
 use writ_seal::sha256;
 
 #[derive(Template)]
@@ -24,6 +25,10 @@ struct NewPage {
     problem: Html,
     text: String,
     checked: Checked,
+    /// What is submitted.
+    title: String,
+    /// Why the visitor cannot submit it; empty when they can.
+    barred: String,
 }
 
 /// What a text would come to, as a part of a page.
@@ -71,18 +76,33 @@ pub(crate) async fn form(State(shared): App, visitor: Visitor, Query(wanted): Qu
 }
 
 async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String, failure: Option<Failure>) -> Page {
-    let frame = Frame::new(shared, visitor, "/intents", "Submit an intent").await?;
+    let title = match looked_for(&manifest) {
+        Some(id) if shared.pipeline.journal().doc("intents", &id).await?.is_some() => format!("A new version of {id}"),
+        _ => "Submit an intent".to_owned(),
+    };
+    let frame = Frame::new(shared, visitor, "/intents", &title).await?;
     let checked = if manifest.trim().is_empty() {
         Checked::default()
     } else {
         Checked::of(look(shared, "intent.yaml", &manifest, visitor, None).await, &manifest)
     };
+    let barred = if visitor.holds_somewhere("operator") {
+        String::new()
+    } else {
+        visitor.barred(&["operator"], &Scope::whole())
+    };
     let problem = failure.as_ref().map(told_here).unwrap_or_default();
-    let mut page = shown(&NewPage { frame, problem, text: manifest, checked })?;
+    let mut page = shown(&NewPage { frame, problem, text: manifest, checked, title, barred })?;
     if let Some(failure) = failure {
         *page.status_mut() = failure.status();
     }
     Ok(page)
+}
+
+/// The id of the intent that a text is of, where it can be read.
+fn looked_for(manifest: &str) -> Option<String> {
+    let read = read_manifest("intent.yaml", manifest.as_bytes()).ok()?;
+    Some(read.intent.id.to_string())
 }
 
 /// A manifest as the form sends it.

@@ -1,6 +1,6 @@
 //! Pages of lists, and intents.
 
-use super::{Failure, listed, text};
+use super::{Failure, listed, state, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -65,7 +65,8 @@ impl Intent {
         match self {
             Intent::List => {
                 list(common, "intents", &["ID", "VERSION", "STATE", "COMPONENT", "SINCE"], |item| {
-                    ["/id", "/version", "/to", "/component", "/since"].map(|field| text(item, field)).to_vec()
+                    let field = |field| text(item, field);
+                    vec![field("/id"), field("/version"), state(item), field("/component"), field("/since")]
                 })
                 .await
             }
@@ -100,7 +101,7 @@ fn told(intent: &Value) -> String {
     };
     pairs(&[
         ("intent", text(intent, "/id")),
-        ("state", format!("{}: {}", text(intent, "/to").replace('_', " "), text(intent, "/because"))),
+        ("state", format!("{}: {}", state(intent), text(intent, "/because"))),
         ("since", text(intent, "/since")),
         ("version", version),
         ("component", text(intent, "/component")),

@@ -262,7 +262,7 @@ pub(crate) async fn dressed(shared: &Shared, headers: &HeaderMap, answer: Respon
 pub(crate) fn told_here(failure: &Failure) -> Html {
     let said = failure.document();
     let (detail, hint) = (phrase(text(&said, "/detail")), hint_here(text(&said, "/hint")));
-    if hint.0.is_empty() { detail } else { Html(format!("{detail}. <span>{hint}</span>")) }
+    if hint.0.is_empty() { detail } else { Html(format!("{detail} — {hint}")) }
 }
 
 /// What the terminal calls the lists that places show.

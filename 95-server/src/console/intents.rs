@@ -200,7 +200,8 @@ pub(crate) async fn one(
     let journal = shared.pipeline.journal();
     let doc = journal.doc("intents", &id).await?.ok_or_else(|| Failure::not_found("intent", &id))?;
     let entries = journal.stream(&format!("intent/{id}")).await?;
-    let applied = number(&doc, "/applied_version");
+    let (applied, newest) = (number(&doc, "/applied_version"), number(&doc, "/version"));
+    let stands = status::intent(&shared, &id, &doc);
     let doc = in_force(&entries, doc);
     let mut versions = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev() {
@@ -209,7 +210,10 @@ pub(crate) async fn one(
             number,
             by: super::audit::actor(journal, &entry.actor).await?,
             at: when(entry.timestamp),
-            state: badge(&became(&entries, number, applied)),
+            state: badge(match became(&entries, number, applied).as_str() {
+                "ready" if number == newest => &stands,
+                state => state,
+            }),
             in_force: number == applied,
         });
     }

@@ -14,7 +14,7 @@ use crate::holding::has_touched;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::prepared::lines;
 use crate::scope::scope_in;
-use crate::submission::{moved, policy_decided};
+use crate::submission::{UNWATCHED, in_force, moved, policy_decided};
 use crate::submit::{HELD_MS_MAX, Whole};
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
@@ -323,7 +323,9 @@ impl Pipeline {
 
     async fn is_leaving(&self, run: &Run) -> Result<(), DecommissionError> {
         let submitted = run.submitted();
-        let (intent, version) = (&submitted.intent, submitted.intent_version);
+        let intent = &submitted.intent;
+        // What is taken away is all of it, whatever version it is of: numbers of versions only rise.
+        let version = self.latest_version(intent).await?;
         let state = self.intent_state(intent).await?;
         if matches!(state, State::Decommissioning | State::Archived) || state.to(State::Decommissioning).is_err() {
             return Ok(());
@@ -337,7 +339,8 @@ impl Pipeline {
     /// What the end of such a run means for its intent.
     pub(crate) async fn removal_ended(&self, over: &Ended) -> Result<(), PipelineError> {
         let submitted = over.run.submitted();
-        let (intent, version) = (&submitted.intent, submitted.intent_version);
+        let intent = &submitted.intent;
+        let version = self.latest_version(intent).await?;
         let state = self.intent_state(intent).await?;
         let mut drafts = Vec::new();
         let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
@@ -351,16 +354,19 @@ impl Pipeline {
         }
         let ended = format!("the run is {}", over.run.state().name());
         let becomes = |to, because: &str| moved(intent, version, State::Decommissioning, to, because);
+        let unwatched = |mut draft: Draft| {
+            draft.body[UNWATCHED] = json!(true);
+            draft
+        };
         let succeeded = *over.run.state() == RunState::Succeeded;
         let left = if succeeded { self.not_gone(over, &doc).await } else { None };
         if let Some(because) = left {
-            drafts.push(becomes(State::Failed, &because));
+            drafts.push(unwatched(becomes(State::Failed, &because)));
         } else if succeeded {
             let mut gone = becomes(State::Archived, "all of it was taken away");
             if let Value::Object(body) = &mut gone.body {
-                let nothing =
-                    ["applied_plan", "applied_manifest", "applied_version", "applied_environment", "applied_team"];
-                body.extend(nothing.map(|field| (field.to_owned(), Value::Null)));
+                let nothing = || Value::Null;
+                body.extend(in_force(Value::Null, nothing(), nothing(), nothing(), nothing()));
             }
             drafts.push(gone);
             drafts.extend(self.released(intent).await?);
@@ -374,12 +380,13 @@ impl Pipeline {
                 }
                 // Somebody wants to keep what is left. It is not watched: what is gone would be brought back.
                 (false, Some(_)) if *over.run.state() == RunState::Cancelled => {
-                    drafts.push(becomes(
-                        State::Degraded,
-                        &format!("{ended}; part of it was taken away, and nobody watches the rest"),
-                    ));
+                    let because = format!("{ended}; part of it was taken away, and nobody watches the rest");
+                    drafts.push(unwatched(becomes(State::Degraded, &because)));
                 }
-                (false, _) => drafts.push(becomes(State::Failed, &format!("{ended}; part of it was taken away"))),
+                (false, _) => {
+                    let because = format!("{ended}; part of it was taken away");
+                    drafts.push(unwatched(becomes(State::Failed, &because)));
+                }
                 (true, None) => drafts.push(becomes(State::Failed, &ended)),
             }
         }

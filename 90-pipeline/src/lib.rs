@@ -125,8 +125,8 @@ pub use writ_agents::{
     Agent, AgentMove, AgentState, ContractUse, KillScope, Limits as AgentLimits, Pulled, RedeemRefused, RosterRefused,
 };
 pub use writ_automation::{
-    Answer as RunAnswer, BallotRefused, Budget as StandingBudget, Glass, GlassRefused, Run, RunState, Says as RunSays,
-    Signal as RunSignal, Standing, StandingRefused, execution,
+    Answer as RunAnswer, BallotRefused, Budget as StandingBudget, Glass, GlassRefused, Refused as RunRefused, Run,
+    RunState, Says as RunSays, Signal as RunSignal, Standing, StandingRefused, execution,
 };
 pub use writ_contracts::{PublishRefused, Refusal as PublishRefusal};
 pub use writ_feedback::{Benefit, Refused as RecommendationRefused};

@@ -3,8 +3,8 @@
 use crate::agreement::{InForce, stand};
 use crate::approvals::{self, Principal};
 use crate::changes::{Consent, is_change};
-use crate::commit::{Batch, CommitError};
-use crate::context::Origin;
+use crate::commit::{Batch, CommitError, Expect};
+use crate::context::{Origin, RunContext};
 use crate::contracts::{self, InForce as InForceContracts};
 use crate::drive::{Drive, Ended, live_in_journal};
 use crate::gate::Gate;
@@ -14,17 +14,18 @@ use crate::journal::{Journal, decode};
 use crate::notify;
 use crate::opening::{enrol_agents, gate_state, policies, publish_playbooks};
 use crate::remedy::Attempts;
-use crate::submission::{in_force, moved};
+use crate::submission::{Ground, UNWATCHED, in_force, moved};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast;
 use writ_agents::AgentSpec;
-use writ_automation::{Playbook, RunState, Standing};
+use writ_automation::{Playbook, Run, RunEvent, RunState, Standing};
 use writ_contracts::{Needs, PublishRefused, Registry};
 use writ_core::{
-    AgentId, ComponentId, Digest, Entry, IntentId, LedgerError, Notifier, Plan, Provider, Sensor, Severity, Signer,
+    AgentId, ComponentId, Digest, Entry, IntentId, LedgerError, Notifier, Plan, Provider, RunId, Sensor, Severity,
+    Signer,
 };
 use writ_intent::{DeclaredCommand, Intent, Platform, State, read_recorded_manifest, stream};
 use writ_policy::Bundle;
@@ -262,9 +263,8 @@ impl Pipeline {
             // Of what could not be taken away in full nothing is brought back.
             let gone =
                 state.is_some_and(|state| matches!(state, State::Decommissioning | State::Archived | State::Failed));
-            let left = state == Some(State::Degraded) && doc.get("from") == Some(&json!(State::Decommissioning));
             if !gone
-                && !left
+                && !is_unwatched(&doc)
                 && let Some((intent, plan)) = self.in_force(&intent, &doc).await?
             {
                 self.manage(&intent, &Some(plan)).await;
@@ -274,7 +274,41 @@ impl Pipeline {
         for id in self.drive().live_where(|_, context| context.origin == Origin::Decommission) {
             self.attend_removal(id);
         }
+        let brings = |_: &Run, context: &RunContext| matches!(context.origin, Origin::Intent | Origin::Feedback);
+        for id in self.drive().live_where(brings) {
+            self.attend_version(id);
+        }
         Ok(())
+    }
+
+    /// Says that a version is being carried out as soon as people have agreed to it.
+    pub(crate) fn attend_version(&self, run: RunId) {
+        let pipeline = self.clone();
+        tokio::spawn(async move {
+            if pipeline.drive().begun(&run).await
+                && let Err(error) = pipeline.is_executing(&run).await
+            {
+                tracing::warn!(error = &error as &dyn std::error::Error, %run, "where an intent stands was not recorded");
+            }
+        });
+    }
+
+    async fn is_executing(&self, run: &RunId) -> Result<(), PipelineError> {
+        let Ok((run, _)) = self.drive().run(run).await else { return Ok(()) };
+        let (intent, version) = (&run.submitted().intent, run.submitted().intent_version);
+        let ground = self.ground(intent).await?;
+        if ground.state != State::Ready {
+            return Ok(());
+        }
+        let entries = self.journal().stream(&RunEvent::stream(run.id())).await?;
+        let agreed = moved(intent, version, State::Ready, State::Executing, "people agreed");
+        let expects = vec![Expect { stream: stream(intent), version: ground.version }];
+        let batch = Batch { expects, ..Batch::of(vec![agreed]) };
+        match self.journal().commit(&self.journal().cause_after(entries.last()), batch).await {
+            // Its end was faster, and says the same.
+            Ok(_) | Err(CommitError::Stale { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A run may have ended without its intent having been told, if the process ended between the two.
@@ -343,7 +377,7 @@ impl Pipeline {
     async fn intent_run_ended(&self, over: &Ended) -> Result<(), PipelineError> {
         let submitted = over.run.submitted();
         let (intent, version) = (&submitted.intent, submitted.intent_version);
-        let state = self.intent_state(intent).await?;
+        let Ground { state, version: expected } = self.ground(intent).await?;
         // Told already, or not this run's to tell.
         if !matches!(state, State::Ready | State::Executing) {
             return Ok(());
@@ -370,27 +404,35 @@ impl Pipeline {
             drafts.push(active);
             drafts.push(moved(intent, version, State::Active, State::Monitoring, "it is watched"));
         } else {
-            let because = format!("the run is {}", over.run.state().name());
+            let mut because = format!("the run is {}", over.run.state().name());
+            let (nothing, stays) = (left_nothing(&over.run), "the version before stays in force");
             if former.is_some() {
                 // The version before stays in force, and is watched as it was.
+                if is_unwatched(&doc) {
+                    because += "; part of what was there before was taken away, and nobody watches the rest";
+                } else if !nothing {
+                    because = format!("{because}; {stays}, and what is there is not all that it asks");
+                }
                 drafts.push(moved(intent, version, State::Executing, State::Degraded, &because));
-                drafts.push(moved(
-                    intent,
-                    version,
-                    State::Degraded,
-                    State::Monitoring,
-                    "the version before stays in force",
-                ));
+                if nothing && !is_unwatched(&doc) {
+                    drafts.push(moved(intent, version, State::Degraded, State::Monitoring, stays));
+                }
             } else {
                 drafts.push(moved(intent, version, State::Executing, State::Failed, &because));
-                if left_nothing(&over.run) {
+                if nothing {
                     drafts.extend(self.released(intent).await?);
                 }
             }
         }
-        self.journal().commit(&over.cause, Batch::of(drafts)).await?;
+        let expects = vec![Expect { stream: stream(intent), version: expected }];
+        match self.journal().commit(&over.cause, Batch { expects, ..Batch::of(drafts) }).await {
+            // That people agreed was said meanwhile.
+            Err(CommitError::Stale { .. }) => return Box::pin(self.intent_run_ended(over)).await,
+            told => told?,
+        };
         let doc = self.journal().doc("intents", intent.as_str()).await.ok().flatten().unwrap_or_default();
         match self.in_force(intent, &doc).await {
+            Ok(Some(_)) if is_unwatched(&doc) => {}
             Ok(Some((intent, plan))) => self.manage(&intent, &Some(plan)).await,
             Ok(None) => {}
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, %intent, "it is not watched"),
@@ -399,7 +441,7 @@ impl Pipeline {
     }
 
     /// What is to be remembered of a version that was submitted, once it is in force.
-    async fn applied(&self, intent: &IntentId, version: u64) -> Result<Option<[(String, Value); 5]>, LedgerError> {
+    async fn applied(&self, intent: &IntentId, version: u64) -> Result<Option<[(String, Value); 6]>, LedgerError> {
         let (mut plan, mut submitted) = (None, None);
         for entry in self.journal().stream(&stream(intent)).await? {
             if entry.body.get("version").and_then(Value::as_u64) != Some(version) {
@@ -413,7 +455,12 @@ impl Pipeline {
         }
         Ok(plan.zip(submitted).map(|(plan, submitted)| {
             let said = |field: &str| submitted.get(field).cloned().unwrap_or_default();
-            in_force(version, plan, said("manifest"), said("environment"), said("team"))
+            in_force(json!(version), plan, said("manifest"), said("environment"), said("team"))
         }))
     }
+}
+
+/// Whether part of an intent was taken away on purpose, so that what is gone is not brought back.
+fn is_unwatched(doc: &Value) -> bool {
+    doc.get(UNWATCHED) == Some(&json!(true))
 }

@@ -153,7 +153,7 @@ impl Pipeline {
             let scope = scope_of(intent);
             let (plan, manifest) = (batch.attach(plan_bytes(target)), batch.attach(offer.text.to_vec()));
             let (plan, manifest) = (json!(plan), json!(manifest));
-            body.extend(in_force(version, plan, manifest, json!(scope.environment), json!(scope.team)));
+            body.extend(in_force(json!(version), plan, manifest, json!(scope.environment), json!(scope.team)));
         }
         batch.drafts.push(active);
         batch.drafts.push(moved(&intent.id, version, State::Active, State::Monitoring, "it is watched"));
@@ -194,16 +194,20 @@ fn plan_bytes(plan: &Plan) -> Vec<u8> {
     canonical(&json!(plan)).unwrap_or_else(|_| json!(plan).to_string().into_bytes())
 }
 
-/// What is to be remembered of a version once it is in force: its whole plan, its manifest, and whose it is.
+/// The field of an intent that says that part of it was taken away on purpose, so that nobody brings back what is gone.
+pub(crate) const UNWATCHED: &str = "unwatched";
+
+/// What is to be remembered of a version once it is in force: its whole plan, its manifest, and whose it is. It is watched then.
 pub(crate) fn in_force(
-    version: u64,
+    version: Value,
     plan: Value,
     manifest: Value,
     environment: Value,
     team: Value,
-) -> [(String, Value); 5] {
+) -> [(String, Value); 6] {
     [
-        ("applied_version".to_owned(), json!(version)),
+        (UNWATCHED.to_owned(), Value::Null),
+        ("applied_version".to_owned(), version),
         ("applied_plan".to_owned(), plan),
         ("applied_manifest".to_owned(), manifest),
         ("applied_environment".to_owned(), environment),

@@ -441,6 +441,9 @@ impl Pipeline {
         let states: &[State] = if waits { &[State::Ready] } else { &[State::Ready, State::Executing] };
         self.moves(&mut batch, &prepared, states, State::Translated);
         let run = self.drive().begin(submission, context, &cause, batch).await?;
+        if waits {
+            self.attend_version(run.clone());
+        }
         Ok(Accepted { prepared, run: Some(run) })
     }
 

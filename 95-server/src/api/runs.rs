@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use writ_core::RunId;
-use writ_pipeline::{DriveError, RunSignal, execution as execution_of, say};
+use writ_pipeline::{DriveError, RunRefused, RunSignal, execution as execution_of, say};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -78,13 +78,17 @@ async fn execution(State(shared): App, Path(id): Path<String>) -> Answer<Executi
 
 /// Why a run was not told something: one that is over is there, and says what became of it.
 pub(crate) async fn not_told(shared: &Shared, id: &RunId, command: &str, error: DriveError) -> Failure {
-    if !matches!(error, DriveError::NotLive { .. }) {
-        return error.into();
-    }
+    let unfit = match &error {
+        DriveError::NotLive { .. } => false,
+        DriveError::Refused { cause, .. } if matches!(**cause, RunRefused::Illegal(_)) => true,
+        DriveError::Refused { .. } | DriveError::Busy { .. } | DriveError::Commit { .. } | DriveError::Read { .. } => {
+            return error.into();
+        }
+    };
     match shared.pipeline.drive().run(id).await {
-        Ok((run, _)) if run.state().is_over() => {
-            let detail =
-                format!("run `{id}` is {} and cannot be told to `{command}`: that is final", run.state().name());
+        Ok((run, _)) if unfit || run.state().is_over() => {
+            let told = format!("run `{id}` is {} and cannot be told to `{command}`", run.state().name());
+            let detail = if run.state().is_over() { format!("{told}: that is final") } else { told };
             Failure::new(StatusCode::CONFLICT, "refused", detail).hint(format!("writ why {id}"))
         }
         Ok(_) | Err(_) => error.into(),

@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
+use tokio::task::JoinHandle;
 use writ_agents::AgentSpec;
 use writ_automation::{Playbook, Run, RunEvent, RunState, Standing};
 use writ_contracts::{Needs, PublishRefused, Registry};
@@ -116,6 +117,8 @@ pub(crate) struct Inner {
     setup: Setup,
     pub(crate) channels: notify::Channels,
     pub(crate) healing: Mutex<BTreeMap<ComponentId, Healing>>,
+    /// What follows runs to their ends, and what ends that.
+    following: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
     pub(crate) agreement: InForce,
     pub(crate) attempts: Attempts,
     /// Held by whoever changes what all may do: one after the other.
@@ -148,17 +151,30 @@ impl Pipeline {
         let gate = Arc::new(Gate::new(ports.gate_signer.clone(), entropy, keys, ports.provider.name(), state));
         let drive = Drive::new(journal.clone(), gate.clone(), ports.provider.clone());
         let ended = drive.ended();
-        let healing = Mutex::new(BTreeMap::new());
+        let (healing, following) = (Mutex::new(BTreeMap::new()), Mutex::new(None));
         let attempts = Attempts::default();
         let governing = tokio::sync::Mutex::new(());
-        let inner =
-            Inner { journal, drive, gate, ports, setup, channels, healing, agreement, attempts, governing, contracts };
+        let inner = Inner {
+            journal,
+            drive,
+            gate,
+            ports,
+            setup,
+            channels,
+            healing,
+            following,
+            agreement,
+            attempts,
+            governing,
+            contracts,
+        };
         let pipeline = Self { inner: Arc::new(inner) };
         pipeline.begin_telling();
         pipeline.take_up().await?;
         pipeline.offer_policies().await?;
-        let follower = pipeline.clone();
-        tokio::spawn(async move { follower.follow(ended).await });
+        let (follower, (stop, stopped)) = (pipeline.clone(), oneshot::channel());
+        let task = tokio::spawn(async move { follower.follow(ended, stopped).await });
+        *pipeline.inner.following.lock().unwrap_or_else(PoisonError::into_inner) = Some((stop, task));
         Ok(pipeline)
     }
 
@@ -244,6 +260,18 @@ impl Pipeline {
             healing.stop().await;
         }
         self.stop_telling().await;
+    }
+
+    /// Waits until what follows from the ends of runs so far is recorded, and follows no more of them. What ends later is settled
+    /// at the next start.
+    pub async fn settle(&self) {
+        let following = self.inner.following.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((stop, task)) = following {
+            // Either is gone only when the other is.
+            drop((stop.send(()), task.await));
+        }
+        let size = *self.journal().size().borrow();
+        self.journal().reported(size).await;
     }
 
     /// After a restart: live runs go on, decided approvals are handed over, watched components are watched.
@@ -348,9 +376,14 @@ impl Pipeline {
     }
 
     /// Follows runs to their ends.
-    async fn follow(&self, mut ended: broadcast::Receiver<Ended>) {
+    async fn follow(&self, mut ended: broadcast::Receiver<Ended>, mut stopped: oneshot::Receiver<()>) {
         loop {
-            match ended.recv().await {
+            let over = tokio::select! {
+                biased;
+                over = ended.recv() => over,
+                _ = &mut stopped => return,
+            };
+            match over {
                 Ok(over) => self.run_ended(&over).await,
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     tracing::error!(missed, "ends of runs were missed; a restart takes them up");

@@ -170,6 +170,9 @@ impl Installation {
         if !all && tokio::time::timeout(drain, self.pipeline.drive().rest()).await.is_err() {
             tracing::warn!("effects are still under way at the end; the next start asks what became of them");
         }
+        if tokio::time::timeout(drain, self.pipeline.settle()).await.is_err() {
+            tracing::warn!("what follows from the ends of runs is recorded at the next start");
+        }
         let stopped = if all { self.provider.shutdown_all().await } else { Ok(()) };
         self.ledger.close().await;
         stopped

@@ -132,10 +132,12 @@ async fn outside(client: &Client, item: &Value) -> Option<Value> {
 async fn steps(client: &Client, item: &Value) -> Vec<String> {
     let Some(run) = item.get("run").and_then(Value::as_str) else { return Vec::new() };
     let Ok(run) = client.get(&format!("/api/v1/runs/{}/execution", escaped(run))).await else { return Vec::new() };
-    let steps = run.get("steps").and_then(Value::as_array).into_iter().flatten();
-    steps
-        .map(|step| format!("{} {}  {}", text(step, "/verb"), text(step, "/resource"), text(step, "/action")))
-        .collect()
+    let steps = run.get("steps").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if steps.is_empty() {
+        return vec!["none: everything that it asks for is there already".to_owned()];
+    }
+    let told = |step: &Value| format!("{} {}  {}", text(step, "/verb"), text(step, "/resource"), text(step, "/action"));
+    steps.iter().map(told).collect()
 }
 
 /// A command as it would be typed, with nothing in it that steers a terminal.

@@ -24,7 +24,7 @@ async function paths(site) {
     ["/approvals", await first("approvals")], ["/recommendations", await first("recommendations")], ["/why", "last"], ["/audit", "20"],
   ];
   const places = ["/", "/intents", "/intents/new", "/runs", "/runs?show=open", "/approvals", "/approvals?show=all", "/incidents",
-    "/policy", "/policy/playground", "/audit", "/audit?actor=nobody-at-all", "/audit/verify", "/recommendations", "/agents", "/agents/scaling-agent-001", "/contracts",
+    "/policy", "/policy/playground", "/audit", "/audit?action=nothing-of-the-sort", "/audit/verify", "/recommendations", "/agents", "/agents/scaling-agent-001", "/contracts",
     "/settings", "/reference"];
   const ours = ["/intents/DEPLOY-WEB-001/decommission", "/components/web-service-001", "/components/web-service-001/modes/restart_instance"];
   if (things[0][1]) places.push(...ours);

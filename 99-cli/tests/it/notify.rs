@@ -173,7 +173,10 @@ fn what_waits_for_people_reaches_them_by_every_channel_once_the_receivers_live_a
     let waits = |word: &str| place.page("/settings").is_ok_and(|page| page.matches(word).count() >= 3);
     wait_until(SOON, || waits("connect: connection refused") || waits("nobody takes it now")).unwrap();
     let home = place.page("/").unwrap();
-    assert!(home.contains("channel <code>webhook</code> takes nothing since") && home.contains("1 notification waits"), "{home}");
+    assert!(
+        home.contains("channel <code>webhook</code> takes nothing since") && home.contains("1 notification waits"),
+        "{home}"
+    );
     let metrics = place.page("/metrics").unwrap();
     assert!(metrics.contains("writ_notifications_waiting{channel=\"smtp\"} 1"), "{metrics}");
     let said = dev.said();

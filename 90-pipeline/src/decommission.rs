@@ -14,7 +14,7 @@ use crate::holding::has_touched;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::prepared::lines;
 use crate::scope::scope_in;
-use crate::submission::{UNWATCHED, in_force, moved, policy_decided};
+use crate::submission::{UNWATCHED, in_force, moved, policy_decided, state_in, version_in};
 use crate::submit::{HELD_MS_MAX, Whole};
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
@@ -150,7 +150,7 @@ impl Pipeline {
     pub async fn prepare_decommission(&self, id: &IntentId, by: &Principal) -> Result<Removal, DecommissionError> {
         let doc = self.journal().doc("intents", id.as_str()).await?;
         let doc = doc.ok_or_else(|| DecommissionError::Unknown { intent: id.clone() })?;
-        let state = self.intent_state(id).await?;
+        let state = state_in(&doc);
         let component = self.held_by(id).await?;
         if state == State::Archived {
             return Err(DecommissionError::Archived { intent: id.clone() });
@@ -168,7 +168,7 @@ impl Pipeline {
             scope: scope_in(&doc),
             judged: None,
             state,
-            version: doc.get("version").and_then(Value::as_u64).unwrap_or(0),
+            version: version_in(&doc),
         };
         let Some(diff) = self.left_of(removal.component.as_ref(), &doc).await? else { return Ok(removal) };
         if !diff.stuck.is_empty() {
@@ -324,9 +324,9 @@ impl Pipeline {
     async fn is_leaving(&self, run: &Run) -> Result<(), DecommissionError> {
         let submitted = run.submitted();
         let intent = &submitted.intent;
+        let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
         // What is taken away is all of it, whatever version it is of: numbers of versions only rise.
-        let version = self.latest_version(intent).await?;
-        let state = self.intent_state(intent).await?;
+        let (state, version) = (state_in(&doc), version_in(&doc));
         if matches!(state, State::Decommissioning | State::Archived) || state.to(State::Decommissioning).is_err() {
             return Ok(());
         }
@@ -340,10 +340,9 @@ impl Pipeline {
     pub(crate) async fn removal_ended(&self, over: &Ended) -> Result<(), PipelineError> {
         let submitted = over.run.submitted();
         let intent = &submitted.intent;
-        let version = self.latest_version(intent).await?;
-        let state = self.intent_state(intent).await?;
-        let mut drafts = Vec::new();
         let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
+        let (state, version) = (state_in(&doc), version_in(&doc));
+        let mut drafts = Vec::new();
         // What was put back, or never touched, is watched again as it was.
         let mut watched = None;
         if state != State::Decommissioning {
@@ -365,8 +364,7 @@ impl Pipeline {
         } else if succeeded {
             let mut gone = becomes(State::Archived, "all of it was taken away");
             if let Value::Object(body) = &mut gone.body {
-                let nothing = || Value::Null;
-                body.extend(in_force(Value::Null, nothing(), nothing(), nothing(), nothing()));
+                body.extend(in_force(Default::default()));
             }
             drafts.push(gone);
             drafts.extend(self.released(intent).await?);

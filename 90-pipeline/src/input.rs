@@ -12,7 +12,7 @@ pub use writ_intent::{
     platform_schema, read_manifest, read_manifests, read_platform, read_terraform,
 };
 pub use writ_policy::{Bundle, Demand, TrialReport, is_test_file, run_tests, run_tests_while};
-pub use writ_text::{Problem, render, to_yaml, typed, uri, visible, xml};
+pub use writ_text::{Problem, listed, render, to_yaml, typed, uri, visible, xml};
 
 /// Reads an agents file.
 ///

@@ -11,6 +11,7 @@ use crate::erase::{said_about, words};
 use crate::grant::{AGENT, Barred, Scope};
 use crate::pipeline::Pipeline;
 use crate::scope::scope_in;
+use crate::submission::version_in;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -222,8 +223,7 @@ impl Pipeline {
         let doc = doc.ok_or_else(|| OutsideError::NoIntent { intent: id.clone() })?;
         let text = |field: &str| doc.get(field).and_then(Value::as_str);
         let digest = text("digest").and_then(|digest| digest.parse().ok()).unwrap_or(Digest([0; 32]));
-        let version = doc.get("version").and_then(Value::as_u64).unwrap_or(0);
-        Ok((version, digest, scope_in(&doc)))
+        Ok((version_in(&doc), digest, scope_in(&doc)))
     }
 
     /// Where an outside change stands, once it is elsewhere than `seen` or so much time has passed. With `here`, whoever asks

@@ -14,7 +14,7 @@ use crate::journal::{Journal, decode};
 use crate::notify;
 use crate::opening::{enrol_agents, gate_state, policies, publish_playbooks};
 use crate::remedy::Attempts;
-use crate::submission::{Ground, UNWATCHED, in_force, moved};
+use crate::submission::{Ground, UNWATCHED, in_force, moved, state_in};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -287,10 +287,8 @@ impl Pipeline {
         self.find_holders(&intents).await?;
         for (intent, doc) in intents {
             // What was carried out last is watched, whatever became of newer versions since.
-            let state = doc.get("to").and_then(|state| serde_json::from_value::<State>(state.clone()).ok());
             // Of what could not be taken away in full nothing is brought back.
-            let gone =
-                state.is_some_and(|state| matches!(state, State::Decommissioning | State::Archived | State::Failed));
+            let gone = matches!(state_in(&doc), State::Decommissioning | State::Archived | State::Failed);
             if !gone
                 && !is_unwatched(&doc)
                 && let Some((intent, plan)) = self.in_force(&intent, &doc).await?
@@ -488,7 +486,7 @@ impl Pipeline {
         }
         Ok(plan.zip(submitted).map(|(plan, submitted)| {
             let said = |field: &str| submitted.get(field).cloned().unwrap_or_default();
-            in_force(json!(version), plan, said("manifest"), said("environment"), said("team"))
+            in_force([json!(version), plan, said("manifest"), said("environment"), said("team")])
         }))
     }
 }

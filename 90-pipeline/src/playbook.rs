@@ -196,7 +196,8 @@ impl Rehearsed {
         json!({
             "playbook": self.playbook.id, "version": self.playbook.version.to_string(),
             "arguments": self.bound.arguments, "component": self.component, "intent": self.plan.intent,
-            "under_way": self.under_way, "decision": self.decision, "validation": [self.judged.judgement.validation()], "digest": self.digest(),
+            "under_way": self.under_way, "decision": self.decision,
+            "validation": [self.judged.judgement.validation()], "digest": self.digest(),
             "skipped": skipped.collect::<Vec<_>>(), "steps": steps.collect::<Vec<_>>(),
             "text": self.plan.steps.iter().map(line).collect::<String>(),
         })

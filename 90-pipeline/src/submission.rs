@@ -9,6 +9,7 @@ use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
 use crate::scope::scope_of;
 use crate::submit::SubmitError;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use writ_core::{Actor, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan, Stage};
 use writ_intent::{FoundInfeasible, IntentEvent, Manifest, Moved, State, Submitted, Translated, plan_document, stream};
@@ -31,7 +32,7 @@ impl Pipeline {
     /// The newest version of an intent; 0 when there is none.
     pub(crate) async fn latest_version(&self, intent: &IntentId) -> Result<u64, LedgerError> {
         let doc = self.journal().doc("intents", intent.as_str()).await?;
-        Ok(doc.and_then(|doc| doc.get("version")?.as_u64()).unwrap_or(0))
+        Ok(doc.as_ref().map_or(0, version_in))
     }
 
     /// Where an intent stands, and the version of its stream that says so.
@@ -43,8 +44,7 @@ impl Pipeline {
 
     pub(crate) async fn intent_state(&self, intent: &IntentId) -> Result<State, LedgerError> {
         let doc = self.journal().doc("intents", intent.as_str()).await?;
-        let state = doc.and_then(|doc| serde_json::from_value(doc.get("to")?.clone()).ok());
-        Ok(state.unwrap_or(State::Draft))
+        Ok(doc.as_ref().map_or(State::Draft, state_in))
     }
 
     /// The entries with which every submission begins. A new version that is refused leaves a live intent where it stands.
@@ -153,7 +153,7 @@ impl Pipeline {
             let scope = scope_of(intent);
             let (plan, manifest) = (batch.attach(plan_bytes(target)), batch.attach(offer.text.to_vec()));
             let (plan, manifest) = (json!(plan), json!(manifest));
-            body.extend(in_force(json!(version), plan, manifest, json!(scope.environment), json!(scope.team)));
+            body.extend(in_force([json!(version), plan, manifest, json!(scope.environment), json!(scope.team)]));
         }
         batch.drafts.push(active);
         batch.drafts.push(moved(&intent.id, version, State::Active, State::Monitoring, "it is watched"));
@@ -190,6 +190,16 @@ impl Pipeline {
     }
 }
 
+/// The newest version that an intent's document tells of; 0 when there is none.
+pub(crate) fn version_in(doc: &Value) -> u64 {
+    doc.get("version").and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Where an intent stands, as its document has it.
+pub(crate) fn state_in(doc: &Value) -> State {
+    doc.get("to").and_then(|state| State::deserialize(state).ok()).unwrap_or(State::Draft)
+}
+
 fn plan_bytes(plan: &Plan) -> Vec<u8> {
     canonical(&json!(plan)).unwrap_or_else(|_| json!(plan).to_string().into_bytes())
 }
@@ -198,13 +208,7 @@ fn plan_bytes(plan: &Plan) -> Vec<u8> {
 pub(crate) const UNWATCHED: &str = "unwatched";
 
 /// What is to be remembered of a version once it is in force: its whole plan, its manifest, and whose it is. It is watched then.
-pub(crate) fn in_force(
-    version: Value,
-    plan: Value,
-    manifest: Value,
-    environment: Value,
-    team: Value,
-) -> [(String, Value); 6] {
+pub(crate) fn in_force([version, plan, manifest, environment, team]: [Value; 5]) -> [(String, Value); 6] {
     [
         (UNWATCHED.to_owned(), Value::Null),
         ("applied_version".to_owned(), version),

@@ -276,8 +276,16 @@ impl Pipeline {
             ..RunContext::default()
         };
         let by = Actor::human(&by.id);
-        prepared.warnings = self.nobodys(plan, &by, &context);
-        if let Some(denied) = self.first_denied(plan, &by, &context, under) {
+        let mut first_denied = None;
+        for judged in self.judge_firsts(plan, &by, &context, under) {
+            match judged {
+                Ok(decided) if first_denied.is_none() && is_denied(&decided) => first_denied = Some(decided),
+                // As agents are now: a run would fail at the first of them.
+                Err(Nobody::Never(because)) => prepared.warnings.push(format!("{because}; a run would fail there")),
+                Ok(_) | Err(Nobody::Held(_)) => {}
+            }
+        }
+        if let Some(denied) = first_denied {
             prepared.decision = Decision::Deny;
             prepared.reports.push(denied.judgement.validation());
             prepared.judged.push((Stage::Action, denied));
@@ -305,7 +313,7 @@ impl Pipeline {
         };
         let decided = self.gate().judge_step(None, &step, &plan.intent, requester, context, self.journal().now());
         let decided = decided.map_err(Nobody::because)?;
-        if decided.judgement.verdict.decision == Decision::Deny {
+        if is_denied(&decided) {
             return Ok(decided);
         }
         Ok(self.first_denied(plan, requester, context, None).unwrap_or(decided))
@@ -319,24 +327,21 @@ impl Pipeline {
         context: &RunContext,
         under: Option<&Arc<Bundle>>,
     ) -> Option<Decided> {
-        let (now, mut asked) = (self.journal().now(), BTreeSet::new());
-        let firsts = plan.steps.iter().filter(|step| asked.insert(&step.action_name));
         // What nobody can do now somebody may be able to do when it is due.
-        let mut judged =
-            firsts.filter_map(|step| self.gate().judge_step(under, step, &plan.intent, requester, context, now).ok());
-        judged.find(|decided| decided.judgement.verdict.decision == Decision::Deny)
+        self.judge_firsts(plan, requester, context, under).filter_map(Result::ok).find(is_denied)
     }
 
-    /// Which of a plan's actions nobody can do as agents are now: a run of it fails at the first of them.
-    fn nobodys(&self, plan: &Plan, requester: &Actor, context: &RunContext) -> Vec<String> {
+    /// What is said of the first step of each of a plan's actions, in the plan's order.
+    fn judge_firsts(
+        &self,
+        plan: &Plan,
+        requester: &Actor,
+        context: &RunContext,
+        under: Option<&Arc<Bundle>>,
+    ) -> impl Iterator<Item = Result<Decided, Nobody>> {
         let (now, mut asked) = (self.journal().now(), BTreeSet::new());
-        let firsts = plan.steps.iter().filter(|step| asked.insert(&step.action_name));
-        let told =
-            firsts.filter_map(|step| match self.gate().judge_step(None, step, &plan.intent, requester, context, now) {
-                Err(Nobody::Never(because)) => Some(format!("{because}; a run would fail there")),
-                Ok(_) | Err(Nobody::Held(_)) => None,
-            });
-        told.collect()
+        let firsts = plan.steps.iter().filter(move |step| asked.insert(&step.action_name));
+        firsts.map(move |step| self.gate().judge_step(under, step, &plan.intent, requester, context, now))
     }
 
     fn infeasible(&self, intent: &IntentId, infeasible: &Infeasible) -> SubmitError {
@@ -481,4 +486,8 @@ impl Pipeline {
         };
         (submission, context)
     }
+}
+
+fn is_denied(decided: &Decided) -> bool {
+    decided.judgement.verdict.decision == Decision::Deny
 }

@@ -61,9 +61,7 @@ pub async fn why(journal: &Journal, id: &str) -> Result<Option<Story>, LedgerErr
     if subject.starts_with("incident ") {
         because.extend(ordered_for(journal, first).await?);
         because.extend(let_go_by(journal, &entries).await?);
-        let steps = remedy_steps(journal, &entries).await?;
-        entries.extend(steps);
-        entries.sort_by_key(|entry| entry.seq);
+        entries = with_remedies(journal, entries).await?;
     }
     let cut = entries.len() > LINES_MAX;
     let then = lines(journal, entries.iter().take(LINES_MAX)).await?;
@@ -81,11 +79,9 @@ pub async fn incident_story(journal: &Journal, id: &IncidentId) -> Result<Vec<En
     let mut entries = journal.stream(&format!("incident/{id}")).await?;
     if let Some(first) = entries.first() {
         let ordered = ordered_for(journal, first).await?;
-        let steps = remedy_steps(journal, &entries).await?;
-        entries.extend(ordered.into_iter().chain(steps));
+        entries.extend(ordered);
     }
-    entries.sort_by_key(|entry| entry.seq);
-    Ok(entries)
+    with_remedies(journal, entries).await
 }
 
 /// The fault that a person ordered for the instance of an incident, just before it was opened.
@@ -104,15 +100,17 @@ async fn ordered_for(journal: &Journal, opened: &Entry) -> Result<Option<Entry>,
     journal.ledger().query(&ordered, 1).await?.first().map(decode).transpose()
 }
 
-/// What was done by the remedies of an incident.
-async fn remedy_steps(journal: &Journal, entries: &[Entry]) -> Result<Vec<Entry>, LedgerError> {
+/// The entries of an incident with what was done by its remedies, in the journal's order.
+async fn with_remedies(journal: &Journal, mut entries: Vec<Entry>) -> Result<Vec<Entry>, LedgerError> {
     let mut steps = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == "incident.remedy_started/1") {
         let Some(run) = entry.body.get("run").and_then(Value::as_str) else { continue };
         let all = journal.stream(&format!("run/{run}")).await?;
         steps.extend(all.into_iter().filter(|entry| entry.kind.starts_with("run.step_")));
     }
-    Ok(steps)
+    entries.extend(steps);
+    entries.sort_by_key(|entry| entry.seq);
+    Ok(entries)
 }
 
 /// The newest incident, or else the newest run.

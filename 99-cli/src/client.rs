@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use writ_pipeline::input::visible;
+use writ_pipeline::input::{listed, visible};
 use writ_server::StateDir;
 
 /// Why there is no answer.
@@ -74,8 +74,7 @@ impl ClientError {
                 "name the state directory with `--state DIR`, or give a token with `--token` or in `WRIT_TOKEN`".into(),
             ),
             ClientError::Nobody { kept, .. } => {
-                let kept: Vec<String> = kept.iter().map(|name| format!("`{}`", visible(name))).collect();
-                let kept = kept.join(", ");
+                let kept = listed(kept.iter().map(|name| visible(name)));
                 Some(format!("it has {kept}: name one with `--as`, or give a token with `--token` or in `WRIT_TOKEN`"))
             }
             ClientError::Form { .. } => None,

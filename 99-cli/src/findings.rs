@@ -1,10 +1,11 @@
 //! What is wrong, in the form that was asked for: a script that asks for JSON, SARIF or JUnit reads findings where it would
 //! have read the answer.
 
+use crate::cmd::texts;
 use crate::out::{Form, Out};
 use serde_json::{Value, json};
 use writ_core::Place;
-use writ_pipeline::input::{Problem, uri, xml};
+use writ_pipeline::input::{Problem, listed, uri, xml};
 
 /// Something that is wrong, as checks report it.
 #[derive(Debug)]
@@ -28,10 +29,7 @@ pub(crate) fn print_problems(out: Out, problems: &[Problem]) {
 
 /// Prints that nothing holds everything that a manifest asks; `report` has the conflicts and the fixes.
 pub(crate) fn print_infeasible(out: Out, file: &str, report: &Value) {
-    let names = |conflict: &Value| {
-        let names = conflict.as_array().into_iter().flatten().filter_map(Value::as_str);
-        names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-    };
+    let names = |conflict: &Value| listed(texts(conflict, ""));
     let row = |conflict: &Value| Row {
         at: Place { file: file.to_owned(), line: 1, column: 1 },
         hint: report.get("text").and_then(Value::as_str).map(|text| text.trim_end().to_owned()),

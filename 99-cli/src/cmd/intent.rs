@@ -160,7 +160,7 @@ impl Plan {
             out.say("nothing has to change");
             return Ok(exit::OK);
         }
-        out.next(&format!("writ apply {}", format_args!("-f {}", self.files.file.display())));
+        out.next(&format!("writ apply -f {}", self.files.file.display()));
         Ok(if changes && self.detailed_exitcode { exit::CHANGES } else { exit::OK })
     }
 }

@@ -6,7 +6,7 @@ use writ_core::LedgerError;
 use writ_pipeline::Journal;
 
 /// Rows of a page.
-pub(crate) const PAGE: usize = 50;
+pub(crate) const PAGE: usize = 25;
 
 /// A page of something, and where the next one begins.
 pub(crate) struct Paged<T> {
@@ -103,10 +103,10 @@ mod tests {
         let page = Paged::of(keys(PAGE), |key| key);
         assert_eq!((page.rows.len(), page.next), (PAGE, None));
         let page = Paged::of(keys(PAGE + 1), |key| key);
-        assert_eq!((page.rows.len(), page.next.as_deref()), (PAGE, Some("k049")));
+        assert_eq!((page.rows.len(), page.next.as_deref()), (PAGE, Some("k024")));
         assert_eq!(
             page.older("/runs", "intent=a%26b").0,
-            "<nav class=\"older\" aria-label=\"Pages\"><a href=\"/runs?intent=a%26b&amp;before=k049\" rel=\"next\">Older</a></nav>"
+            "<nav class=\"older\" aria-label=\"Pages\"><a href=\"/runs?intent=a%26b&amp;before=k024\" rel=\"next\">Older</a></nav>"
         );
     }
 }

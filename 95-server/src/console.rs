@@ -86,6 +86,7 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/agents/{id}", get(agent::page).post(agent::command))
         .route("/contracts", get(contracts::page))
         .route("/reference", get(reference::page))
+        .route("/reference/{group}", get(reference::resource))
         .route("/settings", get(settings::page))
         .route("/why", get(why::find))
         .route("/why/{*id}", get(why::page))

@@ -76,7 +76,7 @@ impl Place {
     }
 }
 
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 19] = [
     "/",
     "/intents",
     "/intents/new",
@@ -95,6 +95,7 @@ const PAGES: [&str; 18] = [
     "/contracts",
     "/settings",
     "/reference",
+    "/reference/intents",
 ];
 
 /// Every form there is, with what it needs to be understood, and the role that may send it.

@@ -1,11 +1,12 @@
-//! The HTTP interface as a page, from the document that the server itself serves: nothing is fetched from elsewhere.
+//! The HTTP interface as pages, from the document that the server itself serves: nothing is fetched from elsewhere.
 
 use super::frame::{Frame, Page, shown};
 use super::session::Visitor;
 use super::words::{list as items, text};
 use crate::api::{App, openapi};
+use crate::error::Failure;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -31,12 +32,34 @@ struct Operation {
 #[template(path = "reference.html")]
 struct ReferencePage {
     frame: Frame,
-    groups: Vec<(String, Vec<Operation>)>,
+    groups: BTreeMap<String, Vec<Operation>>,
     count: usize,
 }
 
+#[derive(Template)]
+#[template(path = "resource.html")]
+struct ResourcePage {
+    frame: Frame,
+    group: String,
+    operations: Vec<Operation>,
+}
+
+/// All operations, a line each.
 pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     let frame = Frame::new(&shared, &visitor, "/settings", "HTTP interface").await?;
+    let groups = groups();
+    let count = groups.values().map(Vec::len).sum();
+    shown(&ReferencePage { frame, groups, count })
+}
+
+/// The operations of one resource, with what they take and answer.
+pub(crate) async fn resource(State(shared): App, visitor: Visitor, Path(group): Path<String>) -> Page {
+    let operations = groups().remove(&group).ok_or_else(|| Failure::not_found("resource", &group))?;
+    let frame = Frame::new(&shared, &visitor, "/settings", &format!("HTTP interface: {group}")).await?;
+    shown(&ResourcePage { frame, group, operations })
+}
+
+fn groups() -> BTreeMap<String, Vec<Operation>> {
     let document: Value = serde_json::from_str(openapi()).unwrap_or_default();
     let mut groups: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
     let paths = document.get("paths").and_then(Value::as_object);
@@ -46,8 +69,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
             groups.entry(group.to_owned()).or_default().push(told(path, method, operation));
         }
     }
-    let count = groups.values().map(Vec::len).sum();
-    shown(&ReferencePage { frame, groups: groups.into_iter().collect(), count })
+    groups
 }
 
 fn told(path: &str, method: &str, operation: &Value) -> Operation {

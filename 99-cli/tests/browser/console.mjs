@@ -25,7 +25,7 @@ async function paths(site) {
   ];
   const places = ["/", "/intents", "/intents/new", "/runs", "/runs?show=open", "/approvals", "/approvals?show=all", "/incidents",
     "/policy", "/policy/playground", "/audit", "/audit?action=nothing-of-the-sort", "/audit/verify", "/recommendations", "/agents", "/agents/scaling-agent-001", "/contracts",
-    "/settings", "/reference"];
+    "/settings", "/reference", "/reference/intents"];
   const ours = ["/intents/DEPLOY-WEB-001/decommission", "/components/web-service-001", "/components/web-service-001/modes/restart_instance"];
   if (things[0][1]) places.push(...ours);
   return [...places, ...things.filter(([, id]) => id).map(([place, id]) => `${place}/${encodeURIComponent(id)}`)];

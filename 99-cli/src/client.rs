@@ -68,7 +68,12 @@ impl ClientError {
             ClientError::Unreachable { .. } => {
                 Some("look whether it still runs, or name another with `--server`".into())
             }
-            ClientError::Problem { problem, .. } => problem.get("hint").and_then(Value::as_str).map(str::to_owned),
+            ClientError::Problem { problem, .. } => {
+                let told = problem.get("hint").and_then(Value::as_str).map(str::to_owned);
+                // Every command takes its reason by the same letter.
+                let reason = problem.get("pointer").and_then(Value::as_str) == Some("/reason");
+                told.or_else(|| reason.then(|| "say why with `-m REASON`".into()))
+            }
             ClientError::Trust { .. } => Some("give certificates in PEM with `--ca FILE` or in `WRIT_CA`".into()),
             ClientError::Nobody { kept, .. } if kept.is_empty() => Some(
                 "name the state directory with `--state DIR`, or give a token with `--token` or in `WRIT_TOKEN`".into(),
@@ -79,19 +84,6 @@ impl ClientError {
             }
             ClientError::Form { .. } => None,
         }
-    }
-
-    /// The same, with a way out where it is about this value of the body and none is told.
-    pub(crate) fn hinted(mut self, pointer: &str, hint: &str) -> Self {
-        if let ClientError::Problem { problem: Value::Object(problem), .. } = &mut self
-            && problem.get("pointer").and_then(Value::as_str) == Some(pointer)
-        {
-            let told = problem.entry("hint").or_insert(Value::Null);
-            if told.is_null() {
-                *told = hint.into();
-            }
-        }
-        self
     }
 }
 

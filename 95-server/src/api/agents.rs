@@ -3,7 +3,7 @@
 use super::changes::propose;
 use super::matches::matching;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, words};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason};
 use crate::error::{Failure, short};
 use crate::wrong::Wrong;
 use axum::Json;
@@ -69,6 +69,7 @@ pub(crate) struct NewAgent {
     limits: Amount,
     /// Why.
     #[serde(default)]
+    #[schema(required = true)]
     reason: String,
 }
 
@@ -150,6 +151,7 @@ fn told(shared: &Shared, agent: &AgentId, mut done: Value, warnings: Vec<String>
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AgentDetails {
     /// Why.
+    #[schema(required = true)]
     pub(crate) reason: String,
     /// Its new key: ed25519, hexadecimal.
     pub(crate) public_key: Option<String>,
@@ -214,7 +216,7 @@ pub(crate) async fn tell_agent(
         let proposed = propose(shared, wish, &details.reason, caller).await?;
         return Ok(told(shared, &agent, proposed, odd));
     }
-    let done = shared.pipeline.change_agent(&agent, &wish, words(&details.reason)?, &caller.actor()).await;
+    let done = shared.pipeline.change_agent(&agent, &wish, reason(&details.reason)?, &caller.actor()).await;
     done.map_err(|error| match error {
         AgentError::Refused(_) => Failure::new(StatusCode::CONFLICT, "refused", error_chain(&error)),
         AgentError::Commit(error) => Failure::from(error),

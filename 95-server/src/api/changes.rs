@@ -3,7 +3,7 @@
 
 use super::agents::stays;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, words};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
 use crate::error::Failure;
 use crate::wrong::Wrong;
 use axum::Json;
@@ -72,6 +72,7 @@ pub(crate) struct PoliciesWanted {
     tests: Vec<PolicyFile>,
     /// Why.
     #[serde(default)]
+    #[schema(required = true)]
     reason: String,
 }
 
@@ -100,7 +101,7 @@ async fn policies(State(shared): App, caller: Caller, Body(wanted): Body<Policie
     let files: Vec<String> = wanted.files.iter().map(|file| file.name.clone()).collect();
     let bytes = |files: Vec<PolicyFile>| files.into_iter().map(|file| (file.name, file.text.into_bytes())).collect();
     let wish = GovernanceWish::Policies { files: bytes(wanted.files), tests: bytes(wanted.tests) };
-    let proposed = shared.pipeline.propose(wish, words(&wanted.reason)?, &caller.actor()).await;
+    let proposed = shared.pipeline.propose(wish, reason(&wanted.reason)?, &caller.actor()).await;
     let proposed = proposed.map_err(|error| unsound(&files, error))?;
     told(&shared, proposed).await.map(ChangeTold).map(Json)
 }
@@ -126,6 +127,7 @@ pub(crate) struct Newcomer {
     roles: Vec<String>,
     /// Why.
     #[serde(default)]
+    #[schema(required = true)]
     reason: String,
 }
 
@@ -146,6 +148,7 @@ pub(crate) struct RolesWanted {
     revoke: Vec<String>,
     /// Why.
     #[serde(default)]
+    #[schema(required = true)]
     reason: String,
 }
 
@@ -179,10 +182,10 @@ async fn one(State(shared): App, Path(id): Path<String>) -> Answer<ProposedChang
 pub(crate) async fn propose(
     shared: &Shared,
     wish: GovernanceWish,
-    reason: &str,
+    because: &str,
     caller: &Caller,
 ) -> Result<Value, Failure> {
-    let proposed = shared.pipeline.propose(wish, words(reason)?, &caller.actor()).await?;
+    let proposed = shared.pipeline.propose(wish, reason(because)?, &caller.actor()).await?;
     told(shared, proposed).await
 }
 

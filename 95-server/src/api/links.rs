@@ -55,6 +55,7 @@ pub(crate) struct LinkWanted {
     issuer: Option<String>,
     /// Why.
     #[serde(default)]
+    #[schema(required = true)]
     reason: String,
 }
 

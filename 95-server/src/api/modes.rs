@@ -113,6 +113,7 @@ pub(crate) struct ModeWanted {
     cites: Vec<String>,
     /// Why.
     #[serde(default)]
+    #[schema(required = true)]
     reason: String,
 }
 

@@ -97,7 +97,7 @@ pub(crate) struct TokenWanted {
     /// What it may be used for; all that the person may unless it is said.
     #[serde(default)]
     roles: Option<Vec<String>>,
-    /// Needed when the person is known and is somebody else.
+    /// Why; only for a token of one's own none is needed.
     #[serde(default)]
     reason: String,
 }
@@ -106,7 +106,7 @@ async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<TokenWante
     let (journal, by) = (shared.pipeline.journal(), caller.actor());
     if wanted.enrol {
         let (name, roles) = (wanted.principal.clone(), wanted.roles.clone().unwrap_or_default());
-        let proposed = propose(&shared, GovernanceWish::Enrol { name, roles }, "", &caller).await?;
+        let proposed = propose(&shared, GovernanceWish::Enrol { name, roles }, &wanted.reason, &caller).await?;
         if proposed["state"] != "made" {
             // There is nobody yet who could be given a token.
             return Ok(Json(Issued(proposed)));

@@ -89,6 +89,7 @@ pub(crate) struct StandingWanted {
     seconds: u64,
     /// Why.
     #[serde(default)]
+    #[schema(required = true)]
     reason: String,
 }
 

@@ -330,8 +330,15 @@ async fn a_token_is_told_once_and_is_in_no_answer_that_is_kept() {
             Request::builder().method("POST").uri("/api/v1/tokens").header("content-type", "application/json");
         let request =
             request.header("authorization", format!("Bearer {}", place.tokens[4])).header("idempotency-key", "k");
-        read(place.ask(request, json!({"principal": "bob", "enrol": true, "roles": ["viewer"]}).to_string()).await)
-            .await
+        read(
+            place
+                .ask(
+                    request,
+                    json!({"principal": "bob", "enrol": true, "roles": ["viewer"], "reason": "x"}).to_string(),
+                )
+                .await,
+        )
+        .await
     };
     let (status, told) = ask().await;
     assert!(status.is_success() && told["token"].is_string(), "{told}");

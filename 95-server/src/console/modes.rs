@@ -5,7 +5,7 @@ use super::frame::{Done, Frame, Page, PageError, shown, told};
 use super::given::{Form, Path, Query};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, number, segment, text, when, when_of};
-use crate::api::{App, Needs, Of, Shared, mode_wish, parsed, reason, with_words, words};
+use crate::api::{App, Needs, Of, Shared, mode_wish, parsed, reason, with_words};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::State;
@@ -231,7 +231,7 @@ pub(crate) async fn change(
     let cites: Vec<&str> = changed.cites.split_whitespace().collect();
     let wish = mode_wish(&component, &action, mode, &cites)?;
     let by = Actor::human(&visitor.principal.id);
-    let done = shared.pipeline.propose(wish, words(&changed.reason)?, &by).await.map_err(Failure::from)?;
+    let done = shared.pipeline.propose(wish, reason(&changed.reason)?, &by).await.map_err(Failure::from)?;
     let to = match done {
         Proposed::Waits(approval) => format!("/approvals/{approval}"),
         Proposed::Made => format!("/components/{}/modes/{}?done=changed", segment(&component), segment(&action)),

@@ -77,7 +77,7 @@ pub(crate) async fn end(
         Err(SessionError::Token | SessionError::Subject) => {
             let words = format!(
                 "the issuer knows you as `{}`, and nobody here is linked to that; ask an administrator for: writ person link NAME \
-                 --subject '{}'",
+                 --subject '{}' -m REASON",
                 subject.subject,
                 subject.subject.replace('\'', "'\\''")
             );

@@ -66,7 +66,7 @@ pub(crate) struct Enrol {
     #[arg(long, value_name = "N")]
     resources_per_hour: Option<u32>,
     /// Why; the words stand beside the journal and can be erased
-    #[arg(long)]
+    #[arg(short = 'm', long, alias = "message")]
     reason: String,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Moved {
     /// The agent
     id: String,
     /// Why; the words stand beside the journal and can be erased
-    #[arg(long)]
+    #[arg(short = 'm', long, alias = "message")]
     reason: String,
 }
 
@@ -241,7 +241,7 @@ async fn enrol(common: &Common, wanted: &Enrol) -> Result<Exit, Failure> {
     let answer = common.client()?.post("/api/v1/agents", &body).await?;
     warn(common.out(), &answer);
     let done = format!("{} is enrolled, and is given nothing yet", wanted.id);
-    Ok(super::change::tell(common, &answer, &done, &format!("writ agent activate {} --reason REASON", wanted.id)))
+    Ok(super::change::tell(common, &answer, &done, &format!("writ agent activate {} -m REASON", wanted.id)))
 }
 
 async fn tell(common: &Common, command: &str, moved: &Moved, mut body: Value) -> Result<Exit, Failure> {

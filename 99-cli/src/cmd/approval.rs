@@ -23,8 +23,7 @@ impl Decide {
         let (out, word) = (common.out(), if agrees { "approve" } else { "reject" });
         let kind = if self.id.starts_with("apr_") { "approvals" } else { "recommendations" };
         let path = format!("/api/v1/{kind}/{}/{word}", escaped(&self.id));
-        let answer = common.client()?.post(&path, &json!({"reason": self.message})).await;
-        let answer = answer.map_err(|error| error.hinted("/reason", "say why with `-m REASON`"))?;
+        let answer = common.client()?.post(&path, &json!({"reason": self.message})).await?;
         out.document(&answer, |_| {
             let state = text(&answer, "/state");
             if state.is_empty() { crate::out::yaml(&answer) } else { format!("{} is {state}\n", self.id) }

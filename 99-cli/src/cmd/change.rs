@@ -204,8 +204,7 @@ impl Standing {
                     "actions": wanted.actions, "targets": wanted.targets, "budget": budget,
                     "seconds": super::recommend::seconds(&wanted.ttl)?, "reason": wanted.message,
                 });
-                let answer = client.post("/api/v1/standing", &body).await;
-                let answer = answer.map_err(|error| error.hinted("/reason", "say why with `-m REASON`"))?;
+                let answer = client.post("/api/v1/standing", &body).await?;
                 Ok(tell(common, &answer, "it stands", "writ standing list"))
             }
             Standing::Revoke { id } => {

@@ -132,7 +132,9 @@ impl Run {
                 "       an administrator's, made now and shown nowhere else: keep it elsewhere, and remove the file",
             );
         }
-        out.next(&format!("writ token issue NAME --enrol --roles viewer,operator --as admin --state {state}"));
+        out.next(&format!(
+            "writ token issue NAME --enrol --roles viewer,operator -m REASON --as admin --state {state}"
+        ));
         ends.one().await;
         server.stop(false).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
         out.say("writ   stopped; what it started keeps running");

@@ -36,7 +36,7 @@ pub(crate) struct Issue {
     /// What it may be used for, of what the person may do; without, all of it
     #[arg(long, value_delimiter = ',', value_name = "ROLE")]
     roles: Option<Vec<String>>,
-    /// Why; needed for the token of somebody else who is known, and recorded
+    /// Why; needed for the token of anybody else, and recorded
     #[arg(short, long, default_value = "")]
     message: String,
     /// Write the token to a file that only its owner can read, instead of showing it

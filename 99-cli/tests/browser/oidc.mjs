@@ -75,7 +75,7 @@ try {
   await byIssuer();
   await page.getByRole("alert").waitFor();
   const told = await page.getByRole("alert").textContent();
-  assert.match(told, new RegExp(`knows you as .${SUBJECT}.*writ person link NAME --subject '${SUBJECT}'`));
+  assert.match(told, new RegExp(`knows you as .${SUBJECT}.*writ person link NAME --subject '${SUBJECT}' -m REASON`));
   await people.shot(page, "login-stranger");
   console.log("ok a stranger is told what an administrator needs");
 

@@ -222,10 +222,10 @@ fn words_that_make_no_sense_to_a_server_are_refused_and_leave_nothing_behind() {
     let size = || place.api("/api/v1/audit/verify").unwrap()["size"].clone();
     let before = size();
     for args in [
-        &["token", "issue", "a\u{1b}[2Jb", "--enrol", "--roles", "viewer"][..],
-        &["token", "issue", &long, "--enrol", "--roles", "viewer"],
-        &["token", "issue", "Eve", "--enrol", "--roles", ""],
-        &["token", "issue", "Eve", "--enrol", "--roles", "部署"],
+        &["token", "issue", "a\u{1b}[2Jb", "--enrol", "-m", "new", "--roles", "viewer"][..],
+        &["token", "issue", &long, "--enrol", "-m", "new", "--roles", "viewer"],
+        &["token", "issue", "Eve", "--enrol", "-m", "new", "--roles", ""],
+        &["token", "issue", "Eve", "--enrol", "-m", "new", "--roles", "部署"],
         &["token", "issue", "../../etc/passwd"],
         &["token", "revoke", "../../etc/passwd"],
         &["token", "revoke", "%"],

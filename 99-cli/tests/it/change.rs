@@ -32,7 +32,20 @@ fn people_policies_agents_and_standing_approvals_of_a_server_change_when_two_peo
     let server = serve(&place, &[]);
     // The first administrator is alone, and makes the second person known.
     let ada = place
-        .writ(&["token", "issue", "Ada", "--enrol", "--roles", "viewer,approver", "--as", "admin", "-o", "json"])
+        .writ(&[
+            "token",
+            "issue",
+            "Ada",
+            "--enrol",
+            "-m",
+            "new",
+            "--roles",
+            "viewer,approver",
+            "--as",
+            "admin",
+            "-o",
+            "json",
+        ])
         .unwrap()
         .json()["token"]
         .as_str()
@@ -43,7 +56,8 @@ fn people_policies_agents_and_standing_approvals_of_a_server_change_when_two_peo
     let admin = fs::read_to_string(place.state().join("tokens/admin")).unwrap().trim().to_owned();
 
     // From then on two people are needed.
-    let bob = proposed(&place, &["token", "issue", "Bob", "--enrol", "--roles", "viewer,operator"], &admin);
+    let bob =
+        proposed(&place, &["token", "issue", "Bob", "--enrol", "-m", "new", "--roles", "viewer,operator"], &admin);
     writ(&place, &["token", "issue", "Bob", "-m", "x", "--as", "admin"], 5);
     let own = writ(&place, &["approve", &bob, "-m", "mine", "--as", "admin"], 3);
     assert!(own.contains("cannot approve it"), "{own}");
@@ -148,10 +162,10 @@ fn people_policies_agents_and_standing_approvals_of_a_server_change_when_two_peo
     writ(&place, &by(&["standing", "revoke", id], &bob), 5);
 
     // A role that is taken away is in no token any more.
-    writ(&place, &["person", "grant", "Nobody", "--role", "viewer", "--as", "admin"], 5);
-    writ(&place, &["person", "add", "Eve", "--role", "Not A Role", "--as", "admin"], 64);
-    let roles = proposed(&place, &["person", "revoke", "Ada", "--role", "approver"], &admin);
-    let void = proposed(&place, &["person", "grant", "Ada", "--role", "operator"], &admin);
+    writ(&place, &["person", "grant", "Nobody", "--role", "viewer", "-m", "x", "--as", "admin"], 5);
+    writ(&place, &["person", "add", "Eve", "--role", "Not A Role", "-m", "x", "--as", "admin"], 64);
+    let roles = proposed(&place, &["person", "revoke", "Ada", "--role", "approver", "-m", "leaves"], &admin);
+    let void = proposed(&place, &["person", "grant", "Ada", "--role", "operator", "-m", "runs"], &admin);
     writ(&place, &by(&["approve", &roles, "-m", "as agreed"], &ada), 0);
     writ(&place, &by(&["approve", &void, "-m", "x"], &ada), 4);
     let people = writ(&place, &by(&["person", "list"], &ada), 0);

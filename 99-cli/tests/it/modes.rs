@@ -25,7 +25,7 @@ fn what_was_only_recorded_is_judged_cited_and_then_healed_and_taken_back() {
     let (id, incident) = (decision["decision"].as_str().unwrap(), decision["incident"].as_str().unwrap());
     assert!(!place.alive().contains_key("i-2"), "nothing is done about it");
 
-    let auto = ["incident", "mode", "web-service-001", "restart_instance", "auto"];
+    let auto = ["incident", "mode", "web-service-001", "restart_instance", "auto", "-m", "it was right"];
     let cited = [&auto[..], &["--cite", id]].concat();
     let refused = writ(&place, &auto, 3);
     assert!(refused.contains("no shadow decision is cited"), "{refused}");
@@ -50,7 +50,7 @@ fn what_was_only_recorded_is_judged_cited_and_then_healed_and_taken_back() {
     let why = writ(&place, &["why", incident], 0);
     assert!(why.contains("restart_instance from shadow to auto"), "{why}");
 
-    let back = writ(&place, &["incident", "mode", "web-service-001", "restart_instance", "shadow"], 0);
+    let back = writ(&place, &["incident", "mode", "web-service-001", "restart_instance", "shadow", "-m", "odd"], 0);
     assert!(back.contains("goes as far as shadow"), "{back}");
     assert!(line().contains("shadow"), "{}", modes());
     let refused = writ(&place, &cited, 3);

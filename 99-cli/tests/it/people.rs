@@ -26,7 +26,10 @@ fn holding(dir: &Path, text: &str) -> Vec<PathBuf> {
 fn a_token_that_is_revoked_is_refused_at_once_and_after_a_restart() {
     let place = Place::new(program()).unwrap();
     let dev = serve(&place);
-    let issued = place.writ(&["token", "issue", "Ada", "--enrol", "--roles", "viewer", "-o", "json"]).unwrap().json();
+    let issued = place
+        .writ(&["token", "issue", "Ada", "--enrol", "-m", "new", "--roles", "viewer", "-o", "json"])
+        .unwrap()
+        .json();
     let (secret, id) = (issued["token"].as_str().unwrap(), issued["id"].as_str().unwrap());
     writ(&place, &["run", "list", "--token", secret], 0);
     writ(&place, &["agent", "kill", "--all", "--token", secret], 4);
@@ -36,7 +39,7 @@ fn a_token_that_is_revoked_is_refused_at_once_and_after_a_restart() {
     writ(&place, &["token", "issue", "Ada", "--roles", "admin", "-m", "x"], 3);
     writ(&place, &["token", "issue", "nobody"], 5);
     writ(&place, &["token", "issue", "Eve", "--enrol"], 64);
-    writ(&place, &["token", "issue", "Eve", "--enrol", "--roles", "Not A Role"], 64);
+    writ(&place, &["token", "issue", "Eve", "--enrol", "-m", "new", "--roles", "Not A Role"], 64);
     let file = place.path("ada.token");
     // Whoever holds another's token answers in their name: the journal says why they were given it.
     let refused = writ(&place, &["token", "issue", "reviewer"], 64);
@@ -160,7 +163,7 @@ fn what_is_erased_is_gone_from_every_file_and_reads_as_erased() {
     let place = Place::new(program()).unwrap();
     let dev = serve(&place);
     let name = "Ada Quintessa Lovelace";
-    writ(&place, &["token", "issue", name, "--enrol", "--roles", "viewer"], 0);
+    writ(&place, &["token", "issue", name, "--enrol", "-m", "new", "--roles", "viewer"], 0);
     assert!(writ(&place, &["why", "person-03"], 0).contains(name));
     assert!(!holding(&place.state(), name).is_empty());
     let erase = |args: &[&str], code: i32| {
@@ -214,7 +217,10 @@ fn an_approval_says_what_it_is_for_and_who_said_what_until_that_is_erased() {
     let approval = open().unwrap();
     let refused = writ(&place, &["approve", &approval, "--as", "operator", "-m", "mine"], 3);
     assert!(refused.contains("cannot approve it"), "{refused}");
-    let ada = place.writ(&["token", "issue", "Ada", "--enrol", "--roles", "viewer", "-o", "json"]).unwrap().json();
+    let ada = place
+        .writ(&["token", "issue", "Ada", "--enrol", "-m", "new", "--roles", "viewer", "-o", "json"])
+        .unwrap()
+        .json();
     let refused = writ(&place, &["approve", &approval, "-m", "x", "--token", ada["token"].as_str().unwrap()], 4);
     assert!(refused.contains("does not hold the role"), "{refused}");
     let shown = writ(&place, &["approval", "get", &approval], 0);

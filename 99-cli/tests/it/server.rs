@@ -56,7 +56,11 @@ fn a_new_server_knows_one_administrator_whose_token_is_told_once() {
     let granted =
         place.writ(&["audit", "query", "--kind", "standing.granted/1", "--as", "admin", "-o", "json"]).unwrap();
     assert_eq!(granted.out.trim(), "[]", "{}", granted.err);
-    let told = writ(&place, &["token", "issue", "Ada", "--enrol", "--roles", "viewer,approver", "--as", "admin"], 0);
+    let told = writ(
+        &place,
+        &["token", "issue", "Ada", "--enrol", "-m", "new", "--roles", "viewer,approver", "--as", "admin"],
+        0,
+    );
     let ada =
         told.split_whitespace().find(|word| word.starts_with("writ_")).unwrap_or_else(|| panic!("{told}")).to_owned();
     writ(&place, &["run", "list", "--token", &ada], 0);
@@ -201,7 +205,8 @@ fn ten_thousand_silent_connections_keep_nobody_out_and_lose_nothing() {
 fn who_asks_too_often_is_told_when_to_come_again_and_others_are_not() {
     let place = Place::new(program()).unwrap();
     let server = serve(&place, &["--set", "limits.writes_per_minute=3", "--set", "limits.logins_per_minute=2"]);
-    let issue = ["token", "issue", "Ada", "--enrol", "--roles", "viewer,operator", "--as", "admin", "-o", "json"];
+    let issue =
+        ["token", "issue", "Ada", "--enrol", "-m", "new", "--roles", "viewer,operator", "--as", "admin", "-o", "json"];
     let ada = place.writ(&issue).unwrap().json()["token"].as_str().unwrap().to_owned();
     writ(&place, &["maintenance", "begin", "--as", "admin"], 0);
     writ(&place, &["maintenance", "end", "--as", "admin"], 0);
@@ -260,7 +265,8 @@ fn a_request_is_followed_from_its_caller_into_logs_and_entries_and_no_secret_is_
 
     // A token is wrong, another is issued, and one comes in a place where none should be.
     writ(&place, &["run", "list", "--token", "writ_wrongwrongwrong"], 4);
-    let issued = place.writ(&["token", "issue", "Ada", "--enrol", "--roles", "viewer", "--as", "admin", "-o", "json"]);
+    let issued = place
+        .writ(&["token", "issue", "Ada", "--enrol", "-m", "new", "--roles", "viewer", "--as", "admin", "-o", "json"]);
     let ada = issued.unwrap().json()["token"].as_str().unwrap().to_owned();
     raw(address, &format!("GET /api/v1/runs?token={ada} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
     assert_eq!(server.end(), Some(0));

@@ -60,17 +60,30 @@ async fn a_standing_approval_that_could_allow_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn a_standing_approval_is_proposed_with_a_reason() {
+async fn what_governs_is_changed_with_a_reason() {
     let place = Place::new().await;
     let before = place.size().await;
-    for reason in [None, Some(""), Some("  "), Some("\n")] {
-        let mut asked = json!({
-            "actions": ["restart_instance"], "targets": ["web"], "budget": {"count": 1, "period_seconds": 60}, "seconds": 60,
-        });
-        asked.as_object_mut().unwrap().extend(reason.map(|reason| ("reason".to_owned(), json!(reason))));
-        let (status, problem) = place.say("operator", "/api/v1/standing", asked).await;
-        assert_eq!((status, problem["pointer"].as_str()), (400, Some("/reason")), "{reason:?}: {problem}");
-        assert_eq!((&problem["code"], &problem["detail"]), (&json!("invalid"), &json!("a reason is missing")));
+    let budget = json!({"count": 1, "period_seconds": 60});
+    for (role, path, body) in [
+        (
+            "operator",
+            "standing",
+            json!({"actions": ["restart_instance"], "targets": ["web"], "budget": budget, "seconds": 60}),
+        ),
+        ("operator", "policies", json!({"files": [{"name": "a.yaml", "text": "rules: []"}]})),
+        ("admin", "principals", json!({"name": "ada", "roles": ["viewer"]})),
+        ("admin", "principals/person-01/roles", json!({"grant": ["viewer"]})),
+        ("admin", "tokens", json!({"principal": "ada", "enrol": true, "roles": ["viewer"]})),
+        ("admin", "agents/scaling-agent-001/drain", json!({})),
+        ("admin", "agents/scaling-agent-001/permissions", json!({"permissions": ["read:metrics"]})),
+    ] {
+        for reason in [None, Some(""), Some("  "), Some("\n")] {
+            let mut asked = body.clone();
+            asked.as_object_mut().unwrap().extend(reason.map(|reason| ("reason".to_owned(), json!(reason))));
+            let (status, problem) = place.say(role, &format!("/api/v1/{path}"), asked).await;
+            let told = (status, problem["pointer"].as_str(), problem["detail"].as_str());
+            assert_eq!(told, (400, Some("/reason"), Some("a reason is missing")), "{path} {reason:?}: {problem}");
+        }
     }
     assert_eq!(place.size().await, before);
 }

@@ -34,7 +34,12 @@ async fn what_was_looked_at_is_changed_only_while_it_is_the_same() {
     let drain = async |command: &str, tag: &str| {
         let request = Request::builder().method("POST").uri(format!("/api/v1/agents/{id}/{command}"));
         let request = request.header("content-type", "application/json").header("if-match", tag);
-        read(place.ask(request.header("authorization", format!("Bearer {}", place.tokens[4])), "{}").await).await
+        read(
+            place
+                .ask(request.header("authorization", format!("Bearer {}", place.tokens[4])), "{\"reason\":\"x\"}")
+                .await,
+        )
+        .await
     };
     assert_eq!(drain("drain", "\"0\"").await.0, StatusCode::PRECONDITION_FAILED);
     for bad in ["", "0", "\"", "\"1\", 2"] {
@@ -52,7 +57,7 @@ async fn of_two_who_looked_at_the_same_one_is_done_however_often_they_race() {
     let agent = format!("/api/v1/agents/{}", agent(&place).await);
     let (_, _, asked) = act(&place, "race", "why").await;
     let run = format!("/api/v1/runs/{}", asked["run"].as_str().unwrap());
-    let nothing = json!({});
+    let why = json!({"reason": "x"});
     let approve = format!("/api/v1/approvals/{}/approve", asked["approval"].as_str().unwrap());
     assert_eq!(change(&place, &approve, 3, "*", &json!({"reason": "ok"})).await.0, StatusCode::OK);
     for (what, at, pair) in [(&agent, 4, ["drain", "activate"]), (&run, 2, ["pause", "resume"])] {
@@ -60,7 +65,7 @@ async fn of_two_who_looked_at_the_same_one_is_done_however_often_they_race() {
             let (seen, command) = (tag(&place, what).await, pair[round % 2]);
             let path = format!("{what}/{command}");
             let (left, right) =
-                tokio::join!(change(&place, &path, at, &seen, &nothing), change(&place, &path, at, &seen, &nothing));
+                tokio::join!(change(&place, &path, at, &seen, &why), change(&place, &path, at, &seen, &why));
             let mut came = [left.0.as_u16(), right.0.as_u16()];
             came.sort_unstable();
             assert_eq!(came, [200, 412], "{path} {seen}, round {round}: {} {}", left.1, right.1);
@@ -77,7 +82,7 @@ async fn what_moves_between_looking_and_recording_refuses_the_change() {
     let seen = tag(&place, &agent).await.trim_matches('"').parse::<u64>().unwrap();
     let still = Expect { stream: format!("agent/{id}"), version: seen };
     // What `If-Match` names was found to be so; then somebody else is faster.
-    assert_eq!(change(&place, &format!("{agent}/drain"), 4, "*", &json!({})).await.0, StatusCode::OK);
+    assert_eq!(change(&place, &format!("{agent}/drain"), 4, "*", &json!({"reason": "x"})).await.0, StatusCode::OK);
     let size = place.size().await;
     let who = writ_core::Actor::system("test");
     let work = async {

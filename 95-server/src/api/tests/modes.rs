@@ -108,8 +108,8 @@ async fn a_mode_is_changed_where_something_is_watched_and_named_as_it_is() {
     let place = Place::new().await;
     let cites = format!("{{\"mode\":\"auto\",\"cites\":[{}]}}", vec!["\"evt_1\""; 101].join(","));
     for (path, body, status) in [
-        ("/api/v1/modes/web/restart_instance", "{\"mode\":\"auto\"}", 404),
-        ("/api/v1/modes/web/reboot", "{\"mode\":\"auto\"}", 404),
+        ("/api/v1/modes/web/restart_instance", "{\"mode\":\"auto\",\"reason\":\"x\"}", 404),
+        ("/api/v1/modes/web/reboot", "{\"mode\":\"auto\",\"reason\":\"x\"}", 404),
         ("/api/v1/modes/web/scale_in", "{\"mode\":\"always\"}", 422),
         ("/api/v1/modes/web/scale_in", "{}", 422),
         ("/api/v1/modes/web/scale_in", "{\"mode\":\"auto\",\"cites\":[\"run_1\"]}", 400),

@@ -226,7 +226,7 @@ async fn what_is_wrong_with_a_document_is_named_in_the_body_and_in_the_document(
     assert!(told.iter().all(|(pointer, within, _)| *pointer == "/text" && within.starts_with("/intent")), "{told:?}");
     assert_eq!(problem["problems"].as_array().unwrap().len(), told.len());
     // A file of policies by its place in the list.
-    let files = json!({"files": [{"name": "a.yaml", "text": "rules: []"}, {"name": "b.yaml", "text": "rules: 5"}]});
+    let files = json!({"files": [{"name": "a.yaml", "text": "rules: []"}, {"name": "b.yaml", "text": "rules: 5"}], "reason": "x"});
     let (status, problem) = place.post("/api/v1/policies", "application/json", files.to_string()).await;
     assert_eq!(status.as_u16(), 422, "{problem}");
     assert_eq!(problem["errors"][0]["pointer"], "/files/1/text", "{problem}");

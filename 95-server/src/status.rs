@@ -1,10 +1,10 @@
 //! How each of a list stands, in the word that every face uses. It follows from the last entry about it.
 
 use crate::api::Shared;
-use crate::console::words::{text, time_of};
+use crate::console::words::{number, text, time_of};
 use serde_json::Value;
-use writ_core::Timestamp;
-use writ_pipeline::RunState;
+use writ_core::{Entry, LedgerError, Timestamp};
+use writ_pipeline::{Journal, RunState};
 
 /// The word for one of a view's documents; none for a view whose documents all stand alike.
 pub(crate) fn of(shared: &Shared, view: &str, id: &str, doc: &Value) -> Option<String> {
@@ -18,6 +18,22 @@ pub(crate) fn of(shared: &Shared, view: &str, id: &str, doc: &Value) -> Option<S
         "recommendations" => Some(recommendation(doc).to_owned()),
         _ => None,
     }
+}
+
+/// An intent's document with what was planned for the version that is in force, where a newer one is not.
+pub(crate) async fn in_force(journal: &Journal, id: &str, mut doc: Value) -> Result<Value, LedgerError> {
+    let applied = number(&doc, "/applied_version");
+    if applied == 0 || applied == number(&doc, "/version") {
+        return Ok(doc);
+    }
+    let entries = journal.stream(&format!("intent/{id}")).await?;
+    let translated = |entry: &&Entry| entry.kind == "intent.translated/1" && number(&entry.body, "/version") == applied;
+    if let Some(entry) = entries.iter().rev().find(translated) {
+        for name in ["availability_ppb", "cost_micros", "count", "instance_type", "zones", "attachments"] {
+            doc[name] = entry.body.get(name).cloned().unwrap_or_default();
+        }
+    }
+    Ok(doc)
 }
 
 /// How an intent stands: while people are asked whether its newest version may be carried out, it waits for them.

@@ -16,7 +16,12 @@ use writ_pipeline::{Journal, recommendation_made, text_beside};
 
 /// Views that can be listed, each with the paths of the list and of one, and what they are.
 const VIEWS: [(&str, &str, &str, &str); 7] = [
-    ("intents", "/api/v1/intents", "/api/v1/intents/{id}", "What has to hold, and how far it has come."),
+    (
+        "intents",
+        "/api/v1/intents",
+        "/api/v1/intents/{id}",
+        "What has to hold, and how far it has come. Figures of the plan are of the version in force, or of the newest while none is.",
+    ),
     ("runs", "/api/v1/runs", "/api/v1/runs/{id}", "Changes under way and done."),
     ("incidents", "/api/v1/incidents", "/api/v1/incidents/{id}", "What was noticed to be wrong, and what was tried."),
     ("approvals", "/api/v1/approvals", "/api/v1/approvals/{id}", "What people were asked, and what they answered."),
@@ -152,6 +157,9 @@ async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value) -> Result<
     doc["id"] = json!(key);
     if let Some(state) = status::of(shared, view, key, &doc) {
         doc["state"] = json!(state.replace(' ', "_"));
+    }
+    if view == "intents" {
+        return Ok(status::in_force(shared.pipeline.journal(), key, doc).await?);
     }
     if view == "recommendations" {
         // What moves it on names it; what it recommends stands in its first entry.

@@ -41,12 +41,8 @@ pub(crate) struct Row {
 impl Row {
     /// The row of an intent, with the figures of the version that is in force.
     pub(crate) async fn of(shared: &Shared, id: &str, doc: &Value) -> Result<Self, LedgerError> {
-        let applied = number(doc, "/applied_version");
-        if applied == 0 || applied == number(doc, "/version") {
-            return Ok(Self::told(shared, id, doc));
-        }
-        let entries = shared.pipeline.journal().stream(&format!("intent/{id}")).await?;
-        Ok(Self::told(shared, id, &in_force(&entries, doc.clone())))
+        let doc = status::in_force(shared.pipeline.journal(), id, doc.clone()).await?;
+        Ok(Self::told(shared, id, &doc))
     }
 
     fn told(shared: &Shared, id: &str, doc: &Value) -> Self {
@@ -68,21 +64,6 @@ impl Row {
             changed: when_of(doc, "/last/at"),
         }
     }
-}
-
-/// An intent's document with what was planned for the version that is in force, where a newer one is not.
-fn in_force(entries: &[Entry], mut doc: Value) -> Value {
-    let applied = number(&doc, "/applied_version");
-    if applied == 0 || applied == number(&doc, "/version") {
-        return doc;
-    }
-    let translated = |entry: &&Entry| entry.kind == "intent.translated/1" && number(&entry.body, "/version") == applied;
-    if let Some(entry) = entries.iter().rev().find(translated) {
-        for name in ["availability_ppb", "cost_micros", "count", "instance_type", "zones", "attachments"] {
-            doc[name] = entry.body.get(name).cloned().unwrap_or_default();
-        }
-    }
-    doc
 }
 
 /// What became of a version, as the intent's entries tell it.
@@ -134,6 +115,8 @@ struct IntentsPage {
     rows: Vec<Row>,
     more: Html,
     may: bool,
+    /// Whether nobody is known who could carry anything out.
+    agentless: bool,
 }
 
 pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
@@ -143,7 +126,9 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
     for (id, doc) in &page.rows {
         rows.push(Row::of(&shared, id, doc).await?);
     }
-    shown(&IntentsPage { frame, rows, more: page.more("/intents"), may: visitor.holds_somewhere("operator") })
+    let agentless = shared.pipeline.gate().state().roster.agents().next().is_none();
+    let (more, may) = (page.more("/intents"), visitor.holds_somewhere("operator"));
+    shown(&IntentsPage { frame, rows, more, may, agentless })
 }
 
 /// A version in the list of an intent's versions.
@@ -202,7 +187,7 @@ pub(crate) async fn one(
     let entries = journal.stream(&format!("intent/{id}")).await?;
     let (applied, newest) = (number(&doc, "/applied_version"), number(&doc, "/version"));
     let stands = status::intent(&shared, &id, &doc);
-    let doc = in_force(&entries, doc);
+    let doc = status::in_force(journal, &id, doc).await?;
     let mut versions = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev() {
         let number = number(&entry.body, "/version");

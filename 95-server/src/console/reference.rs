@@ -1,12 +1,13 @@
 //! The HTTP interface as pages, from the document that the server itself serves: nothing is fetched from elsewhere.
 
 use super::frame::{Frame, Page, shown};
+use super::given::Path;
 use super::session::Visitor;
 use super::words::{list as items, text};
 use crate::api::{App, openapi};
 use crate::error::Failure;
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -64,9 +64,9 @@ impl Intent {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
             Intent::List => {
-                list(common, "intents", &["ID", "VERSION", "STATE", "COMPONENT", "SINCE"], |item| {
+                list(common, "intents", &["ID", "VERSION", "STATE", "COMPONENT", "CHANGED"], |item| {
                     let field = |field| text(item, field);
-                    vec![field("/id"), field("/version"), state(item), field("/component"), field("/since")]
+                    vec![field("/id"), field("/version"), state(item), field("/component"), field("/last/at")]
                 })
                 .await
             }
@@ -102,7 +102,8 @@ fn told(intent: &Value) -> String {
     pairs(&[
         ("intent", text(intent, "/id")),
         ("state", format!("{}: {}", state(intent), text(intent, "/because"))),
-        ("since", text(intent, "/since")),
+        ("submitted", text(intent, "/since")),
+        ("changed", text(intent, "/last/at")),
         ("version", version),
         ("component", text(intent, "/component")),
         ("team", text(intent, "/team")),

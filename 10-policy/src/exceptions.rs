@@ -117,6 +117,14 @@ pub enum WaiverRefused {
         /// Its state.
         state: WaiverState,
     },
+    /// Its time is up.
+    #[error("waiver `{waiver}` ended at {expires_at}")]
+    Over {
+        /// The waiver.
+        waiver: WaiverId,
+        /// Its end.
+        expires_at: Timestamp,
+    },
     /// Nobody grants what they asked for.
     #[error("`{by}` asked for it, and cannot grant it")]
     OwnRequest {
@@ -233,7 +241,13 @@ impl Exceptions {
         let status = self.waivers.get(&answered.waiver).ok_or_else(unknown)?;
         let own = status.asked.author == answered.by;
         let by = answered.by.clone();
+        let expires_at = status.asked.expires_at;
         match (status.state, wanted) {
+            (WaiverState::Asked | WaiverState::Granted, WaiverState::Granted | WaiverState::Revoked)
+                if expires_at <= answered.at =>
+            {
+                Err(WaiverRefused::Over { waiver: answered.waiver, expires_at })
+            }
             (WaiverState::Asked, WaiverState::Granted) if own => Err(WaiverRefused::OwnRequest { by }),
             (WaiverState::Asked, WaiverState::Granted) => Ok(ExceptionEvent::Granted(answered)),
             (WaiverState::Asked, WaiverState::Refused) => Ok(ExceptionEvent::Refused(answered)),

@@ -343,6 +343,11 @@ impl Pipeline {
             None => None,
         };
         let impact: Value = impact.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let reason = entries.first().and_then(|entry| entry.body.pointer("/erasables/reason")?.as_str()?.parse().ok());
+        let reason = match reason {
+            Some(commitment) => Some(text_beside(self.journal().ledger(), &commitment).await?),
+            None => None,
+        };
         // People agree to what they can read: what stands beside the journal is shown in its place.
         let mut after = change.after;
         for commitment in entries.first().map(erasables_of).unwrap_or_default() {
@@ -354,6 +359,7 @@ impl Pipeline {
             "approval": id, "state": approval.state(), "sort": change.deed.word(), "subject": change.deed.subject(),
             "author": change.author, "before": change.before, "after": after, "deed": change.deed,
             "expires_at": approval.question().terms.expires_at, "shown": approval.question().shown, "impact": impact,
+            "reason": reason,
         })))
     }
 

@@ -131,20 +131,23 @@ impl Pipeline {
         Ok(waiver)
     }
 
-    /// Grants or refuses a waiver that somebody else asked for, or takes one back.
+    /// Grants or refuses a waiver that somebody else asked for, or takes one back, with why.
     ///
     /// # Errors
-    /// When it is not there, in another state, or one's own; or nothing could be recorded.
+    /// When it is not there, over, in another state, or one's own; or nothing could be recorded.
     pub async fn answer_waiver(
         &self,
         waiver: &WaiverId,
         wanted: WaiverState,
+        reason: &str,
         by: &PrincipalId,
     ) -> Result<(), ExceptionError> {
         let at = self.journal().now();
+        let (said, words) = words(self.journal(), EXCEPTIONS_STREAM, waiver.as_str(), &Actor::human(by), reason);
         let answered = WaiverAnswered { at, by: by.clone(), waiver: waiver.clone() };
         let decide = |exceptions: &Exceptions| exceptions.answer(answered.clone(), wanted);
-        self.except(&decide, Batch::default(), by).await
+        let with = Batch { erasables: vec![words], ..Batch::of(vec![said]) };
+        self.except(&decide, with, by).await
     }
 
     /// Freezes changes, or lets them through again. What that means is for policies to say: it is the fact `maintenance`.

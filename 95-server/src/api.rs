@@ -59,6 +59,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use std::sync::Arc;
 use writ_pipeline::Pipeline;
+use writ_text::is_hidden;
 
 /// What every route needs.
 pub struct Shared {
@@ -188,10 +189,12 @@ pub(crate) fn words(text: &str) -> Result<&str, Failure> {
         .at("/reason"))
 }
 
-/// What a person has to say about something.
+/// What a person has to say about something: words that can be seen.
 pub(crate) fn reason(text: &str) -> Result<&str, Failure> {
     match words(text)? {
-        "" => Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", "a reason is missing").at("/reason")),
+        text if text.chars().all(|c| c.is_whitespace() || is_hidden(c)) => {
+            Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", "a reason is missing").at("/reason"))
+        }
         text => Ok(text),
     }
 }

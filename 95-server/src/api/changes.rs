@@ -45,7 +45,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 documents! {
-    /// A proposed change of what governs: `before` and `after`, its author and state, and of policies the `impact`.
+    /// A proposed change of what governs: `before` and `after`, its author, their `reason` and its state, and of policies the `impact`.
     ProposedChange;
     /// What came of proposing a change: its `state`, `made` or `open`, and the `approval` that it waits for.
     ChangeTold;

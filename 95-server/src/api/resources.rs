@@ -79,7 +79,8 @@ documents! {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Words {
     /// Why. At most 4,000 characters; it stands beside the journal and can be erased.
-    reason: String,
+    #[schema(required = true)]
+    pub(crate) reason: String,
 }
 
 /// An approval that was answered.

@@ -1,5 +1,6 @@
 //! Waivers: what is excepted from the rules.
 
+use super::resources::Words;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, field, parsed, reason};
 use crate::error::Failure;
@@ -33,17 +34,17 @@ pub(crate) fn routes() -> Vec<Route> {
             .fails(&[404, 409]),
         Route::post("/api/v1/waivers/{id}/grant", Needs::Approver, Of::Realm, grant)
             .says("policies", "Grant a waiver", "By somebody else than who asked for it.")
-            .takes::<Nothing>()
+            .takes::<Words>()
             .answers::<WaiverTold>()
             .fails(&[409]),
         Route::post("/api/v1/waivers/{id}/refuse", Needs::Approver, Of::Realm, refuse)
             .says("policies", "Refuse a waiver", "The rule goes on holding.")
-            .takes::<Nothing>()
+            .takes::<Words>()
             .answers::<WaiverTold>()
             .fails(&[409]),
         Route::post("/api/v1/waivers/{id}/revoke", Needs::Operator, Of::Realm, revoke)
             .says("policies", "End a waiver", "Whoever may ask for an exception may end one: the rule holds again.")
-            .takes::<Nothing>()
+            .takes::<Words>()
             .answers::<WaiverTold>()
             .fails(&[409]),
     ]
@@ -69,7 +70,11 @@ async fn list(State(shared): App) -> Answer<Waivers> {
     for status in shared.pipeline.exceptions().await?.waivers() {
         let mut item = json!(status);
         item["reason"] = json!(text_beside(journal.ledger(), &status.asked.reason).await?);
-        item["holds"] = json!(status.state == WaiverState::Granted && now < status.asked.expires_at);
+        let over = status.asked.expires_at <= now;
+        item["holds"] = json!(status.state == WaiverState::Granted && !over);
+        if over && matches!(status.state, WaiverState::Asked | WaiverState::Granted) {
+            item["state"] = json!("expired");
+        }
         items.push(Waiver(item));
     }
     Ok(Json(Waivers { items, next: None }))
@@ -110,21 +115,27 @@ async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<WaiverWanted
     Ok(Json(WaiverTold { waiver, state: WaiverState::Asked }))
 }
 
-async fn grant(shared: App, caller: Caller, id: Path<String>, _: Body<Nothing>) -> Answer<WaiverTold> {
-    answer(shared, caller, id, WaiverState::Granted).await
+async fn grant(shared: App, caller: Caller, id: Path<String>, said: Body<Words>) -> Answer<WaiverTold> {
+    answer(shared, caller, id, said, WaiverState::Granted).await
 }
 
-async fn refuse(shared: App, caller: Caller, id: Path<String>, _: Body<Nothing>) -> Answer<WaiverTold> {
-    answer(shared, caller, id, WaiverState::Refused).await
+async fn refuse(shared: App, caller: Caller, id: Path<String>, said: Body<Words>) -> Answer<WaiverTold> {
+    answer(shared, caller, id, said, WaiverState::Refused).await
 }
 
-async fn revoke(shared: App, caller: Caller, id: Path<String>, _: Body<Nothing>) -> Answer<WaiverTold> {
-    answer(shared, caller, id, WaiverState::Revoked).await
+async fn revoke(shared: App, caller: Caller, id: Path<String>, said: Body<Words>) -> Answer<WaiverTold> {
+    answer(shared, caller, id, said, WaiverState::Revoked).await
 }
 
-async fn answer(State(shared): App, caller: Caller, Path(id): Path<String>, state: WaiverState) -> Answer<WaiverTold> {
+async fn answer(
+    State(shared): App,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(said): Body<Words>,
+    state: WaiverState,
+) -> Answer<WaiverTold> {
     let waiver: WaiverId = parsed(&id)?;
-    shared.pipeline.answer_waiver(&waiver, state, &caller.0.id).await?;
+    shared.pipeline.answer_waiver(&waiver, state, reason(&said.reason)?, &caller.0.id).await?;
     Ok(Json(WaiverTold { waiver, state }))
 }
 
@@ -146,6 +157,7 @@ impl From<ExceptionError> for Failure {
             }
             WaiverRefused::Span { .. } => told(StatusCode::BAD_REQUEST, "invalid").at("/seconds"),
             WaiverRefused::OwnRequest { .. } => told(StatusCode::FORBIDDEN, "refused"),
+            WaiverRefused::Over { .. } => told(StatusCode::CONFLICT, "refused").hint("ask for another one"),
             WaiverRefused::State { .. } => told(StatusCode::CONFLICT, "refused"),
         }
     }

@@ -176,6 +176,7 @@ struct ApprovalPage {
     asked: Asked,
     id: String,
     standing: bool,
+    because: String,
     run: Option<RunRow>,
     shown: String,
     demands: Vec<Demand>,
@@ -235,6 +236,7 @@ pub(crate) async fn one(
         frame,
         asked: Asked::of(journal, &id, &doc).await?,
         standing,
+        because: about.because,
         run: about.run,
         shown: text(&doc, "/shown").to_owned(),
         demands: about.demands,
@@ -313,6 +315,8 @@ fn barred(visitor: &Visitor, doc: &Value, of: &Scope) -> String {
 /// What is asked about.
 #[derive(Default)]
 struct About {
+    /// Why somebody proposes it.
+    because: String,
     run: Option<RunRow>,
     deeds: Vec<Deed>,
     demands: Vec<Demand>,
@@ -333,7 +337,8 @@ async fn about_governance(shared: &Shared, id: &ApprovalId, doc: &Value) -> Resu
         if value.is_null() { String::new() } else { serde_json::to_string_pretty(value).unwrap_or_default() }
     };
     let compared = if change.is_null() { Vec::new() } else { sides(&part("before"), &part("after")) };
-    Ok(About { compared, impact: Impact::of(&impact), ..About::default() })
+    let because = text(&change, "/reason").to_owned();
+    Ok(About { because, compared, impact: Impact::of(&impact), ..About::default() })
 }
 
 /// What a run would do, and which rules want people asked.
@@ -371,7 +376,7 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
     };
     let entries = journal.stream(&format!("run/{run}")).await?;
     let outside = Outside::of(journal, &folded, &context, &entries).await?;
-    Ok(About { run: row, deeds, demands, compared, outside, impact: None })
+    Ok(About { run: row, deeds, demands, compared, outside, ..About::default() })
 }
 
 /// An answer, as the form sends it.

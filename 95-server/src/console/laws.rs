@@ -102,8 +102,8 @@ const PAGES: [&str; 19] = [
 const FORMS: [(&str, &str, &str); 14] = [
     ("/intents/new", "text=intent%3A", "operator"),
     ("/waivers", "rule=COMP-BUDGET-001&subject=x&hours=1&reason=y", "operator"),
-    ("/waivers/wvr_01m7znjwjxsxdw0zwmr5z97yce", "answer=grant", "approver"),
-    ("/waivers/wvr_01m7znjwjxsxdw0zwmr5z97yce", "answer=revoke", "operator"),
+    ("/waivers/wvr_01m7znjwjxsxdw0zwmr5z97yce", "answer=grant&reason=x", "approver"),
+    ("/waivers/wvr_01m7znjwjxsxdw0zwmr5z97yce", "answer=revoke&reason=x", "operator"),
     ("/runs/run_01m7znjwjxsxdw0zwmr5z97yce", "command=pause", "operator"),
     ("/incidents/inc_01m7znjwjxsxdw0zwmr5z97yce", "command=close", "operator"),
     ("/recommendations/OPT-001", "answer=approve&reason=x", "approver"),

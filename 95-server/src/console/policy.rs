@@ -213,6 +213,8 @@ pub(crate) async fn ask(State(shared): App, visitor: Visitor, Form(asked): Form<
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answered {
     answer: String,
+    #[serde(default)]
+    reason: String,
 }
 
 pub(crate) async fn answer(
@@ -229,7 +231,11 @@ pub(crate) async fn answer(
     };
     visitor.must(role)?;
     let waiver: WaiverId = parsed(&id)?;
-    shared.pipeline.answer_waiver(&waiver, state, &visitor.principal.id).await.map_err(Failure::from)?;
+    shared
+        .pipeline
+        .answer_waiver(&waiver, state, reason(&said.reason)?, &visitor.principal.id)
+        .await
+        .map_err(Failure::from)?;
     Ok(Redirect::to("/policy#waivers").into_response())
 }
 

@@ -289,12 +289,12 @@ fn a_waiver_lets_a_rule_be_broken_once_a_second_person_grants_it_and_until_it_is
         let rule = "DENY-001".parse().unwrap();
         let day = Duration::from_secs(86_400);
         let waiver = site.pipeline().ask_waiver(&rule, "DEPLOY-WEB-001", day, "a demonstration", &ann).await.unwrap();
-        let own = site.pipeline().answer_waiver(&waiver, WaiverState::Granted, &ann).await.unwrap_err();
+        let own = site.pipeline().answer_waiver(&waiver, WaiverState::Granted, "x", &ann).await.unwrap_err();
         assert!(error_chain(&own).contains("cannot grant it"), "{own:?}");
         let told = denied(&site).await;
         assert!(told.contains("DENY-001"), "asked for is not granted: {told}");
 
-        site.pipeline().answer_waiver(&waiver, WaiverState::Granted, &bob).await.unwrap();
+        site.pipeline().answer_waiver(&waiver, WaiverState::Granted, "x", &bob).await.unwrap();
         site.restart().await.unwrap();
         submit(&site).await;
         site.pass(Duration::from_secs(5)).await;
@@ -306,7 +306,7 @@ fn a_waiver_lets_a_rule_be_broken_once_a_second_person_grants_it_and_until_it_is
         let decision = String::from_utf8(decision).unwrap();
         assert!(decision.contains("waived by person-02"), "what is waived is still reported: {decision}");
 
-        site.pipeline().answer_waiver(&waiver, WaiverState::Revoked, &ann).await.unwrap();
+        site.pipeline().answer_waiver(&waiver, WaiverState::Revoked, "x", &ann).await.unwrap();
         let held = site.pipeline().gate().state().waivers.len();
         assert_eq!(held, 0);
     });

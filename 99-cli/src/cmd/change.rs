@@ -235,6 +235,9 @@ pub(crate) fn tell(common: &Common, answer: &Value, done: &str, next: &str) -> E
 /// A proposed change: what is so now, what would be, and what policies would have decided.
 pub(crate) fn described(change: &Value) -> String {
     let mut told = format!("changes   {} of {}\n", text(change, "/sort"), text(change, "/subject"));
+    if change.get("reason").is_some_and(Value::is_string) {
+        told.push_str(&format!("because   {}\n", text(change, "/reason")));
+    }
     let (before, after) = (change.get("before"), change.get("after"));
     for field in fields(before).into_iter().chain(fields(after)).collect::<std::collections::BTreeSet<_>>() {
         let of = |side: Option<&Value>| side.and_then(|side| side.get(&field)).cloned().unwrap_or_default();

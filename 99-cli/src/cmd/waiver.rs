@@ -16,11 +16,21 @@ pub(crate) enum Waiver {
     /// Ask for one
     Ask(Ask),
     /// Grant one that somebody else asked for; needs the role `approver`
-    Grant { id: String },
+    Grant(Answer),
     /// Refuse one
-    Refuse { id: String },
+    Refuse(Answer),
     /// Take one back before its end
-    Revoke { id: String },
+    Revoke(Answer),
+}
+
+/// A waiver, and why
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// Its id
+    id: String,
+    /// Why; the words stand beside the journal and can be erased
+    #[arg(short, long, default_value = "")]
+    message: String,
 }
 
 /// Ask for a waiver
@@ -47,11 +57,8 @@ impl Waiver {
                 let page = client.get("/api/v1/waivers").await?;
                 let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
                 let row = |item: &Value| {
-                    let holds = item.get("holds") == Some(&Value::Bool(true));
-                    let state = text(item, "/state");
-                    let state = if state == "granted" && !holds { "over".to_owned() } else { state };
                     let fields = ["/rule", "/subject", "/author", "/expires_at", "/reason"].map(|at| text(item, at));
-                    [vec![text(item, "/waiver"), state], fields.to_vec()].concat()
+                    [vec![text(item, "/waiver"), text(item, "/state")], fields.to_vec()].concat()
                 };
                 let rows: Vec<Vec<String>> = items.iter().map(row).collect();
                 let head = ["ID", "STATE", "RULE", "SUBJECT", "ASKED BY", "UNTIL", "WHY"];
@@ -64,19 +71,20 @@ impl Waiver {
                 let answer = client.post("/api/v1/waivers", &body).await?;
                 let id = text(&answer, "/waiver");
                 out.document(&answer, |_| format!("{id} is asked for\n"));
-                out.next(&format!("writ waiver grant {id} --as NAME, by somebody else"));
+                out.next(&format!("writ waiver grant {id} --as NAME -m REASON, by somebody else"));
                 Ok(exit::OK)
             }
-            Waiver::Grant { id } => answer(common, &id, "grant").await,
-            Waiver::Refuse { id } => answer(common, &id, "refuse").await,
-            Waiver::Revoke { id } => answer(common, &id, "revoke").await,
+            Waiver::Grant(said) => answer(common, &said, "grant").await,
+            Waiver::Refuse(said) => answer(common, &said, "refuse").await,
+            Waiver::Revoke(said) => answer(common, &said, "revoke").await,
         }
     }
 }
 
-async fn answer(common: &Common, id: &str, word: &str) -> Result<Exit, Failure> {
+async fn answer(common: &Common, Answer { id, message }: &Answer, word: &str) -> Result<Exit, Failure> {
     let out = common.out();
-    let answer = common.client()?.post(&format!("/api/v1/waivers/{}/{word}", escaped(id)), &json!({})).await?;
+    let body = json!({"reason": message});
+    let answer = common.client()?.post(&format!("/api/v1/waivers/{}/{word}", escaped(id)), &body).await?;
     out.document(&answer, |_| format!("{id} is {}\n", text(&answer, "/state")));
     out.next("writ waiver list");
     Ok(exit::OK)

@@ -318,15 +318,15 @@ fn a_rule_is_waived_when_somebody_else_agrees_and_for_as_long_as_they_said() {
     ask("COMP-BUDGET-001", "soon", 64);
     let waiver = ask("COMP-BUDGET-001", "1h", 0);
     writ(&place, &["apply", "-f", file], 3);
-    writ(&place, &["waiver", "grant", &waiver], 4);
-    writ(&place, &["waiver", "grant", &waiver, "--as", "reviewer"], 0);
-    writ(&place, &["waiver", "grant", &waiver, "--as", "reviewer"], 3);
+    writ(&place, &["waiver", "grant", &waiver, "-m", "x"], 4);
+    writ(&place, &["waiver", "grant", &waiver, "-m", "x", "--as", "reviewer"], 0);
+    writ(&place, &["waiver", "grant", &waiver, "-m", "x", "--as", "reviewer"], 3);
     let listed = writ(&place, &["waiver", "list"], 0);
     assert!(listed.contains("granted") && listed.contains("Zebulon's launch"), "{listed}");
     writ(&place, &["apply", "-f", file, "--wait"], 0);
-    writ(&place, &["waiver", "revoke", &waiver], 0);
+    writ(&place, &["waiver", "revoke", &waiver, "-m", "x"], 0);
     writ(&place, &["apply", "-f", file], 3);
-    writ(&place, &["waiver", "revoke", "wvr_nothing"], 5);
+    writ(&place, &["waiver", "revoke", "wvr_nothing", "-m", "x"], 5);
 
     // A freeze stops what policy says it stops.
     assert!(writ(&place, &["maintenance", "begin"], 0).contains("changes are frozen"));

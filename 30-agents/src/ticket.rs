@@ -236,6 +236,12 @@ impl Tickets {
         live.filter(move |ticket| ticket.order.agent == *agent)
     }
 
+    /// Tickets that live, of whatever is done to a resource.
+    pub fn on<'a>(&'a self, resource: &'a str) -> impl Iterator<Item = &'a Ticket> {
+        let live = self.live.values().filter_map(|id| self.tickets.get(id));
+        live.filter(move |ticket| ticket.order.resource == resource)
+    }
+
     /// Whether a nonce was used under a ticket.
     #[must_use]
     pub fn is_used(&self, ticket: &TicketId, nonce: &str) -> bool {

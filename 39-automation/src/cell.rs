@@ -31,6 +31,8 @@ pub enum HeldBy {
     NoAgent,
     /// Somebody pulled the kill switch.
     KillSwitch,
+    /// Another run is at work on the same resource.
+    Busy,
 }
 
 /// What keeps a ready step from starting, in words.

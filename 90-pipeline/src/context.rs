@@ -42,6 +42,11 @@ impl Origin {
         both.iter().all(asked) && both.iter().any(|one| matches!(one, Origin::Playbook | Origin::Decommission))
     }
 
+    /// Whether nobody asked for it: healing did, for the component's sake.
+    pub(crate) fn heals(self) -> bool {
+        matches!(self, Origin::Remedy | Origin::Scaling)
+    }
+
     /// The word that policies know it by.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -14,7 +14,7 @@ use crate::holding::has_touched;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::prepared::lines;
 use crate::scope::scope_in;
-use crate::submission::{UNWATCHED, in_force, moved, policy_decided, state_in, version_in};
+use crate::submission::{UNWATCHED, in_force, moved, policy_decided, state_in, taken_in, version_in};
 use crate::submit::{HELD_MS_MAX, Whole};
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
@@ -297,9 +297,8 @@ impl Pipeline {
         }
         healing.stop().await;
         // What it began would bring back what is taken away.
-        let begun = |_: &Run, context: &RunContext| {
-            context.component.as_ref() == Some(component) && matches!(context.origin, Origin::Remedy | Origin::Scaling)
-        };
+        let begun =
+            |_: &Run, context: &RunContext| context.component.as_ref() == Some(component) && context.origin.heals();
         for run in self.drive().live_where(begun) {
             let cancel = Signal::Cancel { compensate: false };
             if let Err(error) = self.drive().tell(&run, cancel, &Actor::system("self-healing")).await {
@@ -390,7 +389,7 @@ impl Pipeline {
         }
         self.journal().commit(&over.cause, Batch::of(drafts)).await?;
         if let Some((intent, plan)) = watched {
-            self.manage(&intent, &Some(plan)).await;
+            self.manage(&intent, &Some(plan), taken_in(&doc)).await;
         }
         Ok(())
     }

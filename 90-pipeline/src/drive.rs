@@ -57,6 +57,12 @@ pub enum DriveError {
         /// The run that changes it, or waits to.
         run: RunId,
     },
+    /// A change is over, and what it came to is not taken in yet.
+    #[error("what a change of `{component}` came to is about to be recorded")]
+    Unsettled {
+        /// What was changed.
+        component: ComponentId,
+    },
     /// Nothing could be recorded, so nothing is done.
     #[error("run `{run}` cannot record what it decided")]
     Commit {
@@ -145,6 +151,13 @@ impl Inner {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(component.clone()).or_default().clone()
     }
 
+    /// See [`Drive::live_where`].
+    pub(crate) fn live_where(&self, fits: impl Fn(&Run, &RunContext) -> bool) -> Vec<RunId> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = live.iter().filter(|(_, handle)| fits(&handle.seen.borrow(), &handle.context));
+        fitting.map(|(id, _)| id.clone()).collect()
+    }
+
     /// What was granted is not used.
     pub(crate) fn revoke(&self, issued: &[Issued]) {
         for one in issued {
@@ -204,6 +217,7 @@ impl Drive {
         };
         if let Some(component) = &context.component {
             self.is_free(component, context.origin)?;
+            self.is_left_alone(component, &context, &submission).await?;
         }
         self.is_current(&submission.run, &batch).await?;
         let mut tries = 0;
@@ -255,9 +269,10 @@ impl Drive {
         let (mut run, mut decision) = submit(submission, now).map_err(refused)?;
         let context = Arc::new(context);
         let mut issued = Vec::new();
-        let (gate, desk) = (&self.inner.gate, &self.inner.desk);
+        let (inner, gate, desk) = (&self.inner, &self.inner.gate, &self.inner.desk);
         let mut ask = |run: &Run, ask: &writ_automation::Ask| {
-            desk.holds(run, ask, now).or_else(|| gate.answer(run, ask, &context, now, &mut issued))
+            let held = desk.holds(run, ask, now).or_else(|| inner.in_the_way(run, &context, ask, now));
+            held.or_else(|| gate.answer(run, ask, &context, now, &mut issued))
         };
         ask_all(&mut run, &mut decision, now, &mut ask).map_err(refused)?;
         let begins = batch.drafts.len();
@@ -330,7 +345,7 @@ impl Drive {
             Ok(()) => noted(std::iter::once(stream.as_str()), &Ok(())),
             Err(DriveError::Commit { cause, .. }) => noted(std::iter::empty(), &Err::<(), _>((**cause).clone())),
             Err(DriveError::NotLive { .. } | DriveError::Refused { .. }) => {}
-            Err(DriveError::Read { .. } | DriveError::Busy { .. }) => {}
+            Err(DriveError::Read { .. } | DriveError::Busy { .. } | DriveError::Unsettled { .. }) => {}
         }
         answer
     }
@@ -391,9 +406,11 @@ impl Drive {
 
     /// The live runs that fit, in no order. They are asked in memory: the journal is not read for any of them.
     pub(crate) fn live_where(&self, fits: impl Fn(&Run, &RunContext) -> bool) -> Vec<RunId> {
-        let live = self.live();
-        let fitting = live.iter().filter(|(_, handle)| fits(&handle.seen.borrow(), &handle.context));
-        fitting.map(|(id, _)| id.clone()).collect()
+        self.inner.live_where(fits)
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
     }
 
     /// The live run that carries an intent out; remedies under the same intent are not it.
@@ -432,9 +449,7 @@ impl Drive {
     /// Whether somebody's change of this component is being carried out: no remedy, and none that only waits for people.
     pub(crate) fn is_changing(&self, component: &ComponentId) -> bool {
         let changes = |run: &Run, context: &RunContext| {
-            context.component.as_ref() == Some(component)
-                && !matches!(context.origin, Origin::Remedy | Origin::Scaling)
-                && has_begun(run.state())
+            context.component.as_ref() == Some(component) && !context.origin.heals() && has_begun(run.state())
         };
         !self.live_where(changes).is_empty()
     }

@@ -507,7 +507,7 @@ fn agreed_before<'a>(run: &'a Run, context: &RunContext) -> Option<&'a ApprovalT
 }
 
 /// A finding of the gate's own, where no rule stands behind it.
-fn finding(rule: &str, message: String) -> Finding {
+pub(crate) fn finding(rule: &str, message: String) -> Finding {
     #[expect(clippy::expect_used, reason = "the two names given are ids")]
     let rule: RuleId = rule.parse().expect("a rule id");
     Finding {

@@ -10,7 +10,7 @@ use crate::gate::{ASK_AGAIN, Gate};
 use crate::journal::Journal;
 use crate::looked::{looked_at, noted};
 use crate::modes::Given;
-use crate::remedy::{Attempts, Begun};
+use crate::remedy::{Attempts, Begun, targets_of};
 use crate::resume::{Unfinished, recorded};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -63,6 +63,8 @@ pub(crate) struct Parts {
     pub(crate) approvers: String,
     /// The span that one journalled window sums up.
     pub(crate) summary: Duration,
+    /// Instances that people have taken away since the plan came into force: resources. They are not brought back.
+    pub(crate) taken: BTreeSet<String>,
 }
 
 enum Told {
@@ -177,6 +179,17 @@ struct Blind {
     told: bool,
 }
 
+/// A remedy that nobody may do for now.
+struct Held {
+    /// Its first step, where it came to one.
+    first: Option<Box<Step>>,
+    because: HoldReason,
+    /// It is not thought of anew before then.
+    until: Timestamp,
+    /// What it would do something to; nothing where it changes how many there are.
+    targets: Vec<String>,
+}
+
 /// A remedy's run that is not over.
 struct Followed {
     remedy: RemedyKey,
@@ -191,8 +204,8 @@ pub(crate) struct Task {
     watch: Watch,
     summary: Summary,
     causes: BTreeMap<IncidentId, Cause>,
-    /// Remedies that nobody may do for now, each by its first step.
-    held: BTreeMap<RemedyKey, (Step, HoldReason)>,
+    /// Remedies that nobody may do for now.
+    held: BTreeMap<RemedyKey, Held>,
     due: Option<Timestamp>,
     /// Since when the component cannot be observed.
     blind: Option<Blind>,
@@ -320,9 +333,15 @@ impl Task {
     /// Asks in memory whether what stands before a remedy is gone; only when it is, something is recorded.
     async fn look_at_held(&mut self) {
         let now = self.parts.journal.now();
-        let changing = self.parts.drive.is_changing(&self.parts.config.component);
-        let free = |(first, because): &(Step, HoldReason)| {
-            self.parts.gate.stands_before(first, now).is_none() && !(changing && *because == HoldReason::Busy)
+        let (drive, component) = (&self.parts.drive, &self.parts.config.component);
+        let busy = |targets: &[String]| match targets {
+            [] => drive.is_changing(component),
+            targets => drive.change_on(component, targets, now).is_some(),
+        };
+        let free = |held: &Held| {
+            let nobody = |first: &Step| self.parts.gate.stands_before(first, now).is_some();
+            let stands = held.first.as_deref().is_some_and(nobody);
+            now >= held.until && !(stands || held.because == HoldReason::Busy && busy(&held.targets))
         };
         let released: Vec<RemedyKey> =
             self.held.iter().filter(|(_, held)| free(held)).map(|(remedy, _)| remedy.clone()).collect();
@@ -409,8 +428,12 @@ impl Task {
     async fn take_up(&mut self, unfinished: Vec<Unfinished>) {
         for one in unfinished {
             let Some(run) = one.run else {
-                if one.stage == Stage::Asked {
-                    self.propose(one.remedy, one.mode).await;
+                let known = one.remedy.targets.iter().all(|target| self.expected.contains(&target.instance));
+                match one.stage {
+                    Stage::Asked if known || one.remedy.undo => self.propose(one.remedy, one.mode).await,
+                    // What it is about may be away on purpose by now: whether it is needed is decided anew.
+                    Stage::Asked => self.answer(Signal::RemedyReleased { remedy: one.remedy.key }).await,
+                    Stage::Waits | Stage::Runs => {}
                 }
                 continue;
             };
@@ -457,8 +480,10 @@ impl Task {
                 self.answer(Signal::RemedyNeedsApproval { remedy: key, approval }).await;
             }
             Ok(Begun::Held(first, because)) => {
-                self.held.insert(key.clone(), (*first, because));
-                self.wake(self.parts.journal.now().plus(ASK_AGAIN));
+                let targets = if remedy.action.scales() { Vec::new() } else { targets_of(&remedy) };
+                let until = self.parts.journal.now().plus(ASK_AGAIN);
+                self.held.insert(key.clone(), Held { first, because, until, targets });
+                self.wake(until);
                 self.answer(Signal::RemedyHeld { remedy: key, because }).await;
             }
             Err(because) => self.answer(Signal::RemedyDenied { remedy: key, because, by: DeniedBy::Gate }).await,
@@ -559,6 +584,7 @@ impl Task {
         let there = world.resources.keys().filter(|name| name.starts_with(&prefix));
         self.expected = there.filter_map(|name| slot(name)).collect();
         let planned = self.parts.plan.steps.iter().filter(|step| step.verb == "instance.ensure");
+        let planned = planned.filter(|step| !self.parts.taken.contains(&step.resource));
         let planned: Vec<String> = planned.filter_map(|step| slot(&step.resource)).collect();
         let least = self.parts.config.scaling.as_ref().map_or(planned.len() as u64, |scaling| scaling.min);
         for name in planned {

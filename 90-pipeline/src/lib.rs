@@ -9,6 +9,7 @@
 
 mod agents;
 mod agreement;
+mod apart;
 mod approvals;
 mod bundles;
 mod carry;

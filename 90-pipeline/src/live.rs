@@ -118,11 +118,12 @@ impl Task {
                 return Err(DriveError::Commit { run: id, cause });
             }
             let now = self.inner.journal.now();
-            let (gate, desk, context) = (&self.inner.gate, &self.inner.desk, &self.context);
+            let (inner, gate, desk, context) = (&self.inner, &self.inner.gate, &self.inner.desk, &self.context);
             let mut issued = Vec::new();
             let before = self.run.pending();
             let mut ask = |run: &Run, ask: &writ_automation::Ask| {
-                desk.holds(run, ask, now).or_else(|| gate.answer(run, ask, context, now, &mut issued))
+                let held = desk.holds(run, ask, now).or_else(|| inner.in_the_way(run, context, ask, now));
+                held.or_else(|| gate.answer(run, ask, context, now, &mut issued))
             };
             let decided = turn(&mut self.run, signal.clone(), now, &mut ask);
             let decision = decided.map_err(|cause| DriveError::Refused { run: id.clone(), cause: Arc::new(cause) })?;

@@ -5,7 +5,7 @@ use crate::heal;
 use crate::modes::{Given, ModeOrigin};
 use crate::pipeline::Pipeline;
 use crate::scope::scope_of;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use writ_automation::Standing;
@@ -16,12 +16,13 @@ use writ_self_healing::{
 };
 
 impl Pipeline {
-    /// Watches and heals what an intent brought up, under its newest plan.
-    pub(crate) async fn manage(&self, intent: &Intent, plan: &Option<Plan>) {
+    /// Watches and heals what an intent brought up, under its newest plan, but for what people have taken away since.
+    pub(crate) async fn manage(&self, intent: &Intent, plan: &Option<Plan>, taken: Option<BTreeSet<String>>) {
         let (Some(plan), platform) = (plan, self.platform()) else { return };
         let Ok(translation) = translate(intent, &platform) else { return };
         let component = translation.component.clone();
         let given = given(platform.healing.mode, intent.heal.mode, self.setup().consent);
+        let taken = taken.unwrap_or_default();
         let config = match heal_config(
             &translation,
             &component,
@@ -29,7 +30,7 @@ impl Pipeline {
             self.inner.agreement.now().as_ref().map(|agreed| agreed.standing()),
             given.mode,
         ) {
-            Ok(config) => config,
+            Ok(config) => fewer(config, taken.len()),
             Err(because) => {
                 tracing::error!(%component, because, "a component is not healed");
                 return;
@@ -55,6 +56,7 @@ impl Pipeline {
             attempts: self.inner.attempts.clone(),
             approvers: self.setup().approvers.clone(),
             summary: self.setup().summary,
+            taken,
         };
         // Whoever changes a mode meanwhile tells it to what is here, or finds it read.
         let _governing = self.inner.governing.lock().await;
@@ -65,6 +67,14 @@ impl Pipeline {
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "a component is not healed"),
         }
     }
+}
+
+/// The same for a component that has so many instances fewer than it was planned with, because people took them away.
+fn fewer(mut config: Config, taken: usize) -> Config {
+    if let Some(scaling) = &mut config.scaling {
+        scaling.min = scaling.min.saturating_sub(taken as u64);
+    }
+    config
 }
 
 /// How far actions may go as files say. Where what is safe needs a second person, a manifest takes back and does not promote.

@@ -14,7 +14,7 @@ use crate::journal::{Journal, decode};
 use crate::notify;
 use crate::opening::{enrol_agents, gate_state, policies, publish_playbooks};
 use crate::remedy::Attempts;
-use crate::submission::{Ground, UNWATCHED, in_force, moved, state_in};
+use crate::submission::{Ground, UNWATCHED, in_force, moved, state_in, taken_in, taken_with};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -293,7 +293,7 @@ impl Pipeline {
                 && !is_unwatched(&doc)
                 && let Some((intent, plan)) = self.in_force(&intent, &doc).await?
             {
-                self.manage(&intent, &Some(plan)).await;
+                self.manage(&intent, &Some(plan), taken_in(&doc)).await;
             }
             self.settle_lost_end(&intent, &doc).await?;
         }
@@ -437,15 +437,20 @@ impl Pipeline {
         } else {
             let mut because = format!("the run is {}", over.run.state().name());
             let (nothing, stays) = (left_nothing(&over.run), "the version before stays in force");
+            let part = !nothing || taken_in(&doc).is_some();
             if former.is_some() {
                 // The version before stays in force, and is watched as it was.
                 if is_unwatched(&doc) {
                     because += "; part of what was there before was taken away, and nobody watches the rest";
-                } else if !nothing {
+                } else if part {
                     because = format!("{because}; {stays}, and what is there is not all that it asks");
                 }
-                drafts.push(moved(intent, version, State::Executing, State::Degraded, &because));
-                if nothing && !is_unwatched(&doc) {
+                let mut degraded = moved(intent, version, State::Executing, State::Degraded, &because);
+                if let (false, Value::Object(body)) = (nothing, &mut degraded.body) {
+                    body.extend([taken_with(&doc, &over.run)]);
+                }
+                drafts.push(degraded);
+                if !part && !is_unwatched(&doc) {
                     drafts.push(moved(intent, version, State::Degraded, State::Monitoring, stays));
                 }
             } else {
@@ -464,7 +469,7 @@ impl Pipeline {
         let doc = self.journal().doc("intents", intent.as_str()).await.ok().flatten().unwrap_or_default();
         match self.in_force(intent, &doc).await {
             Ok(Some(_)) if is_unwatched(&doc) => {}
-            Ok(Some((intent, plan))) => self.manage(&intent, &Some(plan)).await,
+            Ok(Some((intent, plan))) => self.manage(&intent, &Some(plan), taken_in(&doc)).await,
             Ok(None) => {}
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, %intent, "it is not watched"),
         }
@@ -472,7 +477,7 @@ impl Pipeline {
     }
 
     /// What is to be remembered of a version that was submitted, once it is in force.
-    async fn applied(&self, intent: &IntentId, version: u64) -> Result<Option<[(String, Value); 6]>, LedgerError> {
+    async fn applied(&self, intent: &IntentId, version: u64) -> Result<Option<[(String, Value); 7]>, LedgerError> {
         let (mut plan, mut submitted) = (None, None);
         for entry in self.journal().stream(&stream(intent)).await? {
             if entry.body.get("version").and_then(Value::as_u64) != Some(version) {

@@ -47,8 +47,8 @@ pub(crate) enum Begun {
     Run(RunId),
     /// People are asked.
     Waits(RunId, ApprovalId),
-    /// Nobody may do its first step for now.
-    Held(Box<Step>, HoldReason),
+    /// Nobody may do its first step for now, where it is known, or a change is at work there.
+    Held(Option<Box<Step>>, HoldReason),
 }
 
 impl Task {
@@ -57,6 +57,11 @@ impl Task {
     /// # Errors
     /// Why it is not allowed, in words.
     pub(crate) async fn begin(&self, remedy: &Remedy, mode: Mode) -> Result<Begun, String> {
+        // What a change has taken away, or is about to, is not made again.
+        let targets = targets_of(remedy);
+        if self.parts.drive.change_on(&remedy.component, &targets, self.parts.journal.now()).is_some() {
+            return Ok(Begun::Held(None, HoldReason::Busy));
+        }
         // The world is looked at before the right to draw is taken: nobody else's remedy waits for a slow provider.
         let planned = self.plan(remedy).await?;
         let agreement = self.parts.standing.now();
@@ -103,12 +108,12 @@ impl Task {
         let requester = Actor::system("self-healing");
         let decided = match self.parts.gate.judge_step(None, &first, &plan.intent, &requester, &context, now) {
             Ok(decided) => decided,
-            Err(Nobody::Held(hold)) => return Ok(Begun::Held(Box::new(first), reason(hold.by))),
+            Err(Nobody::Held(hold)) => return Ok(Begun::Held(Some(Box::new(first)), reason(hold.by))),
             Err(Nobody::Never(because)) => return Err(because.into()),
         };
         // How many there are is somebody else's to say for now.
         if remedy.action.scales() && self.parts.drive.is_changing(&remedy.component) {
-            return Ok(Begun::Held(Box::new(first), HoldReason::Busy));
+            return Ok(Begun::Held(Some(Box::new(first)), HoldReason::Busy));
         }
         let terms = self.terms(&decided, &first, covered && mode == Mode::Auto, now)?;
         let approval = terms.as_ref().map(|terms| terms.approval.clone());
@@ -136,6 +141,9 @@ impl Task {
             Ok(run) => run,
             Err(DriveError::Commit { cause, .. }) if drawn.as_ref().is_some_and(|draw| draw.overtaken(&cause)) => {
                 return Err(NotBegun::Overtaken);
+            }
+            Err(DriveError::Busy { .. } | DriveError::Unsettled { .. }) => {
+                return Ok(Begun::Held(Some(Box::new(first)), HoldReason::Busy));
             }
             Err(error) => return Err(error_chain(&error).into()),
         };
@@ -200,10 +208,16 @@ impl Task {
     }
 }
 
+/// What a remedy does something to, as steps name it.
+pub(crate) fn targets_of(remedy: &Remedy) -> Vec<String> {
+    remedy.targets.iter().map(|target| format!("{}/{}", remedy.component, target.instance)).collect()
+}
+
 fn reason(by: HeldBy) -> HoldReason {
     match by {
         HeldBy::KillSwitch => HoldReason::KillSwitch,
         HeldBy::Breaker => HoldReason::Breaker,
+        HeldBy::Busy => HoldReason::Busy,
         HeldBy::NoAgent | HeldBy::Throttle | HeldBy::Window => HoldReason::NoAgent,
     }
 }

@@ -127,7 +127,9 @@ impl SubmitError {
             SubmitError::Commit(error) => stale(error),
             SubmitError::Drive(DriveError::Commit { cause, .. }) => stale(cause),
             SubmitError::Drive(DriveError::NotLive { .. } | DriveError::Refused { .. }) => false,
-            SubmitError::Drive(DriveError::Read { .. } | DriveError::Busy { .. }) => false,
+            SubmitError::Drive(DriveError::Read { .. } | DriveError::Busy { .. } | DriveError::Unsettled { .. }) => {
+                false
+            }
             SubmitError::Invalid(_) | SubmitError::Infeasible { .. } | SubmitError::Denied { .. } => false,
             SubmitError::Busy { .. } | SubmitError::Taken { .. } | SubmitError::Bound { .. } => false,
             SubmitError::Stale { .. } => false,
@@ -440,7 +442,7 @@ impl Pipeline {
             }
             self.settle_unchanged(&mut batch, &prepared, offer);
             self.journal().commit(&cause, batch).await?;
-            self.manage(&prepared.manifest.intent, &prepared.target).await;
+            self.manage(&prepared.manifest.intent, &prepared.target, None).await;
             return Ok(Accepted { prepared, run: None });
         }
         let states: &[State] = if waits { &[State::Ready] } else { &[State::Ready, State::Executing] };

@@ -223,6 +223,9 @@ impl From<DriveError> for Failure {
             DriveError::Busy { run, .. } => Self::new(StatusCode::CONFLICT, "busy", error.to_string())
                 .with(json!({"run": run}))
                 .hint(format!("see what it does: writ why {run}")),
+            DriveError::Unsettled { .. } => {
+                Self::new(StatusCode::CONFLICT, "busy", error.to_string()).hint("ask again")
+            }
             DriveError::Commit { cause, .. } => Self::from((**cause).clone()),
             DriveError::Read { .. } => Self::internal(&error),
         }

@@ -81,7 +81,11 @@ pub(crate) async fn not_told(shared: &Shared, id: &RunId, command: &str, error: 
     let unfit = match &error {
         DriveError::NotLive { .. } => false,
         DriveError::Refused { cause, .. } if matches!(**cause, RunRefused::Illegal(_)) => true,
-        DriveError::Refused { .. } | DriveError::Busy { .. } | DriveError::Commit { .. } | DriveError::Read { .. } => {
+        DriveError::Refused { .. }
+        | DriveError::Busy { .. }
+        | DriveError::Unsettled { .. }
+        | DriveError::Commit { .. }
+        | DriveError::Read { .. } => {
             return error.into();
         }
     };

@@ -153,7 +153,7 @@ async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -
         return show_service(common).await;
     }
     let hint = if state == "awaiting_approval" { "writ approval list".to_owned() } else { format!("writ why {run}") };
-    Err(Failure::Other { exit: Exit::of_run(&state), text: format!("run `{run}` is {state}"), hint: Some(hint) })
+    Err(Failure::Other { exit: Exit::of_run(&state), text: stands(run, &state), hint: Some(hint) })
 }
 
 /// An earlier `dev` ended while this intent was carried out: its run was taken up again, and comes to its end first.
@@ -166,8 +166,8 @@ async fn go_on(common: &Common, problem: &Value) -> Result<(), Failure> {
     common.out().line(&format!("run    {run} is taken up again"));
     let state = super::run::watch(common, run).await?;
     if matches!(state.as_str(), "awaiting_approval" | "needs_operator") {
-        let text = format!("run `{run}` is {}", state.replace('_', " "));
-        return Err(Failure::Other { exit: Exit::of_run(&state), text, hint: Some(format!("writ why {run}")) });
+        let hint = Some(format!("writ why {run}"));
+        return Err(Failure::Other { exit: Exit::of_run(&state), text: stands(run, &state), hint });
     }
     Ok(())
 }
@@ -183,14 +183,30 @@ async fn holds_already(client: &Client, body: &Value) -> Result<Option<String>, 
         .then(|| format!("intent {id} v{} is in force; nothing has to change", super::text(&known, "/version"))))
 }
 
-/// What is said of an intent that somebody took away on purpose: only a person brings it back.
+/// How a run stands, as a sentence.
+fn stands(run: &str, state: &str) -> String {
+    match state {
+        "needs_operator" => format!("run `{run}` needs an operator"),
+        state => format!("run `{run}` is {}", state.replace('_', " ")),
+    }
+}
+
+/// What is said of an intent that somebody took away on purpose, or part of it: only a person brings it back.
 async fn taken_away(client: &Client, body: &Value, manifest: &Path) -> Option<String> {
     let (plan, known) = planned_and_known(client, body).await?;
-    (super::text(&known, "/to") == "archived").then(|| {
-        let (id, at) = (super::text(&plan, "/intent"), super::text(&known, "/last/at"));
-        let file = manifest.display();
-        format!("intent {id} is archived: taken away at {at}; bring it back with `writ apply -f {file}`")
-    })
+    let (id, at, file) = (super::text(&plan, "/intent"), super::text(&known, "/last/at"), manifest.display());
+    let part =
+        known.get("unwatched") == Some(&Value::Bool(true)) || known.get("taken_away").is_some_and(Value::is_array);
+    match super::text(&known, "/to").as_str() {
+        "archived" => {
+            Some(format!("intent {id} is archived: taken away at {at}; bring it back with `writ apply -f {file}`"))
+        }
+        state @ ("degraded" | "failed") if part => {
+            let because = super::text(&known, "/because");
+            Some(format!("intent {id} is {state}: {because}; have it carried out with `writ apply -f {file}`"))
+        }
+        _ => None,
+    }
 }
 
 /// What the manifest would come to, and what is known of its intent.

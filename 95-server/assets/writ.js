@@ -144,3 +144,9 @@ await new Promise((loaded) => {
 });
 document.addEventListener("htmx:after:swap", decorate);
 listen();
+// What was written before that is told now, after htmx has taken the page up in a turn of its own.
+setTimeout(() => {
+  for (const field of document.querySelectorAll("main textarea")) {
+    if (field.value !== field.defaultValue) field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+});

@@ -224,22 +224,23 @@ impl Tickets {
         Ok(next)
     }
 
+    fn all_live(&self) -> impl Iterator<Item = &Ticket> {
+        self.live.values().filter_map(|id| self.tickets.get(id))
+    }
+
     /// Tickets that live and whose lease is over.
     pub fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &Ticket> {
-        let live = self.live.values().filter_map(|id| self.tickets.get(id));
-        live.filter(move |ticket| ticket.order.lease_until <= now)
+        self.all_live().filter(move |ticket| ticket.order.lease_until <= now)
     }
 
     /// Tickets that live and are held by an agent.
     pub fn held_by<'a>(&'a self, agent: &'a AgentId) -> impl Iterator<Item = &'a Ticket> {
-        let live = self.live.values().filter_map(|id| self.tickets.get(id));
-        live.filter(move |ticket| ticket.order.agent == *agent)
+        self.all_live().filter(move |ticket| ticket.order.agent == *agent)
     }
 
     /// Tickets that live, of whatever is done to a resource.
     pub fn on<'a>(&'a self, resource: &'a str) -> impl Iterator<Item = &'a Ticket> {
-        let live = self.live.values().filter_map(|id| self.tickets.get(id));
-        live.filter(move |ticket| ticket.order.resource == resource)
+        self.all_live().filter(move |ticket| ticket.order.resource == resource)
     }
 
     /// Whether a nonce was used under a ticket.
@@ -271,7 +272,7 @@ impl Tickets {
 #[must_use]
 pub fn load(tickets: &Tickets) -> BTreeMap<AgentId, u32> {
     let mut load = BTreeMap::new();
-    for ticket in tickets.live.values().filter_map(|id| tickets.tickets.get(id)) {
+    for ticket in tickets.all_live() {
         *load.entry(ticket.order.agent.clone()).or_default() += 1;
     }
     load

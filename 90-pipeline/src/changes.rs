@@ -5,7 +5,7 @@
 use crate::approvals::{AnswerError, Principal, bare, stream};
 use crate::commit::{Batch, Expect};
 use crate::deed::{Agreed, Deed, Done};
-use crate::erase::{beside, text_beside};
+use crate::erase::{beside, text_beside, text_of};
 use crate::gate::POLICY_STREAM;
 use crate::journal::Journal;
 use crate::links::holder;
@@ -343,11 +343,8 @@ impl Pipeline {
             None => None,
         };
         let impact: Value = impact.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        let reason = entries.first().and_then(|entry| entry.body.pointer("/erasables/reason")?.as_str()?.parse().ok());
-        let reason = match reason {
-            Some(commitment) => Some(text_beside(self.journal().ledger(), &commitment).await?),
-            None => None,
-        };
+        let reason = entries.first().and_then(|entry| entry.body.pointer("/erasables/reason"));
+        let reason = text_of(self.journal().ledger(), reason).await?;
         // People agree to what they can read: what stands beside the journal is shown in its place.
         let mut after = change.after;
         for commitment in entries.first().map(erasables_of).unwrap_or_default() {

@@ -151,9 +151,13 @@ impl Inner {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(component.clone()).or_default().clone()
     }
 
+    fn live(&self) -> MutexGuard<'_, HashMap<RunId, Handle>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// See [`Drive::live_where`].
     pub(crate) fn live_where(&self, fits: impl Fn(&Run, &RunContext) -> bool) -> Vec<RunId> {
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = self.live();
         let fitting = live.iter().filter(|(_, handle)| fits(&handle.seen.borrow(), &handle.context));
         fitting.map(|(id, _)| id.clone()).collect()
     }
@@ -479,7 +483,7 @@ impl Drive {
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<RunId, Handle>> {
-        self.inner.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.live()
     }
 
     fn task(&self, run: Run, context: Arc<RunContext>, cause: Cause, version: u64) -> Task {

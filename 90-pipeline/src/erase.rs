@@ -5,7 +5,7 @@
 
 use crate::commit::{Batch, CommitError};
 use crate::journal::{Journal, decode};
-use serde_json::json;
+use serde_json::{Value, json};
 use writ_audit::{AuditEvent, erasables_of};
 use writ_core::{
     Actor, ApprovalId, Digest, Draft, Erasable, Event, Filter, Ledger, LedgerError, Outcome, PrincipalId, Timestamp,
@@ -213,4 +213,15 @@ pub async fn text_beside(ledger: &dyn Ledger, commitment: &Digest) -> Result<Str
     let Some(text) = ledger.erasable(commitment).await? else { return Ok(ERASED.into()) };
     // Whoever wrote it must not steer the terminal of whoever reads it, nor make it say what it does not.
     Ok(writ_text::visible(&String::from_utf8_lossy(&text.bytes).replace(['\n', '\r', '\t'], " ")))
+}
+
+/// The text that an entry or a document names by its commitment; none when it names none.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn text_of(ledger: &dyn Ledger, named: Option<&Value>) -> Result<Option<String>, LedgerError> {
+    match named.and_then(|named| named.as_str()?.parse().ok()) {
+        Some(commitment) => text_beside(ledger, &commitment).await.map(Some),
+        None => Ok(None),
+    }
 }

@@ -128,8 +128,12 @@ impl Pipeline {
 
 /// Whether a run that brought nothing into force left nothing either.
 pub(crate) fn left_nothing(run: &Run) -> bool {
-    let is_undone = |cell: &Cell| cell.started_at.is_none() || cell.state == StepState::Undone;
-    *run.state() == RunState::RolledBack || run.steps().all(|(_, cell)| is_undone(cell))
+    *run.state() == RunState::RolledBack || !run.steps().any(|(_, cell)| is_left(cell))
+}
+
+/// Whether what a step did was not taken back.
+pub(crate) fn is_left(cell: &Cell) -> bool {
+    cell.started_at.is_some() && cell.state != StepState::Undone
 }
 
 /// Whether a run has done anything yet.

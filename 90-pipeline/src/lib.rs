@@ -85,7 +85,7 @@ pub use contracts::{ContractError, ContractPublished, UsesChecked};
 pub use decommission::{DecommissionError, Leaving, Removal};
 pub use denials::{Denial, record_denial};
 pub use drive::{Drive, DriveError, Ended, RunSubmission};
-pub use erase::{ERASED, Erase, EraseError, Words, erase, say, text_beside, words_about, words_in};
+pub use erase::{ERASED, Erase, EraseError, Words, erase, say, text_beside, text_of, words_about, words_in};
 pub use evidence::evidence;
 pub use export::{ExportError, Exported, check_export, export_paths, tile_path};
 pub use fault::order_fault;

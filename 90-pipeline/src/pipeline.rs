@@ -14,7 +14,7 @@ use crate::journal::{Journal, decode};
 use crate::notify;
 use crate::opening::{enrol_agents, gate_state, policies, publish_playbooks};
 use crate::remedy::Attempts;
-use crate::submission::{Ground, UNWATCHED, in_force, moved, state_in, taken_in, taken_with};
+use crate::submission::{Ground, TAKEN, UNWATCHED, in_force, moved, state_in, taken_in, taken_with};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -446,8 +446,8 @@ impl Pipeline {
                     because = format!("{because}; {stays}, and what is there is not all that it asks");
                 }
                 let mut degraded = moved(intent, version, State::Executing, State::Degraded, &because);
-                if let (false, Value::Object(body)) = (nothing, &mut degraded.body) {
-                    body.extend([taken_with(&doc, &over.run)]);
+                if !nothing {
+                    degraded.body[TAKEN] = json!(taken_with(&doc, &over.run));
                 }
                 drafts.push(degraded);
                 if !part && !is_unwatched(&doc) {

@@ -6,6 +6,7 @@ use crate::approvals::Principal;
 use crate::commit::{Batch, Cause, Expect};
 use crate::decided::Decided;
 use crate::gate::POLICY_STREAM;
+use crate::holding::is_left;
 use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
 use crate::scope::scope_of;
@@ -13,7 +14,7 @@ use crate::submit::SubmitError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use writ_automation::{Run, StepState};
+use writ_automation::Run;
 use writ_core::{Actor, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan, Stage};
 use writ_intent::{FoundInfeasible, IntentEvent, Manifest, Moved, State, Submitted, Translated, plan_document, stream};
 use writ_seal::canonical;
@@ -212,7 +213,7 @@ pub(crate) const UNWATCHED: &str = "unwatched";
 
 /// The field of an intent of which a version was given up midway: the resources that it took away and did not put back. Nobody
 /// brings them back; a new version says what is to be there.
-const TAKEN: &str = "taken_away";
+pub(crate) const TAKEN: &str = "taken_away";
 
 /// The resources that versions took away that were given up midway; none while no version was.
 pub(crate) fn taken_in(doc: &Value) -> Option<BTreeSet<String>> {
@@ -221,16 +222,16 @@ pub(crate) fn taken_in(doc: &Value) -> Option<BTreeSet<String>> {
 }
 
 /// The same, after one more version was given up midway.
-pub(crate) fn taken_with(doc: &Value, run: &Run) -> (String, Value) {
+pub(crate) fn taken_with(doc: &Value, run: &Run) -> BTreeSet<String> {
     let mut taken = taken_in(doc).unwrap_or_default();
-    for (step, _) in run.steps().filter(|(_, cell)| cell.started_at.is_some() && cell.state != StepState::Undone) {
+    for (step, _) in run.steps().filter(|(_, cell)| is_left(cell)) {
         if step.verb == REMOVE {
             taken.insert(step.resource.clone());
         } else {
             taken.remove(&step.resource);
         }
     }
-    (TAKEN.to_owned(), json!(taken))
+    taken
 }
 
 /// What is to be remembered of a version once it is in force: its whole plan, its manifest, and whose it is. It is watched then.

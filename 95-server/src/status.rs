@@ -4,7 +4,7 @@ use crate::api::Shared;
 use crate::console::words::{number, text, time_of};
 use serde_json::Value;
 use writ_core::{Entry, LedgerError, Timestamp};
-use writ_pipeline::{Journal, RunState};
+use writ_pipeline::{Journal, RunState, WaiverState, WaiverStatus};
 
 /// The word for one of a view's documents; none for a view whose documents all stand alike.
 pub(crate) fn of(shared: &Shared, view: &str, id: &str, doc: &Value) -> Option<String> {
@@ -21,19 +21,31 @@ pub(crate) fn of(shared: &Shared, view: &str, id: &str, doc: &Value) -> Option<S
 }
 
 /// An intent's document with what was planned for the version that is in force, where a newer one is not.
-pub(crate) async fn in_force(journal: &Journal, id: &str, mut doc: Value) -> Result<Value, LedgerError> {
-    let applied = number(&doc, "/applied_version");
-    if applied == 0 || applied == number(&doc, "/version") {
+pub(crate) async fn in_force(journal: &Journal, id: &str, doc: Value) -> Result<Value, LedgerError> {
+    if !is_behind(&doc) {
         return Ok(doc);
     }
-    let entries = journal.stream(&format!("intent/{id}")).await?;
+    Ok(in_force_of(&journal.stream(&format!("intent/{id}")).await?, doc))
+}
+
+fn is_behind(doc: &Value) -> bool {
+    let applied = number(doc, "/applied_version");
+    applied != 0 && applied != number(doc, "/version")
+}
+
+/// The same, of an intent whose entries are at hand.
+pub(crate) fn in_force_of(entries: &[Entry], mut doc: Value) -> Value {
+    if !is_behind(&doc) {
+        return doc;
+    }
+    let applied = number(&doc, "/applied_version");
     let translated = |entry: &&Entry| entry.kind == "intent.translated/1" && number(&entry.body, "/version") == applied;
     if let Some(entry) = entries.iter().rev().find(translated) {
         for name in ["availability_ppb", "cost_micros", "count", "instance_type", "zones", "attachments"] {
             doc[name] = entry.body.get(name).cloned().unwrap_or_default();
         }
     }
-    Ok(doc)
+    doc
 }
 
 /// How an intent stands: while people are asked whether its newest version may be carried out, it waits for them.
@@ -99,6 +111,17 @@ pub(crate) fn approval(doc: &Value, now: Timestamp) -> &'static str {
         "approval.glass_ended/1" => "glass ended",
         "approval.glass_reviewed/1" => "reviewed",
         _ => "unknown",
+    }
+}
+
+/// How a waiver stands at a moment: nothing is recorded when its time is over.
+pub(crate) fn waiver(waiver: &WaiverStatus, now: Timestamp) -> &'static str {
+    match waiver.state {
+        WaiverState::Asked | WaiverState::Granted if waiver.asked.expires_at <= now => "expired",
+        WaiverState::Asked => "asked",
+        WaiverState::Granted => "granted",
+        WaiverState::Refused => "refused",
+        WaiverState::Revoked => "revoked",
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use writ_core::{Actor, LedgerError, Timestamp};
-use writ_pipeline::{Journal, recommendation_made, text_beside};
+use writ_pipeline::{Journal, recommendation_made, text_of};
 
 /// Views that can be listed, each with the paths of the list and of one, and what they are.
 const VIEWS: [(&str, &str, &str, &str); 7] = [
@@ -143,10 +143,7 @@ pub(crate) async fn votes(journal: &Journal, approval: &str) -> Result<Vec<Vote>
         if entry.kind != "approval.voted/1" {
             continue;
         }
-        let reason = match entry.body.get("reason").and_then(|reason| reason.as_str()?.parse().ok()) {
-            Some(commitment) => Some(text_beside(journal.ledger(), &commitment).await?),
-            None => None,
-        };
+        let reason = text_of(journal.ledger(), entry.body.get("reason")).await?;
         let agrees = entry.body.get("agrees").and_then(Value::as_bool);
         votes.push(Vote { by: entry.actor, agrees, reason, at: entry.timestamp });
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use writ_core::{ComponentId, EventId, IdError, LedgerError};
-use writ_pipeline::{GovernanceWish, Journal, JudgeError, Mode, Opinion, RemedyAction, ShadowFilter, text_beside};
+use writ_pipeline::{GovernanceWish, Journal, JudgeError, Mode, Opinion, RemedyAction, ShadowFilter, text_of};
 
 /// Shadow decisions that one promotion cites at the most.
 const CITES_MAX: usize = 100;
@@ -222,10 +222,7 @@ async fn shadows(State(shared): App, Asked(wanted): Asked<Wanted>) -> Answer<Sha
 pub(crate) async fn with_words(journal: &Journal, mut doc: Value) -> Result<Value, LedgerError> {
     let mut told = Vec::new();
     for (by, said) in doc.get("judgements").and_then(Value::as_object).into_iter().flatten() {
-        let reason = match said.get("reason").and_then(|reason| reason.as_str()?.parse().ok()) {
-            Some(commitment) => text_beside(journal.ledger(), &commitment).await?,
-            None => String::new(),
-        };
+        let reason = text_of(journal.ledger(), said.get("reason")).await?.unwrap_or_default();
         told.push(json!({"by": by, "right": said["right"], "at": said["at"], "reason": reason}));
     }
     doc["judgements"] = Value::Array(told);

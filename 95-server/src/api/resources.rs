@@ -83,6 +83,10 @@ pub(crate) struct Words {
     pub(crate) reason: String,
 }
 
+/// A body that says nothing; whatever object is sent is passed over.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct Nothing {}
+
 /// An approval that was answered.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Answered {

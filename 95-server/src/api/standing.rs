@@ -2,7 +2,7 @@
 
 use super::changes::{ChangeTold, propose};
 use super::route::{Route, documents};
-use super::waivers::Nothing;
+use super::resources::Nothing;
 use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason};
 use axum::Json;
 use axum::extract::State;

@@ -4,6 +4,7 @@ use super::resources::Words;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, field, parsed, reason};
 use crate::error::Failure;
+use crate::status;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -67,14 +68,12 @@ async fn list(State(shared): App) -> Answer<Waivers> {
     let journal = shared.pipeline.journal();
     let now = journal.now();
     let mut items = Vec::new();
-    for status in shared.pipeline.exceptions().await?.waivers() {
-        let mut item = json!(status);
-        item["reason"] = json!(text_beside(journal.ledger(), &status.asked.reason).await?);
-        let over = status.asked.expires_at <= now;
-        item["holds"] = json!(status.state == WaiverState::Granted && !over);
-        if over && matches!(status.state, WaiverState::Asked | WaiverState::Granted) {
-            item["state"] = json!("expired");
-        }
+    for waiver in shared.pipeline.exceptions().await?.waivers() {
+        let mut item = json!(waiver);
+        item["reason"] = json!(text_beside(journal.ledger(), &waiver.asked.reason).await?);
+        let state = status::waiver(waiver, now);
+        item["holds"] = json!(state == "granted");
+        item["state"] = json!(state);
         items.push(Waiver(item));
     }
     Ok(Json(Waivers { items, next: None }))
@@ -93,10 +92,6 @@ pub(crate) struct WaiverWanted {
     /// Why.
     reason: String,
 }
-
-/// A body that says nothing; whatever object is sent is passed over.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct Nothing {}
 
 /// A waiver that was asked for or answered.
 #[derive(Debug, Serialize, ToSchema)]

@@ -187,7 +187,7 @@ pub(crate) async fn one(
     let entries = journal.stream(&format!("intent/{id}")).await?;
     let (applied, newest) = (number(&doc, "/applied_version"), number(&doc, "/version"));
     let stands = status::intent(&shared, &id, &doc);
-    let doc = status::in_force(journal, &id, doc).await?;
+    let doc = status::in_force_of(&entries, doc);
     let mut versions = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev() {
         let number = number(&entry.body, "/version");

@@ -163,26 +163,19 @@ async fn waivers(shared: &Shared, visitor: &Visitor) -> Result<Vec<Waiver>, Page
     let exceptions = shared.pipeline.exceptions().await.map_err(Failure::from)?;
     let now = journal.now();
     let mut all = Vec::new();
-    for status in exceptions.waivers() {
-        let over = status.asked.expires_at <= now;
-        let state = match status.state {
-            WaiverState::Asked | WaiverState::Granted if over => "expired",
-            WaiverState::Asked => "asked",
-            WaiverState::Granted => "granted",
-            WaiverState::Refused => "refused",
-            WaiverState::Revoked => "revoked",
-        };
+    for waiver in exceptions.waivers() {
+        let state = status::waiver(waiver, now);
         all.push(Waiver {
-            id: status.asked.waiver.to_string(),
-            rule: status.asked.rule.to_string(),
-            subject: status.asked.subject.clone(),
+            id: waiver.asked.waiver.to_string(),
+            rule: waiver.asked.rule.to_string(),
+            subject: waiver.asked.subject.clone(),
             state: badge(state),
             asked: state == "asked",
             granted: state == "granted",
-            by: name_of(journal, &status.asked.author).await?,
-            reason: text_beside(journal.ledger(), &status.asked.reason).await?,
-            expires: when(status.asked.expires_at),
-            own: status.asked.author == visitor.principal.id,
+            by: name_of(journal, &waiver.asked.author).await?,
+            reason: text_beside(journal.ledger(), &waiver.asked.reason).await?,
+            expires: when(waiver.asked.expires_at),
+            own: waiver.asked.author == visitor.principal.id,
         });
     }
     all.reverse();

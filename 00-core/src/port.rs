@@ -1,6 +1,6 @@
 //! The ports through which the product meets the world. `05-store` and `06-providers` fill them, and the simulator does.
 
-use crate::{ComponentId, Effect, EffectClass, EffectKey, Observation, Probe, Receipt, Severity, Timestamp};
+use crate::{ComponentId, Effect, EffectClass, EffectKey, Observation, Probe, Receipt, Severity, Timestamp, TraceId};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -170,6 +170,8 @@ pub struct Telling {
     pub title: String,
     /// What sort of thing happened: `approval_asked`.
     pub topic: &'static str,
+    /// The trace that it belongs to; none where it tells of no single entry.
+    pub trace: Option<TraceId>,
 }
 
 /// Why a channel did not take a telling. No message has an address or a secret in it.

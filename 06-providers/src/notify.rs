@@ -18,7 +18,7 @@ pub use smtp::{SmtpConfig, SmtpNotifier, SmtpSecurity};
 pub use webhook::{Secret, WebhookNotifier};
 
 use serde_json::{Value, json};
-use writ_core::Telling;
+use writ_core::{Telling, TraceId};
 
 /// Why a channel cannot be set up. No secret stands in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,12 +32,15 @@ pub struct ChannelError {
 
 /// A telling as the document that programs read.
 fn document(telling: &Telling) -> Value {
-    let Telling { id, at, audience, facts, link, severity, text, title, topic } = telling;
+    let Telling { id, at, audience, facts, link, severity, text, title, topic, trace } = telling;
     let facts: serde_json::Map<String, Value> =
         facts.iter().map(|(name, fact)| (name.replace(' ', "_"), json!(fact))).collect();
     json!({
         "type": topic, "timestamp": at,
-        "data": {"id": id, "title": title, "text": text, "severity": severity, "link": link, "audience": audience, "facts": facts},
+        "data": {
+            "id": id, "title": title, "text": text, "severity": severity, "link": link, "audience": audience, "facts": facts,
+            "trace_id": trace.as_ref().map(TraceId::as_str),
+        },
     })
 }
 

@@ -34,7 +34,12 @@ fn shown(head: &Head, terms: &ApprovalTerms) -> Digest {
     writ_seal::sha256(what.to_string().as_bytes())
 }
 
-pub(crate) fn approved(to: &mut Sketch<'_>, approval: ApprovalId, given: Digest, world: Digest) -> Result<(), Refused> {
+pub(crate) fn approved(
+    to: &mut Sketch<'_>,
+    approval: ApprovalId,
+    (given, world): (Digest, Digest),
+    barred: Option<String>,
+) -> Result<(), Refused> {
     if let RunState::AwaitingApproval(asked) = to.head().state.clone()
         && asked.terms.approval == approval
     {
@@ -43,7 +48,10 @@ pub(crate) fn approved(to: &mut Sketch<'_>, approval: ApprovalId, given: Digest,
             return give_up(to, &format!("approval `{approval}` came after it had expired"));
         }
         to.say(What::Approved(ApprovalGiven { approval }))?;
-        return same_world(to, world);
+        return match barred {
+            Some(because) => give_up(to, &because),
+            None => same_world(to, world),
+        };
     }
     let (at, waiting, terms) = step_awaiting(to, &approval)?;
     same_shown(&approval, given, waiting)?;

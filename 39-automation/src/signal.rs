@@ -94,6 +94,8 @@ pub enum Signal {
     Approved {
         /// The approval.
         approval: ApprovalId,
+        /// Why it is not let in any more, although they agreed; none where it is.
+        barred: Option<String>,
         /// Digest of what they were shown.
         shown: Digest,
         /// Digest of the world as it is now.

@@ -21,7 +21,7 @@ pub fn step(run: &Run, signal: Signal, now: Timestamp) -> Result<Decision, Refus
     let mut commands = Vec::new();
     let to = &mut sketch;
     match signal {
-        Signal::Approved { approval, shown, world } => approve::approved(to, approval, shown, world)?,
+        Signal::Approved { approval, barred, shown, world } => approve::approved(to, approval, (shown, world), barred)?,
         Signal::Rejected { approval } => approve::rejected(to, approval)?,
         Signal::WindowOpened { world } => approve::window_opened(to, world)?,
         Signal::PermitGranted(grant) => permit::granted(to, grant)?,

@@ -1,17 +1,19 @@
 //! People's agreement: asking for it, taking answers, and handing the outcome to the run that waits.
 
 use crate::commit::{Batch, CommitError, Expect};
-use crate::drive::{Drive, DriveError};
+use crate::drive::DriveError;
 use crate::erase::beside;
 use crate::grant::Scope;
 use crate::journal::Journal;
+use crate::pipeline::Pipeline;
 use crate::record::live;
 use crate::wish::ChangeError;
 use serde_json::{Value, json};
 use writ_automation::{
-    Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, Ballot, BallotRefused, Run, Settled, Signal,
+    Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, Ballot, BallotRefused, Run, RunState,
+    Settled, Signal,
 };
-use writ_core::{Actor, ApprovalId, Draft, Entry, Event, LedgerError, PrincipalId, Provider, RunId, Timestamp};
+use writ_core::{Actor, ApprovalId, Draft, Entry, Event, LedgerError, PrincipalId, RunId, Timestamp};
 
 /// A person, as a token names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,21 +123,20 @@ pub(crate) fn bare(body: &Value) -> Value {
 /// # Errors
 /// When it does not count, or could not be recorded.
 pub(crate) async fn answer(
-    journal: &Journal,
-    drive: &Drive,
-    provider: &dyn Provider,
+    pipeline: &Pipeline,
     id: &ApprovalId,
     by: &Principal,
     agrees: bool,
     reason: &str,
 ) -> Result<ApprovalState, AnswerError> {
+    let journal = pipeline.journal();
     let (mut approval, run, entries) = read(journal, id).await?;
     let words = Some(beside(journal, reason)).filter(|_| !reason.is_empty());
     let shown = approval.question().shown;
     let reason = words.as_ref().map(|words| words.commitment);
     let ballot = Ballot { agrees, by: by.id.clone(), reason, roles: Vec::new(), shown };
     // Only what the person holds where it would be done counts.
-    let (_, context) = drive.run(&run).await?;
+    let (_, context) = pipeline.drive().run(&run).await?;
     let (of, held) = (context.scope(), by.within(&context.scope()).roles);
     let roles: Vec<&str> = held.iter().map(String::as_str).collect();
     let elsewhere = by.anywhere().iter().any(|held| approval.question().terms.quorums().any(|(role, _)| role == held));
@@ -156,7 +157,7 @@ pub(crate) async fn answer(
     let batch = Batch { drafts, expects, erasables: words.into_iter().collect(), ..Batch::default() };
     journal.commit(&journal.cause_after(entries.last()), batch).await?;
     changes.iter().for_each(|change| approval.apply(change));
-    hand_over(drive, provider, id, &approval, &run, &Actor::human(&by.id)).await?;
+    hand_over(pipeline, id, &approval, &run, &Actor::human(&by.id)).await?;
     // The run may have found that what people agreed to is no longer what would be done.
     let (approval, ..) = read(journal, id).await?;
     Ok(match approval.state() {
@@ -171,8 +172,7 @@ pub(crate) async fn answer(
 
 /// Tells the run what people decided.
 async fn hand_over(
-    drive: &Drive,
-    provider: &dyn Provider,
+    pipeline: &Pipeline,
     id: &ApprovalId,
     approval: &Approval,
     run: &RunId,
@@ -180,15 +180,21 @@ async fn hand_over(
 ) -> Result<(), AnswerError> {
     let signal = match approval.state() {
         ApprovalState::Granted => {
-            let (_, context) = drive.run(run).await?;
-            let world = context.world(provider).await;
-            Signal::Approved { approval: id.clone(), shown: approval.question().shown, world }
+            let (found, context) = pipeline.drive().run(run).await?;
+            // The gate judges a single step itself.
+            let barred = if let RunState::AwaitingApproval(asked) = found.state() {
+                pipeline.barred_by_now(&found, &context, &asked.terms).await?
+            } else {
+                None
+            };
+            let world = context.world(pipeline.provider()).await;
+            Signal::Approved { approval: id.clone(), barred, shown: approval.question().shown, world }
         }
         ApprovalState::Refused => Signal::Rejected { approval: id.clone() },
         ApprovalState::Open | ApprovalState::Expired | ApprovalState::Void | ApprovalState::Used => return Ok(()),
     };
     // The run records that it was used, or that it came too late.
-    drive.tell(run, signal, by).await?;
+    pipeline.drive().tell(run, signal, by).await?;
     Ok(())
 }
 
@@ -196,14 +202,15 @@ async fn hand_over(
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub(crate) async fn take_up(journal: &Journal, drive: &Drive, provider: &dyn Provider) -> Result<(), LedgerError> {
+pub(crate) async fn take_up(pipeline: &Pipeline) -> Result<(), LedgerError> {
+    let journal = pipeline.journal();
     for key in live(journal, "approval/").await? {
         let Ok(id) = key.parse::<ApprovalId>() else { continue };
         let Ok((approval, run, _)) = read(journal, &id).await else { continue };
-        if !drive.live_runs().contains(&run) {
+        if !pipeline.drive().live_runs().contains(&run) {
             continue;
         }
-        if let Err(error) = hand_over(drive, provider, &id, &approval, &run, &Actor::system("pipeline")).await {
+        if let Err(error) = hand_over(pipeline, &id, &approval, &run, &Actor::system("pipeline")).await {
             tracing::warn!(error = &error as &dyn std::error::Error, approval = key, "an approval was not handed over");
         }
     }

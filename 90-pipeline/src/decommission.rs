@@ -142,6 +142,11 @@ pub struct Leaving {
     pub run: Option<RunId>,
 }
 
+/// What policy knows the removal of an intent by.
+pub(crate) fn whole(intent: &str) -> Whole<'_> {
+    Whole { action: ACTION, resource: intent, verb: "intent.decommission" }
+}
+
 impl Pipeline {
     /// Works out what taking an intent away would do, and changes nothing. A denial is not an error here.
     ///
@@ -199,8 +204,8 @@ impl Pipeline {
     fn judge_removal(&self, removal: &Removal, plan: &Plan, by: &Principal) -> Result<Decided, DecommissionError> {
         let intent = &removal.intent;
         let nobody = |because: String| DecommissionError::Nobody { intent: intent.clone(), because };
-        let whole = Whole { action: ACTION, resource: intent.as_str(), verb: "intent.decommission" };
-        self.judge_whole(&whole, plan, &Self::removal_context(removal, by), &Actor::human(&by.id)).map_err(nobody)
+        self.judge_whole(&whole(intent.as_str()), plan, &Self::removal_context(removal, by), &Actor::human(&by.id))
+            .map_err(nobody)
     }
 
     fn removal_context(removal: &Removal, by: &Principal) -> RunContext {

@@ -8,6 +8,7 @@
 //! know adapters: ledger, provider, sensor, notifier, clock and chance are ports.
 
 mod agents;
+mod agreed;
 mod agreement;
 mod apart;
 mod approvals;
@@ -115,8 +116,8 @@ pub use sessions::{SESSION_SPAN, Session, SessionError, close_session, open_sess
 pub use shadows::{JudgeError, ShadowFilter, Shadows};
 pub use submit::{Accepted, SubmitError};
 pub use tokens::{
-    Person, Token, TokenError, enrol, enrol_person, issue_token, name_of, people, person, principal_of, revoke_token,
-    tokens, was_issued,
+    Person, Token, TokenError, TokenWish, enrol, enrol_person, issue_token, name_of, people, person, principal_of,
+    revoke_token, tokens, was_issued,
 };
 pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};
@@ -132,5 +133,5 @@ pub use writ_automation::{
 pub use writ_contracts::{PublishRefused, Refusal as PublishRefusal};
 pub use writ_feedback::{Benefit, Refused as RecommendationRefused};
 pub use writ_intent::{OutsideChange, OutsideRefused, OutsideWish};
-pub use writ_policy::{WaiverRefused, WaiverState};
+pub use writ_policy::{WaiverRefused, WaiverState, WaiverStatus};
 pub use writ_self_healing::{Mode, NotEnough, Opinion, RemedyAction, Signal as HealSignal};

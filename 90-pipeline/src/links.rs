@@ -93,7 +93,7 @@ pub(crate) async fn holder(journal: &Journal, link: &Digest) -> Result<Option<Pr
 /// When it is linked to nobody, or it could not be recorded.
 pub async fn open_linked_session(journal: &Journal, subject: &Subject) -> Result<Session, SessionError> {
     let principal = linked_to(journal, subject).await?.ok_or(SessionError::Subject)?;
-    open(journal, principal, (OPENED_BY_LINK, json!({"link": subject.digest()}))).await
+    open(journal, principal, None, (OPENED_BY_LINK, json!({"link": subject.digest()}))).await
 }
 
 /// The links of a person, oldest first.

@@ -240,7 +240,7 @@ impl Pipeline {
         if is_change(&first) {
             return self.answer_change(approval, by, agrees, reason).await;
         }
-        approvals::answer(self.journal(), self.drive(), self.provider(), approval, by, agrees, reason).await
+        approvals::answer(self, approval, by, agrees, reason).await
     }
 
     /// The policies in force: their digest, files and rules.
@@ -281,7 +281,7 @@ impl Pipeline {
                 tracing::error!(%run, error = &error as &dyn std::error::Error, "a run was not taken up");
             }
         }
-        approvals::take_up(self.journal(), self.drive(), self.provider()).await?;
+        approvals::take_up(self).await?;
         let docs = self.journal().all_docs("intents", "").await?.into_iter();
         let intents: Vec<(IntentId, Value)> = docs.filter_map(|(id, doc)| Some((id.parse().ok()?, doc))).collect();
         self.find_holders(&intents).await?;

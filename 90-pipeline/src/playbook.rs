@@ -216,6 +216,11 @@ struct Owner {
     scope: Scope,
 }
 
+/// What policy knows a run of a playbook by.
+pub(crate) fn whole(playbook: &str) -> Whole<'_> {
+    Whole { action: ACTION, resource: playbook, verb: "playbook.run" }
+}
+
 impl Pipeline {
     /// The playbooks that may be run, by name and version.
     #[must_use]
@@ -247,10 +252,9 @@ impl Pipeline {
         let owner = self.owner_of(&component).await?;
         let under_way = self.drive().run_on(&component);
         let plan = self.worked_out(&playbook, &bound, &component, &owner).await?;
-        let whole = Whole { action: ACTION, resource: &playbook.id, verb: "playbook.run" };
         let nobody = |because| PlaybookError::Nobody { playbook: playbook.id.clone(), because };
         let context = context(&playbook, &component, &owner.scope, by);
-        let judged = self.judge_whole(&whole, &plan, &context, &Actor::human(&by.id)).map_err(nobody)?;
+        let judged = self.judge_whole(&whole(&playbook.id), &plan, &context, &Actor::human(&by.id)).map_err(nobody)?;
         let decision = judged.judgement.verdict.decision.clone();
         Ok(Rehearsed { plan, decision, under_way, bound, component, judged, playbook, scope: owner.scope })
     }

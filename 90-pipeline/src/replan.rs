@@ -10,7 +10,7 @@ use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
 use crate::submit::SubmitError;
 use std::sync::Arc;
-use writ_automation::{Gate as RunGate, RunEvent, RunState, Signal};
+use writ_automation::{Gate as RunGate, Run, RunEvent, RunState, Signal};
 use writ_core::{Actor, Decision, Digest, Entry, IntentId, LedgerError, RunId};
 use writ_intent::read_recorded_manifest;
 
@@ -91,12 +91,8 @@ impl Pipeline {
         if !matches!(run.state(), RunState::Paused | RunState::NeedsOperator(_)) {
             return Err(ReplanError::Moving { run: id.clone(), state: run.state().name() });
         }
-        let (intent, version) = (&run.submitted().intent, run.submitted().intent_version);
-        let submitted = self.journal().stream(&writ_intent::stream(intent)).await?;
-        let text = manifest_in(self.journal(), &submitted, version).await?;
-        let text = text.ok_or_else(|| ReplanError::Manifest { intent: intent.clone(), version })?;
-        let manifest = read_recorded_manifest(intent.as_str(), &text).map_err(SubmitError::Invalid)?;
-        let prepared = self.prepare_manifest(manifest, by, Some(version), None).await?;
+        let intent = &run.submitted().intent;
+        let prepared = self.prepared_anew(&run, by).await?;
         let denied = prepared.decision == Decision::Deny;
         let mut batch = Batch::default();
         self.record_judgements(&mut batch, &prepared, denied, false);
@@ -114,6 +110,19 @@ impl Pipeline {
         let signal = Signal::Replan { gate, plan: Arc::new(diff.plan.clone()), world: diff.plan.world };
         self.drive().tell(id, signal, &Actor::human(&by.id)).await?;
         Ok(prepared)
+    }
+
+    /// What the version of an intent that a run carries out would come to now.
+    ///
+    /// # Errors
+    /// When its manifest is not there, or does not get through the door any more.
+    pub(crate) async fn prepared_anew(&self, run: &Run, by: &Principal) -> Result<Prepared, ReplanError> {
+        let (intent, version) = (&run.submitted().intent, run.submitted().intent_version);
+        let submitted = self.journal().stream(&writ_intent::stream(intent)).await?;
+        let text = manifest_in(self.journal(), &submitted, version).await?;
+        let text = text.ok_or_else(|| ReplanError::Manifest { intent: intent.clone(), version })?;
+        let manifest = read_recorded_manifest(intent.as_str(), &text).map_err(SubmitError::Invalid)?;
+        Ok(self.prepare_manifest(manifest, by, Some(version), None).await?)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError};
 use crate::journal::Journal;
 use crate::links::holder;
-use crate::tokens::narrowed;
+use crate::tokens::{narrowed, shown};
 use serde_json::{Value, json};
 use std::time::Duration;
 use writ_core::{Actor, Digest, Draft, LedgerError, Outcome, Timestamp};
@@ -70,20 +70,22 @@ pub async fn refuse_login(journal: &Journal, because: &str) -> Result<(), Commit
 /// # Errors
 /// When the token is nobody's, or it could not be recorded.
 pub async fn open_session(journal: &Journal, token: &str) -> Result<Session, SessionError> {
-    let principal = crate::tokens::principal_of(journal, token).await?.ok_or(SessionError::Token)?;
-    open(journal, principal, (OPENED, json!({"token_hash": sha256(token.as_bytes())}))).await
+    let (principal, until) = shown(journal, token).await?.ok_or(SessionError::Token)?;
+    open(journal, principal, until, (OPENED, json!({"token_hash": sha256(token.as_bytes())}))).await
 }
 
-/// Opens a session that ends with what opened it: `by` is the kind of the entry, and what names that.
+/// Opens a session that ends with what opened it, at `until` at the latest: `by` is the kind of the entry, and what names that.
 pub(crate) async fn open(
     journal: &Journal,
     principal: Principal,
+    until: Option<Timestamp>,
     (kind, by): (&'static str, Value),
 ) -> Result<Session, SessionError> {
     let mut chance = [0; 32];
     journal.base().entropy.fill(&mut chance);
     let secret = Digest(chance).hex();
-    let expires_at = journal.now().plus(SESSION_SPAN);
+    let longest = journal.now().plus(SESSION_SPAN);
+    let expires_at = until.map_or(longest, |until| until.min(longest));
     let mut body = by;
     body["roles"] = json!(principal.roles);
     body["session_hash"] = json!(sha256(secret.as_bytes()));

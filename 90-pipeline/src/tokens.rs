@@ -8,6 +8,7 @@ use crate::grant::{Grant, NoGrant, includes, narrow};
 use crate::journal::{Journal, decode};
 use serde::Serialize;
 use serde_json::json;
+use std::time::Duration;
 use writ_audit::erasables_of;
 use writ_core::{Actor, Digest, Draft, Entry, Filter, LedgerError, Outcome, PrincipalId, Timestamp};
 use writ_seal::sha256;
@@ -18,12 +19,20 @@ const ROLES_MAX: usize = 32;
 /// People at the most.
 const PEOPLE_MAX: usize = 10_000;
 
+/// Seconds of a day.
+const DAY: u64 = 24 * 3_600;
+
+/// The longest that a token which ends by itself is good.
+const SPAN_MAX: Duration = Duration::from_secs(3_660 * DAY);
+
 /// The role that may issue and revoke tokens.
 const ADMIN: &str = "admin";
 
 const ENROLLED: &str = "principal.enrolled/1";
-const ISSUED: &str = "principal.token_issued/1";
-const REVOKED: &str = "principal.token_revoked/1";
+pub(crate) const ISSUED: &str = "principal.token_issued/1";
+/// Issued until a moment. A program that knows nothing of such moments does not know the kind either, and takes no such token.
+pub(crate) const ISSUED_UNTIL: &str = "principal.token_issued/2";
+pub(crate) const REVOKED: &str = "principal.token_revoked/1";
 pub(crate) const ROLES_SET: &str = "principal.roles_set/1";
 
 /// A person.
@@ -52,8 +61,21 @@ pub struct Token {
     pub issued_at: Timestamp,
     /// By whom.
     pub issued_by: Actor,
+    /// When it is good no more; none where it is until it is revoked.
+    pub expires_at: Option<Timestamp>,
     #[serde(skip)]
     hash: String,
+}
+
+/// What a token is to be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TokenWish<'a> {
+    /// What it may be used for; all that the person may unless it is said.
+    pub roles: Option<&'a [String]>,
+    /// How long it is good; until it is revoked unless it is said.
+    pub span: Option<Duration>,
+    /// Why, recorded along with it where it is said.
+    pub reason: &'a str,
 }
 
 /// Why a token was not issued or revoked.
@@ -116,10 +138,16 @@ pub enum TokenError {
         count: usize,
     },
     /// Nobody could issue or revoke tokens any more.
-    #[error("`{id}` is the last token with the role `{ADMIN}`")]
+    #[error("`{id}` is the last token with the role `{ADMIN}` that does not end by itself")]
     Last {
         /// The token.
         id: String,
+    },
+    /// It would be good for no time, or for longer than anybody looks ahead.
+    #[error("a token is good for one second to {} days, not for {}", SPAN_MAX.as_secs() / DAY, .span.as_secs_f64())]
+    Span {
+        /// How long it was to be good.
+        span: Duration,
     },
     /// It could not be recorded.
     #[error("the token could not be recorded")]
@@ -129,23 +157,30 @@ pub enum TokenError {
     Ledger(#[from] LedgerError),
 }
 
-/// The person whose token this is; none when it is nobody's.
+/// The person whose token this is; none when it is nobody's, or its time is over.
 ///
 /// # Errors
 /// When the journal cannot be read.
 pub async fn principal_of(journal: &Journal, token: &str) -> Result<Option<Principal>, LedgerError> {
+    Ok(shown(journal, token).await?.map(|(who, _)| who))
+}
+
+/// The same, with when the token is good no more.
+pub(crate) async fn shown(
+    journal: &Journal,
+    token: &str,
+) -> Result<Option<(Principal, Option<Timestamp>)>, LedgerError> {
     // Looking up the hash, not the token, is what makes the comparison safe against timing.
-    let doc = journal.doc("tokens", &sha256(token.as_bytes()).hex()).await?;
-    let found = doc.and_then(|doc| {
-        Some(Principal {
-            id: doc.get("principal")?.as_str()?.parse().ok()?,
-            roles: serde_json::from_value(doc.get("roles")?.clone()).ok()?,
-        })
-    });
-    match found {
-        Some(found) => narrowed(journal, found).await.map(Some),
-        None => Ok(None),
-    }
+    let Some(doc) = journal.doc("tokens", &sha256(token.as_bytes()).hex()).await? else { return Ok(None) };
+    let until = match doc.get("expires_at").map(|at| at.as_str().unwrap_or_default().parse::<Timestamp>()) {
+        Some(Ok(until)) if until > journal.now() => Some(until),
+        Some(_) => return Ok(None),
+        None => None,
+    };
+    let id = doc.get("principal").and_then(|id| id.as_str()?.parse().ok());
+    let roles = doc.get("roles").and_then(|roles| serde_json::from_value(roles.clone()).ok());
+    let Some((id, roles)) = id.zip(roles) else { return Ok(None) };
+    Ok(Some((narrowed(journal, Principal { id, roles }).await?, until)))
 }
 
 /// A person with what they still may of what they once might: a role that was taken away is in no token and no session.
@@ -165,7 +200,7 @@ pub(crate) async fn narrowed(journal: &Journal, mut who: Principal) -> Result<Pr
 pub async fn was_issued(journal: &Journal, id: &PrincipalId, token: &str) -> Result<bool, LedgerError> {
     let hash = json!(sha256(token.as_bytes()));
     let entries = journal.stream(&stream(id)).await?;
-    Ok(entries.iter().any(|entry| entry.kind == ISSUED && entry.body.get("token_hash") == Some(&hash)))
+    Ok(entries.iter().any(|entry| is_issued(entry) && entry.body.get("token_hash") == Some(&hash)))
 }
 
 /// Enrols a person with roles and a token of their own: what an installation begins with. Who is known already is issued the
@@ -181,13 +216,14 @@ pub async fn enrol(
     token: &str,
 ) -> Result<(), CommitError> {
     let (by, named) = (Actor::system("genesis"), beside(journal, name));
-    let drafts = vec![enrolled(&by, id, roles, &named.commitment), issued(&by, id, roles, &sha256(token.as_bytes()))];
+    let drafts =
+        vec![enrolled(&by, id, roles, &named.commitment), issued(&by, id, roles, &sha256(token.as_bytes()), None)];
     let expects = vec![Expect { stream: stream(id), version: 0 }];
     let batch = Batch { expects, erasables: vec![named], ..Batch::of(drafts) };
     match journal.commit(&journal.new_cause(), batch).await {
         Ok(_) => Ok(()),
         Err(CommitError::Stale { .. }) => {
-            let again = Batch::of(vec![issued(&by, id, roles, &sha256(token.as_bytes()))]);
+            let again = Batch::of(vec![issued(&by, id, roles, &sha256(token.as_bytes()), None)]);
             journal.commit(&journal.new_cause(), again).await.map(drop)
         }
         Err(error) => Err(error),
@@ -249,20 +285,23 @@ pub async fn person(journal: &Journal, who: &str) -> Result<Person, TokenError> 
 /// # Errors
 /// When the journal cannot be read.
 pub async fn tokens(journal: &Journal) -> Result<Vec<Token>, LedgerError> {
-    let mut tokens: Vec<Token> = Vec::new();
+    let (mut tokens, now): (Vec<Token>, _) = (Vec::new(), journal.now());
     for person in people(journal).await? {
         for entry in journal.stream(&stream(&person.principal)).await? {
             let hash = entry.body.get("token_hash").and_then(|hash| hash.as_str()).unwrap_or_default();
             let hash = hash.trim_start_matches("sha256:").to_owned();
             if entry.kind == REVOKED {
                 tokens.retain(|token| token.hash != hash);
-            } else if entry.kind == ISSUED {
+            } else if is_issued(&entry) {
                 let (roles, principal) = (roles_of(&entry), person.principal.clone());
+                let expires_at = entry.body.get("expires_at").and_then(|at| at.as_str()?.parse().ok());
                 let id = hash.chars().take(16).collect();
-                tokens.push(Token { id, principal, roles, issued_at: entry.timestamp, issued_by: entry.actor, hash });
+                let (issued_at, issued_by) = (entry.timestamp, entry.actor);
+                tokens.push(Token { id, principal, roles, issued_at, issued_by, expires_at, hash });
             }
         }
     }
+    tokens.retain(|token| token.expires_at.is_none_or(|until| until > now));
     tokens.sort_by_key(|token| token.issued_at);
     Ok(tokens)
 }
@@ -332,19 +371,21 @@ pub async fn enrol_person(journal: &Journal, name: &str, roles: &[String], by: &
     Ok(Person { principal, name: name.to_owned(), roles: roles.to_vec(), since })
 }
 
-/// Issues a token for a person, with all their roles or some of them, for a reason that is recorded along with it when there is
-/// one. The secret is answered here and nowhere else.
+/// Issues a token for a person. The secret is answered here and nowhere else.
 ///
 /// # Errors
-/// When the person lacks a role, or it could not be recorded.
+/// When the person lacks a role, the time is none, or it could not be recorded.
 pub async fn issue_token(
     journal: &Journal,
     person: &Person,
-    roles: Option<&[String]>,
-    reason: &str,
+    wish: &TokenWish<'_>,
     by: &Actor,
 ) -> Result<(Token, String), TokenError> {
-    let roles = roles.unwrap_or(&person.roles);
+    if let Some(span) = wish.span.filter(|span| span.is_zero() || *span > SPAN_MAX) {
+        return Err(TokenError::Span { span });
+    }
+    let expires_at = wish.span.map(|span| journal.now().plus(span));
+    let roles = wish.roles.unwrap_or(&person.roles);
     if let Some(role) = roles.iter().find(|role| !includes(&person.roles, role)) {
         return Err(TokenError::Role { principal: person.principal.clone(), role: role.clone() });
     }
@@ -352,10 +393,10 @@ pub async fn issue_token(
     journal.base().entropy.fill(&mut chance);
     let secret = format!("writ_{}", chance.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     let hash = sha256(secret.as_bytes());
-    let mut batch = Batch::of(vec![issued(by, &person.principal, roles, &hash)]);
-    if !reason.is_empty() {
+    let mut batch = Batch::of(vec![issued(by, &person.principal, roles, &hash, expires_at)]);
+    if !wish.reason.is_empty() {
         let about = person.principal.as_str();
-        let (said, words) = words(journal, &said_about(about), about, by, reason);
+        let (said, words) = words(journal, &said_about(about), about, by, wish.reason);
         batch.drafts.push(said);
         batch.erasables.push(words);
     }
@@ -363,7 +404,7 @@ pub async fn issue_token(
     let issued_at = receipt.entries.first().map_or_else(|| journal.now(), |entry| entry.timestamp);
     let (principal, roles, hash) = (person.principal.clone(), roles.to_vec(), hash.hex());
     let id = hash.chars().take(16).collect();
-    Ok((Token { id, principal, roles, issued_at, issued_by: by.clone(), hash }, secret))
+    Ok((Token { id, principal, roles, issued_at, issued_by: by.clone(), expires_at, hash }, secret))
 }
 
 /// Revokes the token that an id, or its beginning, names. From then on it is refused.
@@ -377,7 +418,7 @@ pub async fn revoke_token(journal: &Journal, id: &str, by: &Actor) -> Result<Tok
         (Some(token), None) => token.clone(),
         _ => return Err(TokenError::Unknown { id: id.chars().take(140).collect() }),
     };
-    let administers = |token: &&Token| token.roles.iter().any(|role| role == ADMIN);
+    let administers = |token: &&Token| token.expires_at.is_none() && token.roles.iter().any(|role| role == ADMIN);
     if administers(&&token) && all.iter().filter(administers).count() == 1 {
         return Err(TokenError::Last { id: token.id });
     }
@@ -399,8 +440,22 @@ pub(crate) fn roles_set(by: &Actor, id: &PrincipalId, roles: &[String]) -> Draft
     draft(ROLES_SET, "set_roles", by, id, json!({"roles": roles}))
 }
 
-fn issued<R: Serialize>(by: &Actor, id: &PrincipalId, roles: &[R], hash: &Digest) -> Draft {
-    draft(ISSUED, "issue_token", by, id, json!({"roles": roles, "token_hash": hash}))
+fn issued<R: Serialize>(
+    by: &Actor,
+    id: &PrincipalId,
+    roles: &[R],
+    hash: &Digest,
+    expires_at: Option<Timestamp>,
+) -> Draft {
+    let mut body = json!({"roles": roles, "token_hash": hash});
+    let Some(until) = expires_at else { return draft(ISSUED, "issue_token", by, id, body) };
+    body["expires_at"] = json!(until);
+    draft(ISSUED_UNTIL, "issue_token", by, id, body)
+}
+
+/// Whether an entry says that a token was issued.
+pub(crate) fn is_issued(entry: &Entry) -> bool {
+    [ISSUED, ISSUED_UNTIL].contains(&entry.kind.as_str())
 }
 
 pub(crate) fn draft(

@@ -1,6 +1,6 @@
 //! From an entry to the documents that readers and a restart begin with. Everything here can be rebuilt from the entries.
 
-use crate::tokens::ROLES_SET;
+use crate::tokens::{self, ROLES_SET};
 use crate::{holding, links, modes, notify, resume, sessions, shadows};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -217,11 +217,11 @@ fn roles_key(entry: &Entry) -> Option<String> {
 
 /// Tokens that were issued and not revoked.
 fn token_next(entry: &Entry) -> Option<Value> {
-    (entry.kind == "principal.token_issued/1").then(|| entry.body.clone())
+    tokens::is_issued(entry).then(|| entry.body.clone())
 }
 
 fn token_key(entry: &Entry) -> Option<String> {
-    let known = matches!(entry.kind.as_str(), "principal.token_issued/1" | "principal.token_revoked/1");
+    let known = tokens::is_issued(entry) || entry.kind == tokens::REVOKED;
     let hash = known.then(|| entry.body.get("token_hash")?.as_str()).flatten()?;
     Some(hash.trim_start_matches("sha256:").to_owned())
 }

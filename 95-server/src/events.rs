@@ -416,6 +416,17 @@ mod tests {
         assert_eq!((shared.metrics.sse_clients.get(), shared.feed.clients.lock().unwrap().len()), (0, 0));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn whoever_hears_nothing_is_told_that_the_stream_lives() {
+        let (shared, _) = place().await;
+        let (_, mut stream) = listen(&shared, "", None).await;
+        let began = tokio::time::Instant::now();
+        for beat in 1..=3 {
+            assert_eq!(stream.next().await.unwrap().unwrap(), ": still here\n\n");
+            assert_eq!(began.elapsed(), HEARTBEAT * beat);
+        }
+    }
+
     #[tokio::test]
     async fn a_stream_ends_with_the_token_that_it_was_opened_with() {
         let (shared, pipeline) = place().await;

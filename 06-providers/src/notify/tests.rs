@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use writ_core::{Clock, Notifier, NotifyError, Severity, Telling, Timestamp};
+use writ_core::{Clock, Notifier, NotifyError, Severity, Telling, Timestamp, TraceId};
 
 const KEY: [u8; 32] = [9; 32];
 
@@ -34,6 +34,7 @@ fn telling(title: &str) -> Telling {
         text: "Ada asks.".into(),
         title: title.into(),
         topic: "approval_asked",
+        trace: Some(TraceId::of([10; 16])),
     }
 }
 
@@ -101,7 +102,10 @@ async fn a_webhook_is_signed_over_its_id_its_time_and_its_body() {
     assert_eq!((&*id, &*at), ("evt_01kdvdna1j782cf3wpmy6cnmxw", "1767225700"));
     let signed = hmac(&KEY, format!("{id}.{at}.{body}").as_bytes());
     assert_eq!(header("webhook-signature"), format!("v1,{}", STANDARD.encode(signed)).to_lowercase());
+    let parent = header("traceparent");
+    assert_eq!((parent.len(), &parent[..36], &parent[52..]), (55, "00-0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a-", "-01"));
     let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["data"]["trace_id"], "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a");
     assert_eq!(body["type"], "approval_asked");
     assert_eq!(body["timestamp"], "2026-01-01T00:00:00.000000Z");
     assert_eq!(body["data"]["facts"]["asked_by"], "Ada");

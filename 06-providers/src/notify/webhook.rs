@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use writ_core::{Clock, Notifier, NotifyError, Telling};
+use writ_core::{Clock, Notifier, NotifyError, Telling, TraceId};
 
 /// How many bytes a secret has.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
@@ -73,7 +73,17 @@ impl Notifier for WebhookNotifier {
         let seconds = self.clock.now().micros().div_euclid(1_000_000);
         let signature = self.secret.sign(id, seconds, &body)?;
         let seconds = seconds.to_string();
-        let headers = [("webhook-id", id.as_str()), ("webhook-timestamp", &seconds), ("webhook-signature", &signature)];
+        let mut headers =
+            vec![("webhook-id", id.as_str()), ("webhook-timestamp", &seconds), ("webhook-signature", &signature)];
+        let parent = telling.trace.as_ref().map(|trace| traceparent(trace, id));
+        headers.extend(parent.as_deref().map(|parent| ("traceparent", parent)));
         self.to.post(&headers, body).await
     }
+}
+
+/// The W3C header for a trace; our own part of it is one for each telling, however often that is handed over.
+fn traceparent(trace: &TraceId, telling: &str) -> String {
+    let digest = Sha256::digest(telling.as_bytes());
+    let own: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("00-{trace}-{own}-01")
 }

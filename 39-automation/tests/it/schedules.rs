@@ -213,7 +213,7 @@ impl Sim {
             Command::SetTimer { at, key } => drop(self.timers.insert(key, at)),
             Command::AskApproval { shown, terms, .. } => {
                 let (approval, yes) = (terms.approval, self.pick(5) > 0);
-                let agreed = Signal::Approved { approval: approval.clone(), shown, world: world() };
+                let agreed = Signal::Approved { approval: approval.clone(), barred: None, shown, world: world() };
                 self.answer(if yes { agreed } else { Signal::Rejected { approval } });
             }
             Command::Observe | Command::Notify { .. } | Command::RunEnded { .. } => {}

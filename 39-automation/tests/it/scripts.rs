@@ -275,7 +275,7 @@ impl Stage {
                     shown = Digest([0; 32]);
                 }
                 let world = if words.contains(&"drifted") { Digest([8; 32]) } else { world() };
-                Signal::Approved { approval: approval(name), shown, world }
+                Signal::Approved { approval: approval(name), barred: None, shown, world }
             }
             "reject" => Signal::Rejected { approval: approval(name) },
             "window" => Signal::WindowOpened { world: world() },

@@ -37,6 +37,7 @@ pub(super) fn telling(entry: &Entry, matter: Matter, named: &Named) -> Telling {
         text: said.text,
         title: said.title,
         topic: matter.topic,
+        trace: Some(entry.trace_id.clone()),
     }
 }
 
@@ -52,6 +53,7 @@ pub(super) fn test(entry: &Entry, address: &str) -> Telling {
         text: "Somebody tries whether notifications arrive here; nothing has happened.".into(),
         title: "a test of notifications".into(),
         topic: "test",
+        trace: Some(entry.trace_id.clone()),
     }
 }
 
@@ -69,6 +71,7 @@ pub(super) fn closed(because: &str, size: u64, at: Timestamp, address: &str) -> 
         ),
         title: "writ acts on nothing".into(),
         topic: "journal_closed",
+        trace: None,
     }
 }
 
@@ -93,6 +96,7 @@ pub(super) fn several(all: &[Telling], address: &str) -> Telling {
         text: format!("{}.", titles.join("; ")),
         title: format!("{count} things at once"),
         topic: "several",
+        trace: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Breaking the glass, and what somebody must look at in how the installation is governed.
 
-use super::route::{Route, documents};
 use super::resources::Nothing;
+use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
 use crate::error::Failure;
 use axum::Json;

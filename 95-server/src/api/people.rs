@@ -9,9 +9,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::time::Duration;
 use utoipa::ToSchema;
 use writ_pipeline::{
-    Erase, EraseError, GovernanceWish, TokenError, erase, issue_token, people, person, revoke_token,
+    Erase, EraseError, GovernanceWish, TokenError, TokenWish, erase, issue_token, people, person, revoke_token,
     tokens as all_tokens,
 };
 
@@ -97,6 +98,9 @@ pub(crate) struct TokenWanted {
     /// What it may be used for; all that the person may unless it is said.
     #[serde(default)]
     roles: Option<Vec<String>>,
+    /// For how long it is good; until it is revoked unless it is said.
+    #[serde(default)]
+    seconds: Option<u64>,
     /// Why; only for a token of one's own none is needed.
     #[serde(default)]
     reason: String,
@@ -126,7 +130,9 @@ async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<TokenWante
             .at("/reason")
             .hint("say why with `-m REASON`; it is recorded"));
     }
-    let (token, secret) = issue_token(journal, &whose, wanted.roles.as_deref(), because, &by).await?;
+    let span = wanted.seconds.map(Duration::from_secs);
+    let wish = TokenWish { roles: wanted.roles.as_deref(), span, reason: because };
+    let (token, secret) = issue_token(journal, &whose, &wish, &by).await?;
     let mut document = json!(token);
     document["name"] = json!(whose.name);
     document["token"] = json!(secret);
@@ -201,6 +207,7 @@ impl From<TokenError> for Failure {
             TokenError::Grant { .. } | TokenError::Roles { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()).at("/roles")
             }
+            TokenError::Span { .. } => Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()).at("/seconds"),
             TokenError::Commit(error) => Self::from(error),
             TokenError::Ledger(error) => Self::from(error),
         }

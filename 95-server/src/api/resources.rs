@@ -2,7 +2,7 @@
 
 use super::matches::matching;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason, words};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
-use writ_core::{ApprovalId, IncidentId};
+use writ_core::{Actor, ApprovalId, IncidentId};
 use writ_pipeline::{HealSignal, say};
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -30,7 +30,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .says("incidents", "Tell an incident something", "`ack` says that somebody looks after it, `close` ends it.")
             .word("command", ["ack", "close"])
             .matches()
-            .takes::<Words>()
+            .takes::<Remark>()
             .answers::<IncidentTold>()
             .fails(&[409]),
         Route::post("/api/v1/recommendations/{id}/{command}", Needs::Approver, Of::Recommendation, recommendation)
@@ -83,6 +83,14 @@ pub(crate) struct Words {
     pub(crate) reason: String,
 }
 
+/// What a person may say along with something.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Remark {
+    /// Why, or what was found. At most 4,000 characters; it stands beside the journal and can be erased.
+    reason: String,
+}
+
 /// A body that says nothing; whatever object is sent is passed over.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct Nothing {}
@@ -131,7 +139,7 @@ async fn incident(
     caller: Caller,
     headers: HeaderMap,
     Path((id, command)): Path<(String, String)>,
-    Body(_): Body<Words>,
+    Body(said): Body<Remark>,
 ) -> Answer<IncidentTold> {
     let work = async {
         let incident: IncidentId = parsed(&id)?;
@@ -141,20 +149,30 @@ async fn incident(
             "close" => HealSignal::Close { incident: incident.clone(), by },
             _ => return Err(Failure::not_found("command", &command).parameter("command")),
         };
-        tell_healing(&shared, &id, signal).await?;
+        tell_healing(&shared, &id, signal, (&caller.actor(), &said.reason)).await?;
         Ok(Json(IncidentTold { incident, done: command.clone() }))
     };
     matching(&shared, ("incidents", &id), &headers, work).await
 }
 
-/// Tells whoever heals an incident's component something about it.
-pub(crate) async fn tell_healing(shared: &Shared, incident: &str, signal: HealSignal) -> Result<(), Failure> {
+/// Tells whoever heals an incident's component something about it, and keeps what a person says along with that.
+pub(crate) async fn tell_healing(
+    shared: &Shared,
+    incident: &str,
+    signal: HealSignal,
+    (by, remark): (&Actor, &str),
+) -> Result<(), Failure> {
+    let remark = words(remark)?;
     let doc = shared.pipeline.journal().doc("incidents", incident).await?;
     let component = doc.and_then(|doc| doc.get("component")?.as_str()?.parse().ok());
     let healing = component.and_then(|component| shared.pipeline.healing(&component));
     let healing = healing.ok_or_else(|| Failure::not_found("incident", incident))?;
     let told = healing.tell(signal).await;
-    told.map_err(|because| Failure::new(StatusCode::CONFLICT, "refused", because))
+    told.map_err(|because| Failure::new(StatusCode::CONFLICT, "refused", because))?;
+    if !remark.is_empty() {
+        say(shared.pipeline.journal(), incident, by, remark).await?;
+    }
+    Ok(())
 }
 
 /// A period, in seconds.

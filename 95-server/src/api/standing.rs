@@ -1,8 +1,8 @@
 //! Standing approvals: what people agree to beforehand.
 
 use super::changes::{ChangeTold, propose};
-use super::route::{Route, documents};
 use super::resources::Nothing;
+use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason};
 use axum::Json;
 use axum::extract::State;

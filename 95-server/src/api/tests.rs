@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
-use writ_pipeline::{enrol, enrol_person, issue_token};
+use writ_pipeline::{TokenWish, enrol, enrol_person, issue_token};
 
 /// The roles of the table; the first is that of who shows no token.
 const ROLES: [&str; 6] = ["none", "viewer", "operator", "approver", "admin", "agent"];
@@ -41,7 +41,7 @@ impl Place {
         for role in &ROLES[1..] {
             let by = writ_core::Actor::system("test");
             let person = enrol_person(journal, role, &[(*role).to_owned()], &by).await.unwrap();
-            tokens.push(issue_token(journal, &person, None, "", &by).await.unwrap().1);
+            tokens.push(issue_token(journal, &person, &TokenWish::default(), &by).await.unwrap().1);
         }
         let no_key: NextKey =
             Arc::new(|| Err(StateError::File { path: "log.next".into(), cause: std::io::ErrorKind::NotFound.into() }));

@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
-use writ_core::{IncidentId, LedgerError};
+use writ_core::{Actor, IncidentId, LedgerError};
 use writ_pipeline::{HealSignal, incident_story};
 
 /// An incident in a list.
@@ -159,6 +159,8 @@ pub(crate) async fn one(
 #[derive(Debug, Deserialize)]
 pub(crate) struct Said {
     command: String,
+    #[serde(default)]
+    reason: String,
 }
 
 pub(crate) async fn command(
@@ -175,6 +177,7 @@ pub(crate) async fn command(
         "close" => (HealSignal::Close { incident, by }, "closed"),
         other => return Err(Failure::not_found("command", other).into()),
     };
-    crate::api::tell_healing(&shared, &id, signal).await?;
+    let remark = (&Actor::human(&visitor.principal.id), said.reason.as_str());
+    crate::api::tell_healing(&shared, &id, signal, remark).await?;
     Ok(Redirect::to(&format!("/incidents/{}?done={done}", segment(&id))).into_response())
 }

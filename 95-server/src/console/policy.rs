@@ -8,6 +8,7 @@ use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, text, when, word};
 use crate::api::{App, Shared, parsed, reason};
 use crate::error::Failure;
+use crate::status;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};

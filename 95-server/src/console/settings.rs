@@ -24,6 +24,7 @@ struct TokenRow {
     whose: String,
     roles: String,
     issued: Html,
+    until: Html,
 }
 
 struct ChannelRow {
@@ -71,6 +72,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
                 whose: whose.map_or_else(|| token.principal.to_string(), |person| person.name.clone()),
                 roles: held(&token.roles),
                 issued: when(token.issued_at),
+                until: token.expires_at.map_or_else(|| Html("it is revoked".to_owned()), when),
             });
         }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use writ_core::{Actor, AppendError, Draft, Entry, Erasable, Event as _, Filter, Ledger, Outcome, Report, Timestamp};
 use writ_pipeline::{
-    Batch, Cause, CommitError, Erase, EraseError, Expect, Journal, Trust, decode, erase, people, person, revoke_token,
-    text_beside, tokens, verify,
+    Batch, Cause, CommitError, Erase, EraseError, Expect, Journal, TokenWish, Trust, decode, erase, people, person,
+    revoke_token, text_beside, tokens, verify,
 };
 use writ_sim::{foundations, open_journal};
 use writ_store::{MemoryLedger, PostgresLedger, SqliteLedger};
@@ -287,7 +287,10 @@ async fn a_token_is_good_until_it_is_revoked_and_the_last_that_administers_is_ke
     assert!(writ_pipeline::enrol_person(&journal, "Eve", &["Admin".into()], &by).await.is_err());
     let issue = |roles: Option<Vec<String>>| {
         let (journal, ada, by) = (journal.clone(), ada.clone(), by.clone());
-        async move { writ_pipeline::issue_token(&journal, &ada, roles.as_deref(), "", &by).await }
+        async move {
+            let wish = TokenWish { roles: roles.as_deref(), ..TokenWish::default() };
+            writ_pipeline::issue_token(&journal, &ada, &wish, &by).await
+        }
     };
     let (all, secret) = issue(None).await.unwrap();
     let (some, other) = issue(Some(vec!["viewer".into()])).await.unwrap();
@@ -304,6 +307,47 @@ async fn a_token_is_good_until_it_is_revoked_and_the_last_that_administers_is_ke
     assert!(revoke_token(&journal, "", &by).await.is_err());
     journal.rebuild_views().await.unwrap();
     assert_eq!((holds(&other).await, holds(&secret).await.is_some()), (None, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_and_sessions_end_with_their_time() {
+    let journal = open_journal(Arc::new(MemoryLedger::new()), 9).await.unwrap();
+    let by = Actor::system("operator");
+    let ada = writ_pipeline::enrol_person(&journal, "Ada", &["admin".into()], &by).await.unwrap();
+    let hours = |count: u64| Duration::from_secs(count * 3_600);
+    let issue = async |span: Option<Duration>| {
+        writ_pipeline::issue_token(&journal, &ada, &TokenWish { span, ..TokenWish::default() }, &by).await
+    };
+    for span in [Duration::ZERO, hours(24 * 3_661)] {
+        assert!(matches!(issue(Some(span)).await, Err(writ_pipeline::TokenError::Span { .. })));
+    }
+    let (lasting, lasts) = issue(None).await.unwrap();
+    let (ending, ends) = issue(Some(hours(15))).await.unwrap();
+    assert_eq!(ending.expires_at, Some(journal.now().plus(hours(15))));
+    let last = revoke_token(&journal, &lasting.id, &by).await;
+    assert!(matches!(last, Err(writ_pipeline::TokenError::Last { .. })), "the other one ends by itself");
+    let open = async |token: &str| writ_pipeline::open_session(&journal, token).await;
+    let (long, first) = (open(&lasts).await.unwrap(), open(&ends).await.unwrap());
+    tokio::time::advance(hours(11)).await;
+    let second = open(&ends).await.unwrap();
+    assert_eq!(second.expires_at, ending.expires_at.unwrap(), "no session outlives what opened it");
+    // Whether the two tokens and the three sessions are somebody's.
+    let good = async || {
+        let token = async |token: &str| writ_pipeline::principal_of(&journal, token).await.unwrap().is_some();
+        let session = async |held: &writ_pipeline::Session| {
+            writ_pipeline::session_of(&journal, &held.secret).await.unwrap().is_some()
+        };
+        [token(&lasts).await, token(&ends).await, session(&long).await, session(&first).await, session(&second).await]
+    };
+    assert_eq!(good().await, [true, true, true, true, true]);
+    tokio::time::advance(hours(1)).await;
+    assert_eq!(good().await, [true, true, false, false, true], "a session lasts twelve hours");
+    tokio::time::advance(hours(3)).await;
+    assert_eq!(good().await, [true, false, false, false, false]);
+    assert_eq!(tokens(&journal).await.unwrap(), [lasting]);
+    assert!(open(&ends).await.is_err());
+    journal.rebuild_views().await.unwrap();
+    assert_eq!(good().await, [true, false, false, false, false]);
 }
 
 #[tokio::test]

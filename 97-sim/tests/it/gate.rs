@@ -7,8 +7,8 @@ use std::time::Duration;
 use writ_core::{Actor, Decision, Draft, Entry, Filter, Ledger, Outcome};
 use writ_pipeline::input::Bundle;
 use writ_pipeline::{
-    Accepted, Batch, BundleStanding, GovernanceWish, KillScope, Origin, Proposed, SubmitError, WaiverState, decode,
-    enrol_person, error_chain, issue_token,
+    Accepted, Batch, BundleStanding, GovernanceWish, KillScope, Origin, Proposed, SubmitError, TokenWish, WaiverState,
+    decode, enrol_person, error_chain, issue_token,
 };
 use writ_sim::{Files, Site, person};
 
@@ -447,7 +447,9 @@ fn policies_that_are_proposed_can_be_tried_before_anybody_agrees() {
         for name in ["Ada", "Bea"] {
             let roles = ["admin".to_owned(), "approver".to_owned()];
             let somebody = enrol_person(site.pipeline().journal(), name, &roles, &Actor::system("test")).await.unwrap();
-            issue_token(site.pipeline().journal(), &somebody, None, "", &Actor::system("test")).await.unwrap();
+            issue_token(site.pipeline().journal(), &somebody, &TokenWish::default(), &Actor::system("test"))
+                .await
+                .unwrap();
         }
         let Proposed::Waits(approval) = site.pipeline().propose(wish, "", &Actor::human(&by.id)).await.unwrap() else {
             panic!("nobody was asked");

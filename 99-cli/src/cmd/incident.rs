@@ -6,7 +6,7 @@ use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
 use crate::out::pair;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 /// Incidents
@@ -17,9 +17,9 @@ pub(crate) enum Incident {
     /// Show an incident, or the `last`: what was seen, what was done about it, and how it stands
     Get { id: String },
     /// Say that you have seen it
-    Ack { id: String },
-    /// Close it
-    Close { id: String },
+    Ack(Told),
+    /// Close it: nothing more is tried
+    Close(Told),
     /// List what would have been done and was only recorded, with what people say of it
     Shadows(super::mode::Shadows),
     /// Say whether what would have been done would have been right
@@ -28,6 +28,15 @@ pub(crate) enum Incident {
     Modes,
     /// Let an action go further on its own, or less far
     Mode(super::mode::Change),
+}
+
+/// What an incident is told
+#[derive(Debug, Args)]
+pub(crate) struct Told {
+    id: String,
+    /// Why, or what you found; it is recorded
+    #[arg(short, long, default_value = "")]
+    message: String,
 }
 
 impl Incident {
@@ -48,8 +57,8 @@ impl Incident {
                 .await
             }
             Incident::Get { id } => get(common, &id).await,
-            Incident::Ack { id } => tell(common, &id, "ack").await,
-            Incident::Close { id } => tell(common, &id, "close").await,
+            Incident::Ack(told) => tell(common, &told, "ack").await,
+            Incident::Close(told) => tell(common, &told, "close").await,
             Incident::Shadows(shadows) => shadows.run(common).await,
             Incident::Judge(judge) => judge.run(common).await,
             Incident::Modes => super::mode::modes(common).await,
@@ -88,9 +97,9 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
     Ok(exit::OK)
 }
 
-async fn tell(common: &Common, id: &str, command: &str) -> Result<Exit, Failure> {
-    let out = common.out();
-    let answer = common.client()?.post(&format!("/api/v1/incidents/{}/{command}", escaped(id)), &json!({})).await?;
-    out.document(&answer, |_| format!("{id}: {command}\n"));
+async fn tell(common: &Common, told: &Told, command: &str) -> Result<Exit, Failure> {
+    let (out, path) = (common.out(), format!("/api/v1/incidents/{}/{command}", escaped(&told.id)));
+    let answer = common.client()?.post(&path, &json!({"reason": told.message})).await?;
+    out.document(&answer, |_| format!("{}: {command}\n", told.id));
     Ok(exit::OK)
 }

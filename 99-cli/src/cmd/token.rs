@@ -36,6 +36,9 @@ pub(crate) struct Issue {
     /// What it may be used for, of what the person may do; without, all of it
     #[arg(long, value_delimiter = ',', value_name = "ROLE")]
     roles: Option<Vec<String>>,
+    /// For how long it is good: `8h`, `90d`; without, until it is revoked
+    #[arg(long, value_name = "SPAN")]
+    ttl: Option<String>,
     /// Why; needed for the token of anybody else, and recorded
     #[arg(short, long, default_value = "")]
     message: String,
@@ -63,15 +66,25 @@ impl Token {
                     .map(|token| {
                         let roles = listed(token, "/roles");
                         let by = format!("{}:{}", text(token, "/issued_by/kind"), text(token, "/issued_by/id"));
-                        vec![text(token, "/id"), text(token, "/principal"), text(token, "/name"), roles, by]
+                        vec![
+                            text(token, "/id"),
+                            text(token, "/principal"),
+                            text(token, "/name"),
+                            roles,
+                            until(token),
+                            by,
+                        ]
                     })
                     .collect();
-                let head = ["ID", "PRINCIPAL", "NAME", "ROLES", "ISSUED BY"];
+                let head = ["ID", "PRINCIPAL", "NAME", "ROLES", "UNTIL", "ISSUED BY"];
                 out.list(&all, "no tokens", |_| columns(&head, &rows, out.is_terminal()));
             }
             Token::Issue(issue) => {
-                let Issue { principal, enrol, roles, message, .. } = &issue;
-                let body = json!({"principal": principal, "enrol": enrol, "roles": roles, "reason": message});
+                let Issue { principal, enrol, roles, ttl, message, .. } = &issue;
+                let mut body = json!({"principal": principal, "enrol": enrol, "roles": roles, "reason": message});
+                if let Some(ttl) = ttl {
+                    body["seconds"] = json!(super::recommend::seconds(ttl)?);
+                }
                 let mut token = client.post("/api/v1/tokens", &body).await?;
                 if !text(&token, "/approval").is_empty() {
                     let waits = super::change::tell(common, &token, "", "");
@@ -95,7 +108,11 @@ impl Token {
                         None => format!("{}  (shown this once)", text(&token, "/token")),
                     };
                     let whose = format!("{} ({})", text(&token, "/principal"), text(&token, "/name"));
-                    format!("token  {secret}\nid     {}\nfor    {whose}\n", text(&token, "/id"))
+                    format!(
+                        "token  {secret}\nid     {}\nfor    {whose}\nuntil  {}\n",
+                        text(&token, "/id"),
+                        until(&token)
+                    )
                 });
                 out.next(&format!("writ token revoke {}", text(&token, "/id")));
             }
@@ -108,6 +125,14 @@ impl Token {
             }
         }
         Ok(exit::OK)
+    }
+}
+
+/// Until when a token is good.
+fn until(token: &Value) -> String {
+    match text(token, "/expires_at") {
+        until if until.is_empty() => "it is revoked".to_owned(),
+        until => until,
     }
 }
 

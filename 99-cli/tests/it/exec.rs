@@ -393,8 +393,6 @@ fn an_outcome_that_nobody_hears_is_kept_and_reported_later() {
 
 /// A `terraform` that tells a stored plan and notes each `apply`.
 fn terraform(place: &Place, actions: &str) -> String {
-    let bin = place.path("bin");
-    fs::create_dir_all(&bin).unwrap();
     let change = format!(
         r#"{{"address":"aws_instance.web","type":"aws_instance","change":{{"actions":{actions},"after":{{"password":"hunter2"}}}}}}"#
     );
@@ -402,11 +400,48 @@ fn terraform(place: &Place, actions: &str) -> String {
     let script = format!(
         "#!/bin/sh\ncase \"$1\" in\nshow) echo '{shown}' ;;\napply) echo applied >> applied; echo Apply complete ;;\nesac\n"
     );
-    let path = bin.join("terraform");
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(place.path("tfplan"), "the plan").unwrap();
+    tool(place, "terraform", &script)
+}
+
+/// A program of the place's own; where programs are looked for, with it first.
+fn tool(place: &Place, name: &str, script: &str) -> String {
+    let bin = place.path("bin");
+    fs::create_dir_all(&bin).unwrap();
+    fs::write(bin.join(name), script).unwrap();
+    fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     format!("{}:/usr/bin:/bin", bin.display())
+}
+
+#[test]
+fn manifests_are_judged_by_what_they_say_and_stale_when_they_say_something_else() {
+    let (place, dev) = place();
+    let path = tool(&place, "kubectl", "#!/bin/sh\necho \"$@\" >> applied\necho deployment.apps/web configured\n");
+    let manifest =
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec: {replicas: 2}\n";
+    fs::write(place.path("web.yaml"), manifest).unwrap();
+    let apply = |args: &[&str]| exec(&place, &[args, &["--", "kubectl", "apply", "-f", "web.yaml"]].concat());
+    let output = apply(&[]).env("PATH", &path).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(output.stdout, b"deployment.apps/web configured\n");
+    let first = run(&place);
+    let story = writ(&place, &["why", &first], 0);
+    assert!(story.contains("kubectl apply -f web.yaml"), "{story}");
+    let file = place.path("e.json");
+    writ(&place, &["audit", "evidence", &first, "--out", file.to_str().unwrap()], 0);
+    let bundle: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let kept = bundle["attachments"].as_object().unwrap().values().map(ToString::to_string).collect::<Vec<_>>();
+    println!("KEPT {kept:?}");
+
+    // What cannot be read is not known, and a person is asked.
+    fs::write(place.path("web.yaml"), "kind: [Deployment\n").unwrap();
+    let output = apply(&["--no-wait"]).env("PATH", &path).output().unwrap();
+    assert_eq!(output.status.code(), Some(7), "{}", err(&output));
+    assert!(err(&output).contains("warning: what this would change is not known"), "{}", err(&output));
+    let approval = err(&output).split("writ approve ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    writ(&place, &["approve", &approval, "--as", "reviewer", "-m", "yes"], 0);
+    assert_eq!(fs::read_to_string(place.path("applied")).unwrap(), "apply -f web.yaml\n");
+    assert_eq!(dev.end(), Some(0));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! How soon `dev` serves again over a journal that has grown long, and how long the console's lists take there: entries as a
-//! service's life makes them, by the real commit path.
+//! service's life makes them, by the real commit path. Then each list is given as many rows as are asked for, and is timed anew.
+//! It fails when a page's median is above [`SLOW_MS`].
 //!
-//! `cargo run --release -p writ-bench --bin grown [WRIT] [ENTRIES]`
+//! `cargo run --release -p writ-bench --bin grown [WRIT] [ENTRIES] [ROWS]`
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -26,6 +27,22 @@ const COMPONENT: &str = "web-service-001";
 const OTHERS: u64 = 20_000;
 /// How often each page is looked at.
 const LOOKS: usize = 20;
+/// A page that takes longer than this is no answer at once.
+const SLOW_MS: f64 = 150.0;
+/// The intent whose versions are told again.
+const INTENT: &str = "DEPLOY-WEB-001";
+/// What a row of each list is made of: entries of its stream, by kind.
+const ROW: [&str; 9] = [
+    "approval.standing/1",
+    "incident.opened/1",
+    "incident.resolved/1",
+    "intent.submitted/1",
+    "intent.translated/1",
+    "intent.moved/1",
+    "run.submitted/1",
+    "run.started/1",
+    "run.succeeded/1",
+];
 /// How often it is started before and after.
 const STARTS: usize = 5;
 
@@ -33,23 +50,45 @@ const STARTS: usize = 5;
 async fn main() -> Result<(), Failure> {
     let (writ, args) = program()?;
     let wanted: u64 = args.first().map_or(Ok(1_000_000), |text| text.parse())?;
+    let rows: u64 = args.get(1).map_or(Ok(100_000), |text| text.parse())?;
     let place = Place::new(&writ)?;
     one_incident(&place)?;
     println!("fdatasync, ms:                            {}", fdatasync_ms(&place.state(), 200)?);
     println!("from start to an answer of the API, ms:   {}  as it is", starts(&place)?);
-    fill(&place, wanted).await?;
+    let told = |journal: Journal| async move { story(&journal).await };
+    fill(&place, told, move |size, _| size < wanted).await?;
     println!("from start to an answer of the API, ms:   {}  grown", starts(&place)?);
-    pages(&place)?;
-    Ok(())
+    let slow = pages(&place)?;
+    println!("each list with {rows} rows:");
+    fill(&place, |journal| async move { row(&journal).await }, move |_, number| number < rows).await?;
+    println!("from start to an answer of the API, ms:   {}  with {rows} of each", starts(&place)?);
+    match slow + pages(&place)? {
+        0 => Ok(()),
+        slow => Err(format!("{slow} pages took longer than {SLOW_MS} ms").into()),
+    }
 }
 
-/// How long each list of the console takes, with as many rows as there are.
-fn pages(place: &Place) -> Result<(), Failure> {
+/// How long each list of the console takes, with as many rows as there are. How many took too long.
+fn pages(place: &Place) -> Result<usize, Failure> {
     let mut dev = place.dev(&["--no-submit"])?;
     dev.until_up()?;
     let runs = format!("/runs?before=run_{}", "5".repeat(26));
+    let mut slow = 0;
     let (plain, audit) = (
-        ["/", "/intents", "/runs", &runs, "/runs?show=open", "/approvals", "/incidents", "/policy", "/recommendations"],
+        [
+            "/",
+            "/intents",
+            "/runs",
+            &runs,
+            "/runs?show=open",
+            "/approvals",
+            "/incidents",
+            "/policy",
+            "/recommendations",
+            "/agents",
+            "/contracts",
+            "/settings",
+        ],
         ["", "?actor=pipeline", "?outcome=denied", "?kind=run.", "?resource=service-*", "?action=restart_instance"],
     );
     let audit = audit.map(|filter| format!("/audit{filter}"));
@@ -62,8 +101,10 @@ fn pages(place: &Place) -> Result<(), Failure> {
         }
         let short: String = path.chars().take(34).collect();
         println!("page {short:<36} ms: {took_ms}  {bytes} bytes");
+        slow += usize::from(took_ms.median() > SLOW_MS);
     }
-    ended(dev)
+    ended(dev)?;
+    Ok(slow)
 }
 
 /// Lets the service lose an instance and be healed.
@@ -98,8 +139,13 @@ fn ended(dev: Dev) -> Result<(), Failure> {
     }
 }
 
-/// Records the service's one incident again and again, under new ids, as other components' incidents.
-async fn fill(place: &Place, wanted: u64) -> Result<(), Failure> {
+/// Records something again and again, under new ids, as other components', while it is to go on: that is asked with how many
+/// entries there are, and how often it was told.
+async fn fill<T: Future<Output = Result<Vec<Told>, Failure>>>(
+    place: &Place,
+    what: impl FnOnce(Journal) -> T,
+    more: impl Fn(u64, u64) -> bool + Copy + Send + 'static,
+) -> Result<(), Failure> {
     let state = StateDir::open(&place.state())?;
     let path = state.path("journal.db");
     let ledger = Arc::new(SqliteLedger::open(&path).await?);
@@ -115,14 +161,14 @@ async fn fill(place: &Place, wanted: u64) -> Result<(), Failure> {
         realm: "local".into(),
     };
     let journal = Journal::open(base).await?;
-    let story = Arc::new(story(&journal).await?);
+    let story = Arc::new(what(journal.clone()).await?);
     let began = Instant::now();
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let (journal, story) = (journal.clone(), story.clone());
             tokio::spawn(async move {
                 let (mut number, mut cause) = (writer, journal.new_cause());
-                while *journal.size().borrow() < wanted {
+                while more(*journal.size().borrow(), number) {
                     let drafts = story.iter().map(|told| told.again(number)).collect::<Result<Vec<_>, _>>()?;
                     journal.commit(&cause, Batch::of(drafts)).await?;
                     (number, cause) = (number + WRITERS, journal.new_cause());
@@ -159,8 +205,9 @@ struct Told {
 impl Told {
     fn again(&self, number: u64) -> Result<Draft, serde_json::Error> {
         let component = format!("service-{:05}", number % OTHERS);
-        let other = |text: &str| text.replace(COMPONENT, &component);
-        let (mut text, mut stream) = (other(&self.text), self.entry.stream.clone());
+        let intent = format!("DEPLOY-WEB-{number:07}");
+        let other = |text: &str| text.replace(COMPONENT, &component).replace(INTENT, &intent);
+        let (mut text, mut stream) = (other(&self.text), other(&self.entry.stream));
         for id in &self.ids {
             // Digits are letters of ids, too: the new one differs in its chance alone.
             let new = format!("{}{number:010}", id.get(..id.len() - 10).unwrap_or_default());
@@ -181,26 +228,41 @@ impl Told {
 
 /// What was recorded of the incident and of the run that healed it.
 async fn story(journal: &Journal) -> Result<Vec<Told>, Failure> {
-    let opened = Filter { kind: Some("incident.opened/1".into()), ..Filter::default() };
-    let opened = journal.ledger().query(&opened, 1).await?;
-    let trace = decode(opened.first().ok_or("there was no incident")?)?.trace_id;
+    let trace = first(journal, "incident.opened/1").await?.trace_id;
     let all = journal.ledger().query(&Filter { trace: Some(trace), ..Filter::default() }, 1_000).await?;
+    let all: Vec<Entry> = all.iter().map(decode).collect::<Result<_, _>>()?;
+    let of_these = |entry: &Entry| ["incident/", "run/"].iter().any(|sort| entry.stream.starts_with(sort));
+    Ok(told(all.into_iter().filter(of_these).collect()))
+}
+
+/// One row of each list.
+async fn row(journal: &Journal) -> Result<Vec<Told>, Failure> {
+    let mut all = Vec::new();
+    for kind in ROW {
+        all.push(first(journal, kind).await?);
+    }
+    Ok(told(all))
+}
+
+async fn first(journal: &Journal, kind: &str) -> Result<Entry, Failure> {
+    let found = journal.ledger().query(&Filter { kind: Some(kind.into()), ..Filter::default() }, 1).await?;
+    Ok(decode(found.first().ok_or_else(|| format!("there was no `{kind}`"))?)?)
+}
+
+fn told(all: Vec<Entry>) -> Vec<Told> {
     let (mut kinds, mut told) = (HashMap::new(), Vec::new());
-    for entry in all.iter().map(decode) {
-        let entry = entry?;
-        if !["incident/", "run/"].iter().any(|sort| entry.stream.starts_with(sort)) {
-            continue;
-        }
+    for entry in all {
         // A program has few kinds, and they are for ever.
         let kind = *kinds.entry(entry.kind.clone()).or_insert_with(|| &*entry.kind.clone().leak());
         let text = entry.body.to_string();
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').chain(entry.stream.split('/'));
-        let minted =
-            |word: &&str| ["inc_", "run_", "tkt_"].iter().any(|sort| word.starts_with(sort)) && word.len() == 30;
+        let minted = |word: &&str| {
+            ["inc_", "run_", "tkt_", "apr_"].iter().any(|sort| word.starts_with(sort)) && word.len() == 30
+        };
         let mut ids: Vec<String> = words.filter(minted).map(str::to_owned).collect();
         ids.sort();
         ids.dedup();
         told.push(Told { entry, kind, text, ids });
     }
-    Ok(told)
+    told
 }

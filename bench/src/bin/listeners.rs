@@ -20,6 +20,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// One in so many clients reads no faster than a line in [`SLOW`].
 const SLOW_PART: usize = 10;
 const SLOW: Duration = Duration::from_millis(20);
+/// What all clients together may cost, in megabytes.
+const COST_MB_MAX: f64 = 100.0;
 /// By when everybody must have everything.
 const GIVE_UP: Duration = Duration::from_secs(120);
 
@@ -88,7 +90,11 @@ async fn main() -> Result<(), Failure> {
         most.max(connected) - before
     );
     println!("dev ended with {:?}", dev.end());
-    if missed > 0 { Err("clients missed entries".into()) } else { Ok(()) }
+    if missed > 0 {
+        return Err("clients missed entries".into());
+    }
+    let cost = most.max(connected) - before;
+    if cost > COST_MB_MAX { Err(format!("{clients} clients cost {cost:.1} MB").into()) } else { Ok(()) }
 }
 
 #[derive(Default)]

@@ -108,3 +108,29 @@ fn a_reason_may_be_as_long_as_its_form_has_room_for() {
     let lines = "\u{754c}\r\n".repeat(2_000);
     assert_eq!(super::super::reason(&lines).ok(), Some(lines.trim()));
 }
+
+#[tokio::test]
+async fn a_person_with_two_tokens_is_one_person() {
+    let place = Place::new().await;
+    let journal = place.shared.pipeline.journal();
+    let (by, both) = (writ_core::Actor::system("test"), ["operator".to_owned(), "approver".to_owned()]);
+    let person = enrol_person(journal, "Eve", &both, &by).await.unwrap();
+    let mut tokens = Vec::new();
+    for role in &both {
+        let wish = TokenWish { roles: Some(std::slice::from_ref(role)), ..TokenWish::default() };
+        tokens.push(issue_token(journal, &person, &wish, &by).await.unwrap().1);
+    }
+    let say = async |token: &str, path: String, body: Value| {
+        let request = Request::builder().method("POST").uri(path).header("content-type", "application/json");
+        read(place.ask(request.header("authorization", format!("Bearer {token}")), body.to_string()).await).await
+    };
+    let rule = place.shared.pipeline.policies()["rules"][0]["rule"].clone();
+    let wanted = json!({"rule": rule, "subject": "DEPLOY-WEB-001", "seconds": 60, "reason": "a launch"});
+    let (status, asked) = say(&tokens[0], "/api/v1/waivers".into(), wanted).await;
+    assert_eq!(status, 200, "{asked}");
+    let grant = format!("/api/v1/waivers/{}/grant", asked["waiver"].as_str().unwrap());
+    let (status, problem) = say(&tokens[1], grant.clone(), json!({"reason": "yes"})).await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (403, Some("refused")), "{problem}");
+    let (status, granted) = say(&place.tokens[3], grant, json!({"reason": "yes"})).await;
+    assert_eq!((status.as_u16(), granted["state"].as_str()), (200, Some("granted")), "{granted}");
+}

@@ -87,7 +87,7 @@ async fn whoever_publishes_is_an_operator_for_the_team_that_owns_it_and_for_the_
     for team in ["web-team", "search"] {
         let role = format!("operator@team:{team}");
         let person = enrol_person(journal, team, &[role], &by).await.unwrap();
-        tokens.push(issue_token(journal, &person, None, "", &by).await.unwrap().1);
+        tokens.push(issue_token(journal, &person, &TokenWish::default(), &by).await.unwrap().1);
     }
     let publish = async |at: usize, text: String| {
         let request =

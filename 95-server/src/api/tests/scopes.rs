@@ -64,7 +64,7 @@ impl Realm {
         let (by, name) = (writ_core::Actor::system("test"), format!("{} {}", roles.join(" "), self.place.size().await));
         let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
         let person = enrol_person(journal, &name, &roles, &by).await.unwrap();
-        issue_token(journal, &person, None, "", &by).await.unwrap().1
+        issue_token(journal, &person, &TokenWish::default(), &by).await.unwrap().1
     }
 
     async fn send(&self, method: &axum::http::Method, path: &str, token: &str, body: &str) -> (u16, Value) {

@@ -4,6 +4,7 @@ use crate::intent::{Constraint, Kind};
 use crate::lifecycle::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use writ_core::{Actor, Digest, Draft, Event, IntentId, Outcome};
 
 /// Something that happened to an intent.
@@ -17,6 +18,8 @@ pub enum IntentEvent {
     FoundInfeasible(FoundInfeasible),
     /// It went from one state of its life to another.
     Moved(Moved),
+    /// Part of it that was taken away is there again.
+    Regained(Regained),
 }
 
 /// A manifest was handed in. The description stays in the attachment: it may name people.
@@ -88,6 +91,17 @@ pub struct Moved {
     pub version: u64,
 }
 
+/// Part of it is there again, of what a version took away that was given up midway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Regained {
+    /// The intent.
+    pub intent: IntentId,
+    /// What is there again, in a few words.
+    pub summary: String,
+    /// The resources that are still away; none when nothing is.
+    pub taken_away: Option<BTreeSet<String>>,
+}
+
 /// An entry's body that this layer cannot read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -107,8 +121,13 @@ pub enum DecodeError {
 
 impl IntentEvent {
     /// Every kind of this layer.
-    pub const KINDS: [&'static str; 4] =
-        ["intent.submitted/1", "intent.translated/1", "intent.infeasible/1", "intent.moved/1"];
+    pub const KINDS: [&'static str; 5] = [
+        "intent.submitted/1",
+        "intent.translated/1",
+        "intent.infeasible/1",
+        "intent.moved/1",
+        "intent.regained/1",
+    ];
 
     /// The event that an entry's body tells.
     ///
@@ -121,6 +140,7 @@ impl IntentEvent {
             "intent.translated/1" => Self::Translated(Translated::deserialize(body).map_err(misshapen)?),
             "intent.infeasible/1" => Self::FoundInfeasible(FoundInfeasible::deserialize(body).map_err(misshapen)?),
             "intent.moved/1" => Self::Moved(Moved::deserialize(body).map_err(misshapen)?),
+            "intent.regained/1" => Self::Regained(Regained::deserialize(body).map_err(misshapen)?),
             _ => return Err(DecodeError::Kind(kind.to_owned())),
         })
     }
@@ -133,6 +153,7 @@ impl IntentEvent {
             Self::Translated(event) => &event.intent,
             Self::FoundInfeasible(event) => &event.intent,
             Self::Moved(event) => &event.intent,
+            Self::Regained(event) => &event.intent,
         }
     }
 }
@@ -150,6 +171,7 @@ impl Event for IntentEvent {
             Self::Translated(event) => ("intent.translated/1", "translate_intent", Outcome::Success, body(event)),
             Self::FoundInfeasible(event) => ("intent.infeasible/1", "translate_intent", Outcome::Failure, body(event)),
             Self::Moved(event) => ("intent.moved/1", "move_intent", Outcome::Success, body(event)),
+            Self::Regained(event) => ("intent.regained/1", "regain_part", Outcome::Success, body(event)),
         };
         Draft {
             action: action.to_owned(),
@@ -226,11 +248,19 @@ mod tests {
                 IntentEvent::Moved(Moved {
                     because: "the run succeeded".into(),
                     from: State::Executing,
-                    intent,
+                    intent: intent.clone(),
                     to: State::Active,
                     version: 1,
                 }),
                 r#"{"because":"the run succeeded","from":"executing","intent":"DEPLOY-WEB-001","to":"active","version":1}"#,
+            ),
+            (
+                IntentEvent::Regained(Regained {
+                    intent,
+                    summary: "web/i-4 is there again".into(),
+                    taken_away: Some(["web/i-5".to_owned()].into()),
+                }),
+                r#"{"intent":"DEPLOY-WEB-001","summary":"web/i-4 is there again","taken_away":["web/i-5"]}"#,
             ),
         ]
     }

@@ -47,7 +47,7 @@ pub use document::{
     diff_document, infeasible_document, infeasible_text, latency_band, mark, plan_digest, plan_document,
 };
 pub use draw::{dot, mermaid, text, tree};
-pub use event::{DecodeError, FoundInfeasible, IntentEvent, Moved, Submitted, Translated, stream};
+pub use event::{DecodeError, FoundInfeasible, IntentEvent, Moved, Regained, Submitted, Translated, stream};
 pub use facts::{intent_facts, plan_facts};
 pub use figure::{bytes, millis, money, money_about, percent, percent_about, rate, span, span_about};
 pub use graph::{PHASES, action_id, declared, permissions, plan, plan_at_count, translation_document};

@@ -3,12 +3,14 @@
 use crate::context::{Origin, RunContext};
 use crate::drive::{Drive, DriveError, Inner, has_begun};
 use crate::gate::{ASK_AGAIN, finding};
-use crate::submission::{state_in, taken_in};
+use crate::submission::state_in;
+use crate::taken::taken_in;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use writ_automation::{Ask, HeldBy, Hold, Leg, Run, Signal, StepState, Submission};
 use writ_core::{ComponentId, LedgerError, RunId, Timestamp};
 use writ_intent::{OUTSIDE_VERB, State};
+use writ_self_healing::RemedyAction;
 
 /// The verb that takes an instance away.
 pub(crate) const REMOVE: &str = "instance.remove";
@@ -84,7 +86,10 @@ impl Drive {
         let moving = matches!(state_in(&doc), State::Ready | State::Executing | State::Decommissioning);
         let other =
             doc.get("applied_version").and_then(Value::as_u64).is_some_and(|version| version != plan.intent_version);
-        let is_away = |taken: BTreeSet<String>| resources.iter().any(|resource| taken.contains(resource));
+        // What adds an instance because there are too few takes whichever place is free, and brings nothing back.
+        let added = RemedyAction::ScaleOut.name();
+        let brought = || plan.steps.iter().filter(|step| step.action_name != added);
+        let is_away = |taken: BTreeSet<String>| brought().any(|step| taken.contains(&step.resource));
         let taken = context.origin == Origin::Remedy && taken_in(&doc).is_some_and(is_away);
         if (moving && !under_way) || other || taken {
             return Err(DriveError::Unsettled { component: component.clone() });

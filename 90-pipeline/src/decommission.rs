@@ -14,7 +14,8 @@ use crate::holding::has_touched;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::prepared::lines;
 use crate::scope::scope_in;
-use crate::submission::{UNWATCHED, in_force, moved, policy_decided, state_in, taken_in, version_in};
+use crate::submission::{UNWATCHED, in_force, moved, policy_decided, state_in, version_in};
+use crate::taken::taken_in;
 use crate::submit::{HELD_MS_MAX, Whole};
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
@@ -280,14 +281,17 @@ impl Pipeline {
         let pipeline = self.clone();
         tokio::spawn(async move {
             pipeline.drive().begun(&run).await;
+            // Else its end could be settled in the midst of this, and be said to be undone by what comes after.
+            let _one_at_a_time = pipeline.inner.leaving.lock().await;
             let Ok((found, context)) = pipeline.drive().run(&run).await else { return };
-            if !has_touched(&found) && found.state().is_over() {
+            let over = found.state().is_over();
+            if over && (!has_touched(&found) || is_whole(&found)) {
                 return;
             }
             if let Some(component) = &context.component {
                 pipeline.leave(component).await;
             }
-            if let Err(error) = pipeline.is_leaving(&found).await {
+            if !over && let Err(error) = pipeline.is_leaving(&found).await {
                 tracing::error!(error = &error as &dyn std::error::Error, %run, "where an intent stands was not recorded");
             }
         });
@@ -342,6 +346,7 @@ impl Pipeline {
 
     /// What the end of such a run means for its intent.
     pub(crate) async fn removal_ended(&self, over: &Ended) -> Result<(), PipelineError> {
+        let _one_at_a_time = self.inner.leaving.lock().await;
         let submitted = over.run.submitted();
         let intent = &submitted.intent;
         let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();

@@ -67,6 +67,7 @@ mod sessions;
 mod shadows;
 mod submission;
 mod submit;
+mod taken;
 mod tokens;
 mod trace;
 mod verify;

@@ -30,7 +30,7 @@ impl Pipeline {
             self.inner.agreement.now().as_ref().map(|agreed| agreed.standing()),
             given.mode,
         ) {
-            Ok(config) => fewer(config, taken.len()),
+            Ok(config) => fewer(config, plan, &taken),
             Err(because) => {
                 tracing::error!(%component, because, "a component is not healed");
                 return;
@@ -69,10 +69,15 @@ impl Pipeline {
     }
 }
 
-/// The same for a component that has so many instances fewer than it was planned with, because people took them away.
-fn fewer(mut config: Config, taken: usize) -> Config {
+/// The same for a component of whose planned instances people took some away: scaling keeps no more than are left of them. Those
+/// that were there besides, and were taken away, make no difference.
+fn fewer(mut config: Config, plan: &Plan, taken: &BTreeSet<String>) -> Config {
     if let Some(scaling) = &mut config.scaling {
-        scaling.min = scaling.min.saturating_sub(taken as u64);
+        let planned = || plan.steps.iter().filter(|step| step.verb == "instance.ensure");
+        if planned().any(|step| taken.contains(&step.resource)) {
+            let left = planned().filter(|step| !taken.contains(&step.resource)).count();
+            scaling.min = scaling.min.min(left as u64).max(1);
+        }
     }
     config
 }

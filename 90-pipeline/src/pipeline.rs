@@ -14,7 +14,8 @@ use crate::journal::{Journal, decode};
 use crate::notify;
 use crate::opening::{enrol_agents, gate_state, policies, publish_playbooks};
 use crate::remedy::Attempts;
-use crate::submission::{Ground, TAKEN, UNWATCHED, in_force, moved, state_in, taken_in, taken_with};
+use crate::submission::{Ground, UNWATCHED, in_force, moved, state_in};
+use crate::taken::{TAKEN, taken_in, taken_with};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -123,6 +124,8 @@ pub(crate) struct Inner {
     pub(crate) attempts: Attempts,
     /// Held by whoever changes what all may do: one after the other.
     pub(crate) governing: tokio::sync::Mutex<()>,
+    /// Held by whoever settles that a removal has begun or has ended: one after the other.
+    pub(crate) leaving: tokio::sync::Mutex<()>,
     pub(crate) contracts: InForceContracts,
 }
 
@@ -153,7 +156,7 @@ impl Pipeline {
         let ended = drive.ended();
         let (healing, following) = (Mutex::new(BTreeMap::new()), Mutex::new(None));
         let attempts = Attempts::default();
-        let governing = tokio::sync::Mutex::new(());
+        let (governing, leaving) = (tokio::sync::Mutex::new(()), tokio::sync::Mutex::new(()));
         let inner = Inner {
             journal,
             drive,
@@ -166,6 +169,7 @@ impl Pipeline {
             agreement,
             attempts,
             governing,
+            leaving,
             contracts,
         };
         let pipeline = Self { inner: Arc::new(inner) };
@@ -295,6 +299,9 @@ impl Pipeline {
             {
                 self.manage(&intent, &Some(plan), taken_in(&doc)).await;
             }
+            if !gone && taken_in(&doc).is_some() {
+                self.seen_back(&intent).await?;
+            }
             self.settle_lost_end(&intent, &doc).await?;
         }
         for id in self.drive().live_where(|_, context| context.origin == Origin::Decommission) {
@@ -395,7 +402,8 @@ impl Pipeline {
         let told = match over.context.origin {
             Origin::Intent | Origin::Feedback => self.intent_run_ended(over).await,
             Origin::Decommission => self.removal_ended(over).await,
-            Origin::Remedy | Origin::Scaling | Origin::Exec | Origin::Playbook => Ok(()),
+            Origin::Remedy | Origin::Scaling | Origin::Playbook => self.brought_back(over).await,
+            Origin::Exec => Ok(()),
         };
         // A restart settles what was lost.
         if let Err(error) = told {

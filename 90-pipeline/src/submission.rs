@@ -1,20 +1,17 @@
 //! What is recorded of a submission, entry by entry: what was submitted, what policy said at each stage, the plan, and where the
 //! intent goes from there.
 
-use crate::apart::REMOVE;
 use crate::approvals::Principal;
 use crate::commit::{Batch, Cause, Expect};
 use crate::decided::Decided;
 use crate::gate::POLICY_STREAM;
-use crate::holding::is_left;
 use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
 use crate::scope::scope_of;
 use crate::submit::SubmitError;
+use crate::taken::TAKEN;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
-use writ_automation::Run;
 use writ_core::{Actor, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan, Stage};
 use writ_intent::{FoundInfeasible, IntentEvent, Manifest, Moved, State, Submitted, Translated, plan_document, stream};
 use writ_seal::canonical;
@@ -210,29 +207,6 @@ fn plan_bytes(plan: &Plan) -> Vec<u8> {
 
 /// The field of an intent that says that part of it was taken away on purpose, so that nobody brings back what is gone.
 pub(crate) const UNWATCHED: &str = "unwatched";
-
-/// The field of an intent of which a version was given up midway: the resources that it took away and did not put back. Nobody
-/// brings them back; a new version says what is to be there.
-pub(crate) const TAKEN: &str = "taken_away";
-
-/// The resources that versions took away that were given up midway; none while no version was.
-pub(crate) fn taken_in(doc: &Value) -> Option<BTreeSet<String>> {
-    let taken = doc.get(TAKEN)?.as_array()?;
-    Some(taken.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect())
-}
-
-/// The same, after one more version was given up midway.
-pub(crate) fn taken_with(doc: &Value, run: &Run) -> BTreeSet<String> {
-    let mut taken = taken_in(doc).unwrap_or_default();
-    for (step, _) in run.steps().filter(|(_, cell)| is_left(cell)) {
-        if step.verb == REMOVE {
-            taken.insert(step.resource.clone());
-        } else {
-            taken.remove(&step.resource);
-        }
-    }
-    taken
-}
 
 /// What is to be remembered of a version once it is in force: its whole plan, its manifest, and whose it is. It is watched then.
 pub(crate) fn in_force([version, plan, manifest, environment, team]: [Value; 5]) -> [(String, Value); 7] {

@@ -30,6 +30,16 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Whether a character shows nothing: a space of any sort, what hides, and letters that are drawn as nothing.
+#[must_use]
+pub fn is_blank(c: char) -> bool {
+    c.is_whitespace()
+        || is_hidden(c)
+        || matches!(c,
+            '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{1d159}' | '\u{e0100}'..='\u{e01ef}')
+}
+
 /// Text that people decide upon, with every hidden character written out; ends of lines stay.
 #[must_use]
 pub fn visible(text: &str) -> String {
@@ -84,6 +94,12 @@ mod tests {
         ] {
             assert_eq!(typed(word), shown);
         }
+    }
+
+    #[test]
+    fn what_shows_nothing_is_blank() {
+        assert!(" \u{a0}\u{200b}\u{2800}\u{3164}\u{fe0f}\u{ffa0}\u{e0101}\u{34f}".chars().all(is_blank));
+        assert!("ok 部署 é ❤.,-".chars().filter(|c| *c != ' ').all(|c| !is_blank(c)));
     }
 
     #[test]

@@ -39,7 +39,7 @@ mod render;
 mod scalar;
 mod write;
 
-pub use escape::{is_hidden, typed, uri, visible, xml};
+pub use escape::{is_blank, is_hidden, typed, uri, visible, xml};
 pub use fields::Fields;
 pub use limits::Limits;
 pub use load::load;

@@ -121,13 +121,8 @@ pub enum DecodeError {
 
 impl IntentEvent {
     /// Every kind of this layer.
-    pub const KINDS: [&'static str; 5] = [
-        "intent.submitted/1",
-        "intent.translated/1",
-        "intent.infeasible/1",
-        "intent.moved/1",
-        "intent.regained/1",
-    ];
+    pub const KINDS: [&'static str; 5] =
+        ["intent.submitted/1", "intent.translated/1", "intent.infeasible/1", "intent.moved/1", "intent.regained/1"];
 
     /// The event that an entry's body tells.
     ///

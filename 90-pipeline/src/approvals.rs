@@ -193,9 +193,11 @@ async fn hand_over(
         ApprovalState::Refused => Signal::Rejected { approval: id.clone() },
         ApprovalState::Open | ApprovalState::Expired | ApprovalState::Void | ApprovalState::Used => return Ok(()),
     };
-    // The run records that it was used, or that it came too late.
-    pipeline.drive().tell(run, signal, by).await?;
-    Ok(())
+    // The run records that it was used, or that it came too late; one that is over meanwhile has said what became of it.
+    match pipeline.drive().tell(run, signal, by).await {
+        Err(DriveError::NotLive { .. }) => Ok(()),
+        told => Ok(told?),
+    }
 }
 
 /// After a restart: hands over what was decided while nobody could take it.

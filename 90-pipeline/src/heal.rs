@@ -158,6 +158,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Healing, LedgerError> {
         tell_begun,
         shown: shown.clone(),
     };
+    task.show();
     tokio::spawn(async move {
         task.note_attempts();
         task.expect_instances().await;

@@ -1,7 +1,7 @@
 //! Everything together: what is set up, what is taken up after a restart, and what follows when a run ends.
 
 use crate::agreement::{InForce, stand};
-use crate::approvals::{self, Principal};
+use crate::approvals::{self, AnswerError, Principal};
 use crate::changes::{Consent, is_change};
 use crate::commit::{Batch, CommitError, Expect};
 use crate::context::{Origin, RunContext};
@@ -15,6 +15,7 @@ use crate::notify;
 use crate::opening::{enrol_agents, gate_state, policies, publish_playbooks};
 use crate::remedy::Attempts;
 use crate::submission::{Ground, UNWATCHED, in_force, moved, state_in};
+use crate::submit::OVERTAKEN_MAX;
 use crate::taken::{TAKEN, taken_in, taken_with};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -238,13 +239,21 @@ impl Pipeline {
         by: &Principal,
         agrees: bool,
         reason: &str,
-    ) -> Result<writ_automation::ApprovalState, approvals::AnswerError> {
+    ) -> Result<writ_automation::ApprovalState, AnswerError> {
         let first = self.journal().ledger().stream(&approvals::stream(approval), 0, 1).await?;
         let first: Vec<Entry> = first.iter().map(decode).collect::<Result<_, LedgerError>>()?;
         if is_change(&first) {
             return self.answer_change(approval, by, agrees, reason).await;
         }
-        approvals::answer(self, approval, by, agrees, reason).await
+        // Of two who answer at one moment one is overtaken, and counts all the same.
+        let overtaken = |error: &AnswerError| matches!(error, AnswerError::Commit(CommitError::Stale { stream, .. }) if *stream == approvals::stream(approval));
+        let mut tries = 0;
+        loop {
+            match approvals::answer(self, approval, by, agrees, reason).await {
+                Err(error) if overtaken(&error) && tries < OVERTAKEN_MAX => tries += 1,
+                answered => return answered,
+            }
+        }
     }
 
     /// The policies in force: their digest, files and rules.

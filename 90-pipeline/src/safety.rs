@@ -2,7 +2,7 @@
 //! depends on the versions of these streams.
 
 use crate::commit::{Batch, CommitError, Expect};
-use crate::erase::words;
+use crate::erase::{said_about, words};
 use crate::glass::{self, Glasses};
 use crate::journal::Journal;
 use crate::pipeline::{Pipeline, PipelineError};
@@ -13,6 +13,10 @@ use writ_policy::{
     EXCEPTIONS_STREAM, ExceptionEvent, Exceptions, MaintenanceSet, WaiverAnswered, WaiverAsked, WaiverRefused,
     WaiverState,
 };
+
+/// What people's words about the two are kept under.
+const KILL_SWITCH: &str = "kill-switch";
+const MAINTENANCE: &str = "maintenance";
 
 /// How often an exception is decided anew because somebody else changed one meanwhile.
 const STALE_MAX: u32 = 8;
@@ -80,10 +84,24 @@ impl Pipeline {
     ///
     /// # Errors
     /// When it could not be recorded.
-    pub async fn kill_switch(&self, scope: KillScope, pulled: bool, by: &Actor) -> Result<(), CommitError> {
+    pub async fn kill_switch(
+        &self,
+        scope: KillScope,
+        pulled: bool,
+        reason: &str,
+        by: &Actor,
+    ) -> Result<(), CommitError> {
         let at = self.journal().now();
-        let moved = KillSwitchMoved { at, by: by.clone(), pulled, reason: None, scope };
-        self.journal().commit(&self.journal().new_cause(), Batch::of(vec![moved.draft(by)])).await?;
+        let (mut batch, mut commitment) = (Batch::default(), None);
+        if !reason.is_empty() {
+            let (said, words) = words(self.journal(), &said_about(KILL_SWITCH), KILL_SWITCH, by, reason);
+            commitment = Some(words.commitment);
+            batch.drafts.push(said);
+            batch.erasables.push(words);
+        }
+        let moved = KillSwitchMoved { at, by: by.clone(), pulled, reason: commitment, scope };
+        batch.drafts.insert(0, moved.draft(by));
+        self.journal().commit(&self.journal().new_cause(), batch).await?;
         if !self.learn_safety().await {
             self.gate().state().switches.apply(&moved);
         }
@@ -154,9 +172,15 @@ impl Pipeline {
     ///
     /// # Errors
     /// When it could not be recorded.
-    pub async fn set_maintenance(&self, on: bool, by: &PrincipalId) -> Result<(), ExceptionError> {
+    pub async fn set_maintenance(&self, on: bool, reason: &str, by: &PrincipalId) -> Result<(), ExceptionError> {
         let set = MaintenanceSet { at: self.journal().now(), by: by.clone(), on };
-        self.except(&|_| Ok(ExceptionEvent::Maintenance(set.clone())), Batch::default(), by).await
+        let mut with = Batch::default();
+        if !reason.is_empty() {
+            let (said, words) = words(self.journal(), &said_about(MAINTENANCE), MAINTENANCE, &Actor::human(by), reason);
+            with.drafts.push(said);
+            with.erasables.push(words);
+        }
+        self.except(&|_| Ok(ExceptionEvent::Maintenance(set.clone())), with, by).await
     }
 
     /// Decides on the exceptions as they are, records it, and lets the gate know.

@@ -30,8 +30,8 @@ use writ_intent::{
 use writ_policy::Bundle;
 use writ_text::Problem;
 
-/// How often a submission is worked out anew because its intent moved meanwhile.
-const OVERTAKEN_MAX: u32 = 3;
+/// How often something is worked out anew because what it is about moved meanwhile.
+pub(crate) const OVERTAKEN_MAX: u32 = 3;
 
 /// How long a step may be held, by a window, a rate limit or a kill switch, before its run fails: every window of the day
 /// comes round in that time.

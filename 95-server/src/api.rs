@@ -59,7 +59,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use std::sync::Arc;
 use writ_pipeline::Pipeline;
-use writ_text::is_hidden;
+use writ_text::is_blank;
 
 /// What every route needs.
 pub struct Shared {
@@ -192,7 +192,7 @@ pub(crate) fn words(text: &str) -> Result<&str, Failure> {
 /// What a person has to say about something: words that can be seen.
 pub(crate) fn reason(text: &str) -> Result<&str, Failure> {
     match words(text)? {
-        text if text.chars().all(|c| c.is_whitespace() || is_hidden(c)) => {
+        text if text.chars().all(is_blank) => {
             Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", "a reason is missing").at("/reason"))
         }
         text => Ok(text),

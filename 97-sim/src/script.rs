@@ -173,7 +173,7 @@ impl Player<'_> {
             ["kill-switch", scope @ .., pulled @ ("on" | "off")] => {
                 let scope = kill_scope(scope)?;
                 let by = Actor::human(&asks()?.id);
-                let moved = self.site.pipeline().kill_switch(scope, *pulled == "on", &by).await;
+                let moved = self.site.pipeline().kill_switch(scope, *pulled == "on", "", &by).await;
                 Ok(moved.map_or_else(|error| refused(&error), |()| String::new()))
             }
             ["exec", "away", command @ ..] => Ok(outside::exec(&self.site, command, false, &asks()?).await),

@@ -1,13 +1,13 @@
 //! Kill switches, and the freeze of changes.
 
 use super::route::Route;
-use super::{Answer, App, Body, Caller, Needs, Of};
+use super::{Answer, App, Body, Caller, Needs, Of, words};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use writ_core::{AgentId, Filter, Timestamp};
-use writ_pipeline::{KillScope, Pulled};
+use writ_pipeline::{KillScope, Pulled, text_beside};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -32,7 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Freeze changes, or end it",
                 "Policy reads it as a fact, and denies what it says it denies.",
             )
-            .takes::<Freeze>()
+            .takes::<FreezeWanted>()
             .answers::<Freeze>()
             .fails(&[409]),
     ]
@@ -91,6 +91,9 @@ pub(crate) struct Switch {
     scope: Scope,
     /// Whether it stops, or lets go again.
     pulled: bool,
+    /// Why. It stands beside the journal and can be erased; nobody who stops something in a hurry has to say it.
+    #[serde(default)]
+    reason: String,
 }
 
 /// A kill switch that is pulled.
@@ -100,6 +103,8 @@ pub(crate) struct PulledSwitch {
     /// The scope in words.
     what: String,
     by: String,
+    /// What they said about it.
+    reason: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
 }
@@ -113,14 +118,18 @@ pub(crate) struct Switches {
 }
 
 async fn kill_switches(State(shared): App) -> Answer<Switches> {
-    let state = shared.pipeline.gate().state();
-    let told = |(scope, pulled): (&KillScope, &Pulled)| PulledSwitch {
-        what: scope.to_string(),
-        scope: scope.clone().into(),
-        by: pulled.by.to_string(),
-        at: pulled.at,
-    };
-    Ok(Json(Switches { items: state.switches.pulled().map(told).collect(), next: None }))
+    let pulled: Vec<(KillScope, Pulled)> =
+        shared.pipeline.gate().state().switches.pulled().map(|(scope, one)| (scope.clone(), one.clone())).collect();
+    let mut items = Vec::new();
+    for (scope, one) in pulled {
+        let reason = match &one.reason {
+            Some(reason) => Some(text_beside(shared.pipeline.journal().ledger(), reason).await?),
+            None => None,
+        };
+        let (what, by) = (scope.to_string(), one.by.to_string());
+        items.push(PulledSwitch { what, scope: scope.into(), by, reason, at: one.at });
+    }
+    Ok(Json(Switches { items, next: None }))
 }
 
 /// A kill switch after it was asked to do something.
@@ -135,7 +144,7 @@ pub(crate) struct Switched {
 }
 
 async fn kill_switch(State(shared): App, caller: Caller, Body(switch): Body<Switch>) -> Answer<Switched> {
-    let (scope, pulled) = (KillScope::from(switch.scope), switch.pulled);
+    let (scope, pulled, reason) = (KillScope::from(switch.scope), switch.pulled, words(&switch.reason)?);
     let told = scope.to_string();
     let known = match &scope {
         KillScope::Agent { agent } => shared.pipeline.gate().state().roster.get(agent).is_some(),
@@ -146,23 +155,32 @@ async fn kill_switch(State(shared): App, caller: Caller, Body(switch): Body<Swit
         KillScope::All | KillScope::Resource { .. } => true,
     };
     let was_pulled = shared.pipeline.gate().state().switches.pulled().any(|(other, _)| *other == scope);
-    shared.pipeline.kill_switch(scope, pulled, &caller.actor()).await?;
+    shared.pipeline.kill_switch(scope, pulled, reason, &caller.actor()).await?;
     // A switch may be pulled before there is anything to stop; whoever mistyped a name should hear of it.
     Ok(Json(Switched { scope: told, pulled, was_pulled, known }))
 }
 
 /// Whether changes are frozen.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Freeze {
     on: bool,
+}
+
+/// Whether changes are to be frozen.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FreezeWanted {
+    on: bool,
+    /// Why. It stands beside the journal and can be erased.
+    #[serde(default)]
+    reason: String,
 }
 
 async fn maintenance(State(shared): App) -> Answer<Freeze> {
     Ok(Json(Freeze { on: shared.pipeline.exceptions().await?.maintenance() }))
 }
 
-async fn set_maintenance(State(shared): App, caller: Caller, Body(freeze): Body<Freeze>) -> Answer<Freeze> {
-    shared.pipeline.set_maintenance(freeze.on, &caller.0.id).await?;
-    Ok(Json(freeze))
+async fn set_maintenance(State(shared): App, caller: Caller, Body(wanted): Body<FreezeWanted>) -> Answer<Freeze> {
+    shared.pipeline.set_maintenance(wanted.on, words(&wanted.reason)?, &caller.0.id).await?;
+    Ok(Json(Freeze { on: wanted.on }))
 }

@@ -127,6 +127,8 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
 pub(crate) struct Pull {
     scope: String,
     command: String,
+    #[serde(default)]
+    reason: String,
 }
 
 pub(crate) async fn kill_switch(State(shared): App, visitor: Visitor, Form(pull): Form<Pull>) -> Page {
@@ -150,6 +152,6 @@ pub(crate) async fn kill_switch(State(shared): App, visitor: Visitor, Form(pull)
         _ => return Err(unknown().into()),
     };
     let by = Actor::human(&visitor.principal.id);
-    shared.pipeline.kill_switch(scope, pulled, &by).await.map_err(Failure::from)?;
+    shared.pipeline.kill_switch(scope, pulled, crate::api::words(&pull.reason)?, &by).await.map_err(Failure::from)?;
     Ok(Redirect::to("/agents").into_response())
 }

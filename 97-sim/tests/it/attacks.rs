@@ -61,7 +61,7 @@ impl Scene {
 
     async fn pull(&self, scope: KillScope) {
         let by = Actor::human(&person("operator").unwrap().id);
-        self.site.pipeline().kill_switch(scope, true, &by).await.unwrap();
+        self.site.pipeline().kill_switch(scope, true, "", &by).await.unwrap();
     }
 
     /// The step is given to somebody anew: its time is up and it is tried again.
@@ -297,7 +297,7 @@ const ATTACKS: &[(&str, Attack, &str, Option<&str>)] = &[
     (
         "a permit that outlives its lease",
         attack!(|s| {
-            s.site.pipeline().kill_switch(KillScope::All, true, &Actor::system("test")).await.unwrap();
+            s.site.pipeline().kill_switch(KillScope::All, true, "", &Actor::system("test")).await.unwrap();
             s.site.pass(Duration::from_secs(60)).await;
             s.forged(&gate_key(), |p| p.expires_at = p.expires_at.plus(Duration::from_secs(600)))
         }),

@@ -105,7 +105,7 @@ impl Explorer {
                 let (pulled, scope) = (self.chance.below(2) == 0, self.scope());
                 self.ask(async |site: &Site| {
                     let by = Actor::human(&person("operator").unwrap().id);
-                    drop(site.pipeline().kill_switch(scope.clone(), pulled, &by).await);
+                    drop(site.pipeline().kill_switch(scope.clone(), pulled, "", &by).await);
                 })
                 .await;
             }
@@ -215,7 +215,7 @@ impl Explorer {
             KillScope::Resource { resource: "web-service-001/i-2".into() },
         ] {
             let by = Actor::system("explorer");
-            self.site.pipeline().kill_switch(scope, false, &by).await.unwrap();
+            self.site.pipeline().kill_switch(scope, false, "", &by).await.unwrap();
         }
         for run in self.site.pipeline().drive().live_runs() {
             drop(self.site.pipeline().drive().tell(&run, RunSignal::Resume, &Actor::system("explorer")).await);

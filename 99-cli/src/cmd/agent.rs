@@ -32,11 +32,21 @@ pub(crate) enum Agent {
     /// Give it other permissions
     Permissions(Permissions),
     /// Stop everything, or one agent, action or resource, until it is released
-    Kill(Scope),
+    Kill(Switch),
     /// Take a kill switch back
-    Release(Scope),
+    Release(Switch),
     /// List the kill switches that are pulled
     Killed,
+}
+
+/// A kill switch
+#[derive(Debug, Args)]
+pub(crate) struct Switch {
+    #[command(flatten)]
+    scope: Scope,
+    /// Why; it is recorded
+    #[arg(short, long, default_value = "")]
+    message: String,
 }
 
 /// An agent that is to be known
@@ -221,8 +231,12 @@ fn told(one: &Value) -> String {
     } else {
         format!("--{scope} {}", text(one, &format!("/scope/{scope}")))
     };
+    let because = match text(one, "/reason") {
+        reason if reason.is_empty() => reason,
+        reason => format!(" because `{reason}`"),
+    };
     format!(
-        "stopped: {} by {} at {}; take it back with: writ agent release {flag}",
+        "stopped: {} by {} at {}{because}; take it back with: writ agent release {flag}",
         text(one, "/what"),
         text(one, "/by"),
         clock(one, "/at")
@@ -261,9 +275,9 @@ async fn tell(common: &Common, command: &str, moved: &Moved, mut body: Value) ->
     Ok(exit::OK)
 }
 
-async fn switch(common: &Common, scope: &Scope, pulled: bool) -> Result<Exit, Failure> {
+async fn switch(common: &Common, Switch { scope, message }: &Switch, pulled: bool) -> Result<Exit, Failure> {
     let out = common.out();
-    let body = json!({"scope": scope.document(), "pulled": pulled});
+    let body = json!({"scope": scope.document(), "pulled": pulled, "reason": message});
     let answer = common.client()?.post("/api/v1/kill-switch", &body).await?;
     let word = if pulled { "stopped" } else { "released" };
     out.document(&answer, |_| format!("{word}: {}\n", text(&answer, "/scope")));

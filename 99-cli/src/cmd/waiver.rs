@@ -94,9 +94,17 @@ async fn answer(common: &Common, Answer { id, message }: &Answer, word: &str) ->
 #[derive(Debug, Subcommand)]
 pub(crate) enum Maintenance {
     /// Freeze changes
-    Begin,
+    Begin {
+        /// Why; it is recorded
+        #[arg(short, long, default_value = "")]
+        message: String,
+    },
     /// Let changes through again
-    End,
+    End {
+        /// Why; it is recorded
+        #[arg(short, long, default_value = "")]
+        message: String,
+    },
     /// Say whether changes are frozen
     Show,
 }
@@ -106,8 +114,8 @@ impl Maintenance {
         let (out, client) = (common.out(), common.client()?);
         let path = "/api/v1/maintenance";
         let answer = match self {
-            Maintenance::Begin => client.post(path, &json!({"on": true})).await?,
-            Maintenance::End => client.post(path, &json!({"on": false})).await?,
+            Maintenance::Begin { message } => client.post(path, &json!({"on": true, "reason": message})).await?,
+            Maintenance::End { message } => client.post(path, &json!({"on": false, "reason": message})).await?,
             Maintenance::Show => client.get(path).await?,
         };
         let on = answer.get("on") == Some(&Value::Bool(true));

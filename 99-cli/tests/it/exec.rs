@@ -420,26 +420,36 @@ fn manifests_are_judged_by_what_they_say_and_stale_when_they_say_something_else(
     let manifest =
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec: {replicas: 2}\n";
     fs::write(place.path("web.yaml"), manifest).unwrap();
-    let apply = |args: &[&str]| exec(&place, &[args, &["--", "kubectl", "apply", "-f", "web.yaml"]].concat());
-    let output = apply(&[]).env("PATH", &path).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    assert_eq!(output.stdout, b"deployment.apps/web configured\n");
-    let first = run(&place);
-    let story = writ(&place, &["why", &first], 0);
-    assert!(story.contains("kubectl apply -f web.yaml"), "{story}");
-    let file = place.path("e.json");
-    writ(&place, &["audit", "evidence", &first, "--out", file.to_str().unwrap()], 0);
-    let bundle: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    let kept = bundle["attachments"].as_object().unwrap().values().map(ToString::to_string).collect::<Vec<_>>();
-    println!("KEPT {kept:?}");
+    let apply = || exec(&place, &["--no-wait", "--", "kubectl", "apply", "-f", "web.yaml"]).env("PATH", &path).output();
+    let resume = || exec(&place, &["--resume", &run(&place)]).env("PATH", &path).output().unwrap();
+    // A person sees what would be applied, and that is what runs.
+    let agreed = || {
+        let said = err(&apply().unwrap());
+        let approval =
+            said.split("writ approve ").nth(1).unwrap_or_else(|| panic!("{said}")).split(' ').next().unwrap();
+        let shown = writ(&place, &["approval", "get", approval], 0);
+        writ(&place, &["approve", approval, "--as", "reviewer", "-m", "yes"], 0);
+        (said, shown)
+    };
+    let (_, shown) = agreed();
+    assert!(shown.contains("Deployment"), "{shown}");
+    let output = resume();
+    assert_eq!(
+        (output.status.code(), &*output.stdout),
+        (Some(0), &b"deployment.apps/web configured\n"[..]),
+        "{}",
+        err(&output)
+    );
+    agreed();
+    fs::write(place.path("web.yaml"), manifest.replace("replicas: 2", "replicas: 20")).unwrap();
+    let output = resume();
+    assert_eq!(output.status.code(), Some(6), "{}", err(&output));
+    assert!(err(&output).contains("`web.yaml` has changed since it was judged; nothing ran"));
 
-    // What cannot be read is not known, and a person is asked.
+    // What cannot be read is not known.
     fs::write(place.path("web.yaml"), "kind: [Deployment\n").unwrap();
-    let output = apply(&["--no-wait"]).env("PATH", &path).output().unwrap();
-    assert_eq!(output.status.code(), Some(7), "{}", err(&output));
-    assert!(err(&output).contains("warning: what this would change is not known"), "{}", err(&output));
-    let approval = err(&output).split("writ approve ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-    writ(&place, &["approve", &approval, "--as", "reviewer", "-m", "yes"], 0);
+    let (said, _) = agreed();
+    assert!(said.contains("warning: what this would change is not known"), "{said}");
     assert_eq!(fs::read_to_string(place.path("applied")).unwrap(), "apply -f web.yaml\n");
     assert_eq!(dev.end(), Some(0));
 }

@@ -395,13 +395,17 @@ fn seen(target: &Plan, observed: &World) -> Plan {
     Plan { steps, ..target.clone() }
 }
 
+/// Whether a resource is an instance, as `web/i-3` is.
+pub(crate) fn is_instance(resource: &str) -> bool {
+    let number = resource.rsplit_once('/').and_then(|(_, slot)| slot.strip_prefix("i-"));
+    number.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// An instance of the same component that the plan does not know, as a step that can be taken back.
 fn stranger(template: &Step, resource: &str) -> Option<Step> {
     let (component, slot) = resource.rsplit_once('/')?;
     let ours = template.resource.rsplit_once('/').is_some_and(|(known, _)| known == component);
-    let number =
-        slot.strip_prefix("i-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
-    if !ours || !number {
+    if !ours || !is_instance(resource) {
         return None;
     }
     let renamed = |params: &Value| {

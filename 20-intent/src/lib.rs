@@ -28,6 +28,7 @@ pub mod model;
 mod order;
 mod outside;
 mod platform;
+mod reach;
 mod read;
 mod read_platform;
 mod schema;
@@ -61,6 +62,7 @@ pub use platform::{
     Authentication, Balancer, Command, Component, Demand, Healing, HealthChecks, InstanceType, Intervals, MONTH_HOURS,
     Platform, Profile, Promotion, Region, Scaling, Tls, Zone,
 };
+pub use reach::{Extent, Reach};
 pub use read::{Manifest, read_manifest, read_recorded_manifest};
 pub use read_platform::{document as platform_document, read_platform};
 pub use schema::{manifest_schema, platform_schema};

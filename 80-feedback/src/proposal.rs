@@ -291,6 +291,11 @@ impl Proposal {
         if *by == self.author {
             return Err(Refused::Author { id: id(), by: by.clone() });
         }
+        let step = Move::Approve { by: by.clone(), digest: self.digest };
+        // What was answered before has changed its own base: that it was answered is what there is to say.
+        if let Err(source) = self.state.clone().after(&step) {
+            return Err(Refused::Illegal { id: id(), source });
+        }
         if now >= self.expires_at {
             return Err(Refused::Expired { id: id(), at: self.expires_at });
         }
@@ -300,11 +305,7 @@ impl Proposal {
         if patch.base != *intent {
             return Err(Refused::Stale { id: id(), base: patch.base, now: *intent });
         }
-        let step = Move::Approve { by: by.clone(), digest: self.digest };
-        match self.state.clone().after(&step) {
-            Ok(_) => Ok(step),
-            Err(source) => Err(Refused::Illegal { id: id(), source }),
-        }
+        Ok(step)
     }
 
     /// Takes in a move.

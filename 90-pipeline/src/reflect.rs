@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use writ_core::{Actor, Entry, Event, Filter, IncidentId, IntentId, LedgerError, Timestamp, Window};
+use writ_core::{Actor, Digest, Entry, Event, Filter, IncidentId, IntentId, LedgerError, Timestamp, Window};
 use writ_feedback::{
     AttemptOutcome, AttemptRecord, Better, Evidence, FeedbackEvent, Figures, History, IncidentRecord, Interval, Made,
     Move, Moved, Patch, Prediction, Proposal, Recommendation, RunKind, RunOutcome, RunRecord, Settings, State, Targets,
@@ -45,7 +45,13 @@ pub enum ReflectError {
     Refused(#[from] writ_feedback::Refused),
     /// It is not at that point.
     #[error("the recommendation does not do that now")]
-    Illegal(#[from] writ_feedback::IllegalMove),
+    Illegal {
+        /// The recommendation.
+        id: String,
+        /// Why not.
+        #[source]
+        cause: writ_feedback::IllegalMove,
+    },
     /// The patch does not fit the manifest.
     #[error("the patch cannot be applied")]
     Patch(#[from] writ_feedback::PatchError),
@@ -258,6 +264,7 @@ impl Pipeline {
 
     async fn proposal(&self, id: &str) -> Result<Option<(u64, Proposal, Cause)>, ReflectError> {
         let entries = self.journal().stream(&format!("recommendation/{id}")).await?;
+        let illegal = |cause| ReflectError::Illegal { id: id.to_owned(), cause };
         let mut found: Option<Proposal> = None;
         for entry in &entries {
             let event = writ_feedback::decode(&entry.kind, &entry.body)
@@ -269,7 +276,7 @@ impl Pipeline {
                 }
                 FeedbackEvent::Moved(moved) => {
                     if let Some(proposal) = &mut found {
-                        proposal.apply(&moved.step)?;
+                        proposal.apply(&moved.step).map_err(illegal)?;
                     }
                 }
             }
@@ -333,6 +340,17 @@ impl Pipeline {
         }))
     }
 
+    /// The digest of what is in force of what a recommendation would change; none where nothing is.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn base_in_force(&self, target: &str) -> Result<Option<Digest>, ReflectError> {
+        let Some(intent) = target.strip_prefix("intent/").and_then(|target| target.parse().ok()) else {
+            return Ok(None);
+        };
+        Ok(self.intent_in_force(Some(&intent)).await?.map(|(intent, _)| intent.digest()))
+    }
+
     /// The manifest in force, and what it would be with a recommendation's patch; none where there is no patch, or it was made
     /// for another version.
     ///
@@ -357,7 +375,8 @@ impl Pipeline {
     pub async fn reject_recommendation(&self, id: &str, by: &Principal, _reason: &str) -> Result<Value, ReflectError> {
         let unknown = || ReflectError::Unknown { id: id.to_owned() };
         let (version, proposal, cause) = self.proposal(id).await?.ok_or_else(unknown)?;
-        proposal.state.clone().after(&Move::Dismiss)?;
+        let illegal = |cause| ReflectError::Illegal { id: id.to_owned(), cause };
+        proposal.state.clone().after(&Move::Dismiss).map_err(illegal)?;
         self.move_on(version, &proposal, &cause, Move::Dismiss, Vec::new(), &Actor::human(&by.id)).await?;
         Ok(json!({"recommendation": id, "state": "dismissed"}))
     }
@@ -380,10 +399,11 @@ impl Pipeline {
                 Verdict::Realised => Move::Realise,
                 Verdict::Missed | Verdict::Worse | Verdict::Unknown => Move::Miss,
             };
+            let outcome = if effect.verdict == Verdict::Unknown { "not_measured" } else { step.label() };
             let metric = benefit.map_or_else(|| "availability".to_owned(), |benefit| benefit.name.clone());
             let evidence = vec![Evidence { expected, metric, realised: effect.shift.map(Into::into) }];
             told.push(json!({
-                "recommendation": one.id, "outcome": step.label(), "expected_ppm": expected,
+                "recommendation": one.id, "outcome": outcome, "expected_ppm": expected,
                 "realised_ppm": effect.shift.map(|shift| json!({"estimate": shift.estimate, "low": shift.low, "high": shift.high})),
             }));
             self.move_on(version, &proposal, &cause, step, evidence, &Actor::system("feedback")).await?;

@@ -7,6 +7,7 @@ mod audit;
 mod body;
 mod changes;
 mod contracts;
+mod filter;
 mod glass;
 mod health;
 mod intents;
@@ -22,6 +23,7 @@ mod openapi;
 mod people;
 mod phrase;
 mod playbooks;
+mod policies;
 mod resources;
 mod route;
 mod runs;
@@ -29,6 +31,7 @@ mod safety;
 mod shape;
 mod standing;
 mod trials;
+mod versions;
 mod waivers;
 
 #[cfg(test)]
@@ -112,12 +115,14 @@ pub(crate) fn table() -> Vec<Route> {
     ];
     for resource in [
         intents::routes,
+        versions::routes,
         playbooks::routes,
         actions::routes,
         runs::routes,
         lists::routes,
         resources::routes,
         contracts::routes,
+        policies::routes,
         trials::routes,
         safety::routes,
         modes::routes,
@@ -147,7 +152,8 @@ pub fn router(shared: Arc<Shared>) -> Router {
         Router::new()
     };
     for route in table() {
-        let rule = access::Rule { needs: route.needs, of: route.of, again: route.again };
+        let plain = route.takes_no_query();
+        let rule = access::Rule { needs: route.needs, of: route.of, again: route.again, plain };
         let admit = middleware::from_fn_with_state((shared.clone(), rule), access::admit);
         routes = routes.route(route.path, route.handler.route_layer(admit));
     }

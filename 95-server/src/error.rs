@@ -1,5 +1,6 @@
 //! Problems as HTTP tells them: `application/problem+json` with a stable code. Causes inside go to the log alone.
 
+use crate::way::requests;
 use crate::wrong::{Wrong, arguments, place_of};
 use axum::Extension;
 use axum::Json;
@@ -11,7 +12,7 @@ use utoipa::ToSchema;
 use writ_core::LedgerError;
 use writ_pipeline::{
     AnswerError, BallotRefused, Barred, CommitError, DecommissionError, DriveError, OutsideError, PlaybookError,
-    ReflectError, ReplanError, SubmitError, error_chain,
+    RecommendationRefused, ReflectError, ReplanError, SubmitError, error_chain,
 };
 use writ_text::problems;
 
@@ -31,6 +32,9 @@ pub(crate) struct Problem<'a> {
     detail: &'a str,
     /// What to do about it.
     hint: Option<&'a str>,
+    /// The requests that do what the commands in the hint do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    requests: Vec<String>,
     /// Which value of the body is wrong: a JSON pointer (RFC 6901) into it. Of several, the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<&'a str>,
@@ -149,6 +153,7 @@ impl Failure {
             code: self.code,
             detail: &self.detail,
             hint: self.hint.as_deref(),
+            requests: self.hint.as_deref().map(requests).unwrap_or_default(),
             pointer: self.about.wrong.first().and_then(|wrong| wrong.pointer.as_deref()),
             parameter: self.about.parameter.as_deref(),
             errors: &self.about.wrong,
@@ -164,6 +169,9 @@ impl Failure {
                 missing.hint(format!("list them with `writ {what} list`"))
             }
             "recommendation" => missing.hint("list them with `writ recommend list`"),
+            "rule" | "bundle of policies" => missing.hint("list them with `writ policy list`"),
+            "contract" => missing.hint("list them with `writ contract list`"),
+            "component" => missing.hint("`writ incident modes` names those that are in care"),
             "entry" => missing.hint("find them with `writ audit query`"),
             _ => missing,
         }
@@ -232,6 +240,20 @@ impl From<DriveError> for Failure {
     }
 }
 
+/// What there is to do where the world cannot be seen.
+const PROVIDER: &str = "see that the provider answers, and ask again";
+
+/// What there is to do about a recommendation that is too old.
+const ANEW: &str = "collect feedback again with `writ recommend collect`";
+
+/// Where it stands what became of a recommendation.
+fn answered(id: &str) -> String {
+    format!("see what was answered: `writ recommend get {id}`")
+}
+
+/// What there is to do where one's own word does not count, or has been heard.
+pub(crate) const SOMEBODY_ELSE: &str = "somebody else has to answer";
+
 impl From<AnswerError> for Failure {
     fn from(error: AnswerError) -> Self {
         match error {
@@ -245,7 +267,19 @@ impl From<AnswerError> for Failure {
                     .hint("use a token of somebody who does, with `--as`")
             }
             AnswerError::Elsewhere { by: who, role, of } => Self::from(Barred { who, role, of }),
-            AnswerError::Refused(refused) => Self::new(StatusCode::FORBIDDEN, "refused", refused.to_string()),
+            AnswerError::Refused(refused @ BallotRefused::OwnRequest { .. }) => {
+                Self::new(StatusCode::FORBIDDEN, "refused", refused.to_string()).hint(SOMEBODY_ELSE)
+            }
+            AnswerError::Refused(refused @ BallotRefused::OtherShown { .. }) => {
+                Self::new(StatusCode::CONFLICT, "stale", refused.to_string()).hint("look again, and decide again")
+            }
+            AnswerError::Refused(
+                ref refused @ (BallotRefused::Over { ref approval, .. } | BallotRefused::Expired { ref approval, .. }),
+            ) => Self::new(StatusCode::CONFLICT, "refused", refused.to_string())
+                .hint(format!("see what was answered: `writ approval get {approval}`")),
+            AnswerError::Refused(refused @ BallotRefused::Twice { .. }) => {
+                Self::new(StatusCode::CONFLICT, "refused", refused.to_string()).hint(SOMEBODY_ELSE)
+            }
             AnswerError::Change(error) => Self::from(error),
             AnswerError::Commit(error) => Self::from(error),
             AnswerError::Drive(error) => Self::from(error),
@@ -278,7 +312,9 @@ impl From<DecommissionError> for Failure {
             DecommissionError::Stale { .. } => {
                 Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("look again, and decide again")
             }
-            DecommissionError::Provider(cause) => Self::new(StatusCode::BAD_GATEWAY, "provider", error_chain(&cause)),
+            DecommissionError::Provider(cause) => {
+                Self::new(StatusCode::BAD_GATEWAY, "provider", error_chain(&cause)).hint(PROVIDER)
+            }
             DecommissionError::Ledger(error) => Self::from(error),
             DecommissionError::Commit(error) => Self::from(error),
             DecommissionError::Drive(error) => Self::from(error),
@@ -314,7 +350,9 @@ impl From<PlaybookError> for Failure {
             PlaybookError::Stale { .. } => {
                 Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("look again, and decide again")
             }
-            PlaybookError::Provider(cause) => Self::new(StatusCode::BAD_GATEWAY, "provider", error_chain(&cause)),
+            PlaybookError::Provider(cause) => {
+                Self::new(StatusCode::BAD_GATEWAY, "provider", error_chain(&cause)).hint(PROVIDER)
+            }
             PlaybookError::Recorded(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error_chain(&error)),
             PlaybookError::Ledger(error) => Self::from(error),
             PlaybookError::Commit(error) => Self::from(error),
@@ -343,7 +381,8 @@ impl From<OutsideError> for Failure {
             }
             OutsideError::Nobody { .. } => refused(&error)
                 .hint("an agent that is active must hold `execute:outside`, and no kill switch may stand in its way"),
-            OutsideError::NotYours { .. } => Self::new(StatusCode::FORBIDDEN, "forbidden", error.to_string()),
+            OutsideError::NotYours { .. } => Self::new(StatusCode::FORBIDDEN, "forbidden", error.to_string())
+                .hint("use the token that it was asked for with, or ask for it yourself"),
             OutsideError::NoOrder { ref run, .. } => refused(&error).hint(format!("writ run get {run}")),
             OutsideError::Taken { ref run } => refused(&error).hint(format!("writ why {run}")),
             OutsideError::Permit(_) => refused(&error),
@@ -368,17 +407,32 @@ impl Failure {
         let refused = |error: &ReflectError| Self::new(StatusCode::CONFLICT, "refused", error_chain(error));
         match error {
             ReflectError::Unknown { id } => Self::not_found("recommendation", &id),
-            ReflectError::Refused(writ_pipeline::RecommendationRefused::Stale { .. }) => {
-                Self::new(StatusCode::CONFLICT, "stale", error_chain(&error))
-                    .hint("collect feedback again with `writ recommend collect`")
-            }
-            ReflectError::Nothing | ReflectError::Refused(_) | ReflectError::Illegal(_) | ReflectError::Patch(_) => {
-                refused(&error)
-            }
+            ReflectError::Refused(ref cause) => Self::of_recommendation(cause, error_chain(&error)),
+            ReflectError::Nothing => refused(&error).hint("carry one out with `writ apply -f FILE`"),
+            ReflectError::Illegal { ref id, .. } => refused(&error).hint(answered(id)),
+            ReflectError::Patch(_) => refused(&error).hint(ANEW),
             ReflectError::Submit(error) => Self::of_submit(error, pipeline),
             ReflectError::Ledger(error) => Self::from(error),
             ReflectError::Commit(error) => Self::from(error),
             ReflectError::Pipeline(_) => Self::internal(&error),
+        }
+    }
+
+    /// A recommendation that nobody, or not this person, can agree to now.
+    fn of_recommendation(cause: &RecommendationRefused, told: String) -> Self {
+        let refused = |status| Self::new(status, "refused", told.clone());
+        match cause {
+            RecommendationRefused::Author { .. } | RecommendationRefused::NotAPerson { .. } => {
+                refused(StatusCode::FORBIDDEN).hint(SOMEBODY_ELSE)
+            }
+            RecommendationRefused::Stale { .. } | RecommendationRefused::Shown { .. } => {
+                Self::new(StatusCode::CONFLICT, "stale", told).hint(ANEW)
+            }
+            RecommendationRefused::Expired { .. } => refused(StatusCode::CONFLICT).hint(ANEW),
+            RecommendationRefused::NoPatch { id } => {
+                refused(StatusCode::CONFLICT).hint(format!("`writ recommend reject {id}` says that it was dealt with"))
+            }
+            RecommendationRefused::Illegal { id, .. } => refused(StatusCode::CONFLICT).hint(answered(id.as_str())),
         }
     }
 
@@ -420,6 +474,7 @@ impl Failure {
             SubmitError::Denied { intent, prepared } => {
                 Self::new(StatusCode::FORBIDDEN, "denied", format!("`{intent}` is denied"))
                     .with(prepared.document(pipeline))
+                    .hint("`writ policy explain -f FILE` shows what each rule and its parts came to")
             }
             SubmitError::Taken { ref owner, .. } => Self::new(StatusCode::CONFLICT, "refused", error.to_string())
                 .hint(format!("give it another service, or change `{owner}`: `writ intent get {owner}`")),
@@ -442,7 +497,9 @@ impl Failure {
                 Self::new(StatusCode::CONFLICT, "stale", error.to_string()).hint("plan again, and apply the new plan")
             }
             SubmitError::Barred(barred) => Self::from(barred),
-            SubmitError::Provider(cause) => Self::new(StatusCode::BAD_GATEWAY, "provider", error_chain(&cause)),
+            SubmitError::Provider(cause) => {
+                Self::new(StatusCode::BAD_GATEWAY, "provider", error_chain(&cause)).hint(PROVIDER)
+            }
             SubmitError::Ledger(error) => Self::from(error),
             SubmitError::Commit(error) => Self::from(error),
             SubmitError::Drive(error) => Self::from(error),

@@ -7,6 +7,7 @@
 
 mod api;
 mod backup;
+mod benefit;
 mod channels;
 mod config;
 mod console;
@@ -21,6 +22,7 @@ mod metrics;
 #[cfg(feature = "oidc")]
 mod oidc;
 mod principals;
+mod question;
 mod serve;
 mod server;
 mod setup;
@@ -31,6 +33,8 @@ mod tls;
 mod trace;
 #[cfg(test)]
 mod unreal;
+mod versions;
+mod way;
 mod wire;
 mod wrong;
 

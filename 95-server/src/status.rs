@@ -1,6 +1,7 @@
 //! How each of a list stands, in the word that every face uses. It follows from the last entry about it.
 
 use crate::api::Shared;
+use crate::benefit::is_unmeasured;
 use crate::console::words::{number, text, time_of};
 use serde_json::Value;
 use writ_core::{Entry, LedgerError, Timestamp};
@@ -15,8 +16,98 @@ pub(crate) fn of(shared: &Shared, view: &str, id: &str, doc: &Value) -> Option<S
         "runs" => Some(run(shared, id, doc)),
         "incidents" => Some(incident(doc).to_owned()),
         "approvals" => Some(approval(doc, now).to_owned()),
-        "recommendations" => Some(recommendation(doc).to_owned()),
+        "recommendations" => Some(recommendation(doc, now).to_owned()),
         _ => None,
+    }
+}
+
+/// The words that there are for one of a view's documents; none for a view whose documents all stand alike.
+pub(crate) fn states(view: &str) -> &'static [&'static str] {
+    match view {
+        "intents" => &[
+            "draft",
+            "validating",
+            "invalid",
+            "validated",
+            "translating",
+            "translated",
+            "simulating",
+            "ready",
+            "awaiting approval",
+            "executing",
+            "active",
+            "monitoring",
+            "optimizing",
+            "degraded",
+            "recovering",
+            "failed",
+            "decommissioning",
+            "archived",
+        ],
+        "agents" => &["enrolled", "active", "draining", "quarantined", "retired"],
+        "runs" => &[
+            "submitted",
+            "validated",
+            "awaiting approval",
+            "awaiting window",
+            "running",
+            "pausing",
+            "paused",
+            "replanning",
+            "failing",
+            "compensating",
+            "needs operator",
+            "cancelling",
+            "succeeded",
+            "rolled back",
+            "failed",
+            "cancelled",
+            "rejected",
+            "expired",
+        ],
+        "incidents" => &[
+            "open",
+            "acknowledged",
+            "held",
+            "shadowed",
+            "awaiting approval",
+            "denied",
+            "healing",
+            "verifying",
+            "escalated",
+            "resolved",
+            "closed",
+        ],
+        "approvals" => &[
+            "open",
+            "granted",
+            "refused",
+            "used",
+            "expired",
+            "void",
+            "standing",
+            "over",
+            "revoked",
+            "glass broken",
+            "glass ended",
+            "reviewed",
+        ],
+        "recommendations" => &[
+            "draft",
+            "open",
+            "claimed",
+            "approved",
+            "applying",
+            "verifying",
+            "realised",
+            "missed",
+            "not measured",
+            "reverted",
+            "dismissed",
+            "superseded",
+            "expired",
+        ],
+        _ => &[],
     }
 }
 
@@ -125,8 +216,20 @@ pub(crate) fn waiver(waiver: &WaiverStatus, now: Timestamp) -> &'static str {
     }
 }
 
-pub(crate) fn recommendation(doc: &Value) -> &'static str {
+/// How a recommendation stands at a moment: nothing is recorded when its time is over.
+pub(crate) fn recommendation(doc: &Value, now: Timestamp) -> &'static str {
+    let until = time_of(doc, "/expires_at");
     match text(doc, "/last/kind") {
+        "recommend.made/1"
+        | "recommend.activated/1"
+        | "recommend.reopened/1"
+        | "recommend.released/1"
+        | "recommend.refused/1"
+        | "recommend.claimed/1"
+            if until.is_some_and(|until| until <= now) =>
+        {
+            "expired"
+        }
         "recommend.made/1" => "draft",
         "recommend.activated/1" | "recommend.reopened/1" | "recommend.released/1" | "recommend.refused/1" => "open",
         "recommend.claimed/1" => "claimed",
@@ -134,11 +237,53 @@ pub(crate) fn recommendation(doc: &Value) -> &'static str {
         "recommend.applied/1" => "applying",
         "recommend.watched/1" => "verifying",
         "recommend.realised/1" => "realised",
+        "recommend.missed/1" if is_unmeasured(doc) => "not measured",
         "recommend.missed/1" => "missed",
         "recommend.reverted/1" => "reverted",
         "recommend.dismissed/1" => "dismissed",
         "recommend.superseded/1" => "superseded",
         "recommend.expired/1" => "expired",
         _ => "unknown",
+    }
+}
+
+/// Whether people can still agree to a recommendation that stands so.
+pub(crate) fn is_open(recommendation: &str) -> bool {
+    matches!(recommendation, "draft" | "open" | "claimed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unreal::unreal;
+    use serde_json::json;
+
+    /// Every word that this file says of a state can be asked for.
+    #[tokio::test]
+    async fn what_a_list_can_be_asked_for_is_what_its_items_say() {
+        let (shared, _) = unreal(&[]).await;
+        let source = include_str!("status.rs").split("#[cfg(test)]").next().unwrap();
+        let kinds = source.split('"').filter(|word| word.ends_with("/1"));
+        let mut said = 0;
+        for kind in kinds {
+            for (view, prefix) in
+                [("incidents", "incident."), ("approvals", "approval."), ("recommendations", "recommend.")]
+            {
+                if let Some(state) =
+                    of(&shared, view, "x", &json!({"last": {"kind": kind}})).filter(|_| kind.starts_with(prefix))
+                {
+                    assert!(states(view).contains(&state.as_str()), "{view} {kind}: {state}");
+                    said += 1;
+                }
+            }
+        }
+        assert!(said > 20, "{said}");
+        for kind in
+            ["started", "approval_asked", "window_awaited", "needs_operator", "rolled_back", "cancelled", "failed"]
+        {
+            let doc = json!({"last": {"kind": format!("run.{kind}/1")}});
+            let state = of(&shared, "runs", "run_01m7znjwjxsxdw0zwmr5z97yce", &doc).unwrap();
+            assert!(states("runs").contains(&state.as_str()), "{kind}: {state}");
+        }
     }
 }

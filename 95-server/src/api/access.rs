@@ -3,7 +3,7 @@
 use super::of::Of;
 use super::once::{Again, once};
 use super::{App, Shared};
-use crate::error::{Code, Failure};
+use crate::error::{Code, Failure, short};
 use crate::limits::is_change;
 use crate::serve::Peer;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
@@ -75,6 +75,8 @@ pub(crate) struct Rule {
     pub(crate) needs: Needs,
     pub(crate) of: Of,
     pub(crate) again: Again,
+    /// Whether it takes nothing behind a question mark.
+    pub(crate) plain: bool,
 }
 
 /// Who asks.
@@ -117,7 +119,7 @@ fn unknown() -> Failure {
 
 /// Lets a request through to a route, or not. Who is refused for want of a token or a role is recorded, as often as is useful.
 pub(crate) async fn admit(State((shared, rule)): State<(Arc<Shared>, Rule)>, request: Request, next: Next) -> Response {
-    let Rule { needs, of, again } = rule;
+    let Rule { needs, of, again, plain } = rule;
     if needs == Needs::Nobody {
         return next.run(request).await;
     }
@@ -134,6 +136,7 @@ pub(crate) async fn admit(State((shared, rule)): State<(Arc<Shared>, Rule)>, req
         Ok(()) => of.allows(&shared, &caller.0, needs, id).await,
         Err(failure) => Err(failure),
     };
+    let may = may.and_then(|()| if plain { nothing_asked(&parts) } else { Ok(()) });
     let answer = match may {
         Ok(()) => {
             parts.extensions.insert(caller.clone());
@@ -145,6 +148,15 @@ pub(crate) async fn admit(State((shared, rule)): State<(Arc<Shared>, Rule)>, req
         refused(&shared, &because, &caller.0, &method, &route).await;
     }
     answer
+}
+
+/// What a route does not know is not passed over: whoever sends it would take the answer for another.
+fn nothing_asked(parts: &Parts) -> Result<(), Failure> {
+    let Some(name) = parts.uri.query().filter(|query| !query.is_empty()) else { return Ok(()) };
+    let name = name.split(['=', '&']).next().unwrap_or_default();
+    let detail = format!("`{}` of the query: there is no such parameter", short(name));
+    let failure = Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).parameter(short(name));
+    Err(failure.hint("this takes none: send it without what stands behind the question mark"))
 }
 
 /// Records who is refused something on a page, as on a route.

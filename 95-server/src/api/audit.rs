@@ -196,7 +196,10 @@ pub(crate) async fn filter(
 ) -> Result<Filter, Failure> {
     let text = |name: &str| wanted.get(name).map(|text| (*text).to_owned());
     let time = |name: &'static str| {
-        let read = |text: &&str| text.parse::<Timestamp>().map_err(|error| bad(error.to_string()).parameter(name));
+        let read = |text: &&str| {
+            text.parse::<Timestamp>()
+                .map_err(|error| bad(error.to_string()).hint("as in `2026-01-31T12:00:00Z`").parameter(name))
+        };
         wanted.get(name).map(read).transpose()
     };
     let outcome = |text: String| {
@@ -225,7 +228,7 @@ pub(crate) async fn filter(
     if let (Some(from), Some(to)) = (filter.from_time, filter.to_time)
         && from > to
     {
-        return Err(bad(format!("`from` ({from}) is after `to` ({to})")).parameter("from"));
+        return Err(bad(format!("`from` ({from}) is after `to` ({to})")).hint("turn them round").parameter("from"));
     }
     Ok(filter)
 }

@@ -28,6 +28,9 @@ pub(super) const FOUND_MAX: usize = 20;
 /// The longest pointer that is told, in bytes; beyond that, the value above is named.
 const POINTER_MAX: usize = 512;
 
+/// Where it stands what is taken.
+const DOCUMENT: &str = "`/api/v1/openapi.json` says what is taken here";
+
 /// What a reader says of what is no object.
 const NO_OBJECT: &str = "invalid type: another, expected a map";
 
@@ -62,10 +65,11 @@ fn unread(rejected: &JsonRejection, most: u64) -> Failure {
     match told {
         Some(error) if error.is_eof() => {
             Failure::new(rejected.status(), "invalid", "the body is not JSON: it ends before it is whole")
+                .hint(DOCUMENT)
         }
         Some(error) => {
             let detail = format!("the body is not JSON at line {}, column {}", error.line(), error.column());
-            Failure::new(rejected.status(), "invalid", detail)
+            Failure::new(rejected.status(), "invalid", detail).hint(DOCUMENT)
         }
         None => Failure::unreadable(rejected.status(), &rejected.body_text()),
     }
@@ -84,7 +88,8 @@ fn read<T: DeserializeOwned + ToSchema>(text: &str) -> Result<T, Failure> {
         // Nested deeper than is looked at, it has no value.
         let body = serde_json::from_str::<Value>(text).ok();
         let wrong = Wrong::at("", phrase(NO_OBJECT, body.as_ref()));
-        return Err(Failure::of_findings(StatusCode::UNPROCESSABLE_ENTITY, "the body", vec![wrong]));
+        let failure = Failure::of_findings(StatusCode::UNPROCESSABLE_ENTITY, "the body", vec![wrong]);
+        return Err(failure.hint(DOCUMENT));
     }
     let said = told::<Singly>(text).and_then(|Singly| told::<T>(text));
     let body = serde_json::from_str::<Value>(text).ok();
@@ -110,7 +115,7 @@ fn read<T: DeserializeOwned + ToSchema>(text: &str) -> Result<T, Failure> {
         lists.iter().any(|list| at.strip_prefix(list).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     };
     found.extend(amiss.into_iter().filter(|one| !one.pointer.as_deref().is_some_and(within)));
-    Err(Failure::of_findings(StatusCode::UNPROCESSABLE_ENTITY, "the body", found))
+    Err(Failure::of_findings(StatusCode::UNPROCESSABLE_ENTITY, "the body", found).hint(DOCUMENT))
 }
 
 fn told<T: DeserializeOwned>(text: &str) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
@@ -353,5 +358,7 @@ fn of_fields(what: &str, status: StatusCode, told: &serde_path_to_error::Error<Q
         return Failure::new(status, "invalid", format!("the {what}: {words}"));
     };
     let detail = format!("`{}` of the {what}: {words}", short(name));
-    Failure::new(status, "invalid", detail).parameter(short(name))
+    let failure = Failure::new(status, "invalid", detail).parameter(short(name));
+    // A form is a page's own, and nobody writes one.
+    if what == "form" { failure } else { failure.hint(DOCUMENT) }
 }

@@ -3,7 +3,7 @@
 use super::resources::Nothing;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
-use crate::error::Failure;
+use crate::error::{Failure, SOMEBODY_ELSE};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -184,11 +184,13 @@ impl From<GlassError> for Failure {
         match &refused {
             GlassRefused::Span => told(StatusCode::BAD_REQUEST, "invalid").at("/minutes"),
             GlassRefused::Scope { what } => told(StatusCode::BAD_REQUEST, "invalid").at(format!("/{what}")),
-            GlassRefused::Own { .. } => told(StatusCode::FORBIDDEN, "refused"),
+            GlassRefused::Own { .. } => told(StatusCode::FORBIDDEN, "refused").hint(SOMEBODY_ELSE),
             GlassRefused::Stands { id, .. } | GlassRefused::NotOver { id, .. } => {
                 told(StatusCode::CONFLICT, "refused").hint(format!("end it with `writ glass end {id}`"))
             }
-            GlassRefused::Over { .. } | GlassRefused::Reviewed { .. } => told(StatusCode::CONFLICT, "refused"),
+            GlassRefused::Over { .. } | GlassRefused::Reviewed { .. } => {
+                told(StatusCode::CONFLICT, "refused").hint("see how it stands: `writ glass list`")
+            }
         }
     }
 }

@@ -1,17 +1,23 @@
 //! What is listed: documents that follow from the journal, page by page.
 
+use super::filter::{LOOKED_THROUGH_MAX, Which, begins};
 use super::matches::stream;
 use super::route::{Route, documents};
-use super::{Answer, App, Asked, Needs, Path, Shared};
+use super::{Answer, App, Asked, Needs, PAGE_MAX, Path, Shared};
+use crate::benefit::{expected, measured};
+use crate::console::words::text;
 use crate::error::Failure;
+use crate::question::Question;
 use crate::status;
+use crate::versions::unified;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
-use writ_core::{Actor, LedgerError, Timestamp};
+use writ_core::{Actor, Digest, LedgerError, Timestamp};
 use writ_pipeline::{Journal, recommendation_made, text_of};
 
 /// Views that can be listed, each with the paths of the list and of one, and what they are.
@@ -24,12 +30,18 @@ const VIEWS: [(&str, &str, &str, &str); 7] = [
     ),
     ("runs", "/api/v1/runs", "/api/v1/runs/{id}", "Changes under way and done."),
     ("incidents", "/api/v1/incidents", "/api/v1/incidents/{id}", "What was noticed to be wrong, and what was tried."),
-    ("approvals", "/api/v1/approvals", "/api/v1/approvals/{id}", "What people were asked, and what they answered."),
+    (
+        "approvals",
+        "/api/v1/approvals",
+        "/api/v1/approvals/{id}",
+        "What people were asked, and what they answered. One alone also says which rules demand it (`demands`), what changes (`diff`) and how far it reaches (`reach`).",
+    ),
     (
         "recommendations",
         "/api/v1/recommendations",
         "/api/v1/recommendations/{id}",
-        "What would be better, with the figures that say so.",
+        "What would be better, with the figures that say so. One that is `outdated` was made for another version than the one in force, \
+         and cannot be approved. One alone also says what would change (`diff`), what it should bring (`expected`), and what was `measured`.",
     ),
     (
         "standing",
@@ -45,7 +57,11 @@ pub(crate) fn routes() -> Vec<Route> {
         let list = move |shared: App, page: Asked<Page>| list(view, shared, page);
         let one = move |shared: App, id: Path<String>| one(view, shared, id);
         [
-            Route::get(all, Needs::Reader, list).says(view, "List them", says).query::<Page>().answers::<Listed>(),
+            Route::get(all, Needs::Reader, list)
+                .says(view, "List them", says)
+                .query::<Page>()
+                .also(Which::parameters(view))
+                .answers::<Listed>(),
             Route::get(single, Needs::Reader, one).says(view, "Get one", says).answers::<Item>().tagged(),
         ]
     };
@@ -78,31 +94,70 @@ pub(crate) struct Page {
     limit: usize,
     /// Whether the newest come first.
     newest_first: bool,
+    // What not every list can be asked for stands with each list's route.
+    #[param(ignore)]
+    state: Option<String>,
+    #[param(ignore)]
+    intent: Option<String>,
+    #[param(ignore)]
+    component: Option<String>,
 }
 
 impl Default for Page {
     fn default() -> Self {
-        Self { after: None, limit: 100, newest_first: false }
+        Self { after: None, limit: 100, newest_first: false, state: None, intent: None, component: None }
     }
 }
 
 async fn list(view: &'static str, State(shared): App, Asked(page): Asked<Page>) -> Answer<Listed> {
-    let journal = shared.pipeline.journal();
-    let limit = super::limit(page.limit)?;
-    let after = page.after.as_deref();
-    let (mut docs, as_of) = if page.newest_first {
-        journal.docs_back(view, "", after, limit + 1).await?
-    } else {
-        journal.docs(view, "", after, limit + 1).await?
-    };
-    let more = docs.len() > limit;
-    docs.truncate(limit);
-    let next = docs.last().filter(|_| more).map(|(key, _)| key.clone());
-    let mut items = Vec::with_capacity(docs.len());
-    for (key, doc) in docs {
-        items.push(Item(item(&shared, view, &key, doc).await?));
+    let Page { after, limit, newest_first, state, intent, component } = page;
+    let (limit, which) = (super::limit(limit)?, Which { state, intent, component }.of(view)?);
+    begins(&shared, view, after.as_deref()).await?;
+    let (mut items, mut bases, mut from, mut looked) = (Vec::new(), Bases::default(), after, 0);
+    loop {
+        let read = if which.is_all() { limit + 1 } else { PAGE_MAX };
+        let (docs, as_of) = chunk(&shared, view, &which, from.as_deref(), read, newest_first).await?;
+        let more = docs.len() == read;
+        for (key, doc) in docs {
+            if items.len() == limit {
+                return Ok(Json(Listed { items, next: from, as_of }));
+            }
+            if which.stands(&shared, view, &key, &doc) {
+                let item = item(&shared, view, &key, doc, &mut bases).await?;
+                items.extend(Some(item).filter(|item| which.takes(view, item)).map(Item));
+            }
+            (from, looked) = (Some(key), looked + 1);
+        }
+        if !more || looked >= LOOKED_THROUGH_MAX {
+            return Ok(Json(Listed { items, next: from.filter(|_| more), as_of }));
+        }
     }
-    Ok(Json(Listed { items, next, as_of }))
+}
+
+/// Documents of a list in their order, behind one where one is given; of what is filed, only those.
+async fn chunk(
+    shared: &Shared,
+    view: &str,
+    which: &Which,
+    after: Option<&str>,
+    limit: usize,
+    newest_first: bool,
+) -> Result<(Vec<(String, Value)>, u64), LedgerError> {
+    let journal = shared.pipeline.journal();
+    let read = async |view: &str, under: &str, after: Option<&str>| match newest_first {
+        true => journal.docs_back(view, under, after, limit).await,
+        false => journal.docs(view, under, after, limit).await,
+    };
+    let Some(under) = which.filed(view) else { return read(view, "", after).await };
+    let (filed, as_of) = read("filed", &under, after.map(|after| format!("{under}{after}")).as_deref()).await?;
+    let mut docs = Vec::with_capacity(filed.len());
+    for (key, _) in filed {
+        let id = key.strip_prefix(&under).unwrap_or(&key).to_owned();
+        // What is filed and not there is passed over, and counts as read.
+        let doc = journal.doc(view, &id).await?.unwrap_or_default();
+        docs.push((id, doc));
+    }
+    Ok((docs, as_of))
 }
 
 async fn one(view: &'static str, State(shared): App, Path(id): Path<String>) -> Result<(Tag, Json<Item>), Failure> {
@@ -110,14 +165,29 @@ async fn one(view: &'static str, State(shared): App, Path(id): Path<String>) -> 
     let tag = tag(&shared, view, &id).await?;
     let doc = shared.pipeline.journal().doc(view, &id).await?;
     let doc = doc.ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))?;
-    let mut item = item(&shared, view, &id, doc).await?;
+    let mut item = item(&shared, view, &id, doc.clone(), &mut Bases::default()).await?;
     if view == "approvals" {
         let votes = votes(shared.pipeline.journal(), &id).await?.into_iter();
         let told =
             votes.map(|vote| json!({"by": vote.by.id, "agrees": vote.agrees, "reason": vote.reason, "at": vote.at}));
         item["answers"] = told.collect();
+        add(&mut item, Question::of(&shared, &id, &doc).await?.document());
+    }
+    if view == "recommendations" {
+        let texts = shared.pipeline.recommended_texts(&id).await;
+        let texts = texts.map_err(|error| Failure::of_reflect(error, &shared.pipeline))?;
+        let diff = texts.map(|(old, new)| unified(("in force", &old), ("recommended", &new)));
+        let expected = expected(&item["recommendation"]);
+        add(&mut item, json!({"diff": diff, "expected": expected, "measured": measured(&doc)}));
     }
     Ok((tag, Json(Item(item))))
+}
+
+/// Adds the fields of a document to another.
+fn add(item: &mut Value, more: Value) {
+    if let (Value::Object(item), Value::Object(more)) = (item, more) {
+        item.extend(more);
+    }
 }
 
 /// `ETag` of a single resource: how many entries there are about it.
@@ -150,7 +220,29 @@ pub(crate) async fn votes(journal: &Journal, approval: &str) -> Result<Vec<Vote>
     Ok(votes)
 }
 
-async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value) -> Result<Value, Failure> {
+/// What is in force of what recommendations would change, as far as it was looked up.
+#[derive(Default)]
+struct Bases(BTreeMap<String, Option<Digest>>);
+
+impl Bases {
+    /// Whether what a recommendation was made for is no longer what is in force: nobody can approve it then.
+    async fn is_outdated(&mut self, shared: &Shared, recommendation: &Value) -> Result<bool, Failure> {
+        let Some(patch) = recommendation.get("patch") else { return Ok(false) };
+        let target = text(patch, "/target");
+        let now = match self.0.get(target) {
+            Some(known) => *known,
+            None => {
+                let found = shared.pipeline.base_in_force(target).await;
+                let found = found.map_err(|error| Failure::of_reflect(error, &shared.pipeline))?;
+                self.0.insert(target.to_owned(), found);
+                found
+            }
+        };
+        Ok(now.is_none_or(|now| text(patch, "/base") != now.to_string()))
+    }
+}
+
+async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value, bases: &mut Bases) -> Result<Value, Failure> {
     doc["id"] = json!(key);
     if let Some(state) = status::of(shared, view, key, &doc) {
         doc["state"] = json!(state.replace(' ', "_"));
@@ -160,7 +252,10 @@ async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value) -> Result<
     }
     if view == "recommendations" {
         // What moves it on names it; what it recommends stands in its first entry.
-        doc["recommendation"] = recommendation_made(shared.pipeline.journal(), key).await?["recommendation"].clone();
+        let journal = shared.pipeline.journal();
+        let open = status::is_open(status::recommendation(&doc, journal.now()));
+        doc["recommendation"] = recommendation_made(journal, key).await?["recommendation"].clone();
+        doc["outdated"] = json!(open && bases.is_outdated(shared, &doc["recommendation"]).await?);
     }
     Ok(doc)
 }

@@ -35,7 +35,9 @@ async fn looked_at(shared: &Shared, (view, id): (&str, &str), headers: &HeaderMa
     let is_tag = |tag: &&str| *tag == "*" || (tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"'));
     if !tags.iter().all(is_tag) {
         let detail = "`If-Match` is `*` or the `ETag` of what was looked at, with its quotation marks";
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).parameter(header::IF_MATCH.as_str()));
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
+            .hint("send the `ETag` of the answer that you looked at, as it was")
+            .parameter(header::IF_MATCH.as_str()));
     }
     let stream = stream(view, id);
     let version = shared.pipeline.journal().ledger().stream_version(&stream).await?;

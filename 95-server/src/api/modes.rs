@@ -1,6 +1,7 @@
 //! How far each action of healing may go on its own, and what it would have done where it may not.
 
 use super::changes::{ChangeTold, propose};
+use super::filter::begins;
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, field, parsed, reason};
 use crate::error::Failure;
@@ -210,6 +211,7 @@ async fn shadows(State(shared): App, Asked(wanted): Asked<Wanted>) -> Answer<Sha
         }),
     };
     let limit = super::limit(wanted.limit.unwrap_or(100))?;
+    begins(&shared, "shadows", wanted.after.as_deref()).await?;
     let page = shared.pipeline.shadows(&filter, wanted.after.as_deref(), limit).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for doc in page.items {

@@ -137,6 +137,7 @@ async fn keyed(
 fn done(because: &str) -> Failure {
     let detail = format!("a request with this `Idempotency-Key` was done, and cannot be answered again: {because}");
     Failure::new(StatusCode::CONFLICT, "repeated", detail)
+        .hint("look at what came of it; for another one, send another `Idempotency-Key`")
 }
 
 fn replayed(status: u16, body: Vec<u8>) -> Response {

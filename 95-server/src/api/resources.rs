@@ -117,7 +117,7 @@ async fn answer(
         let agrees = match answer.as_str() {
             "approve" => true,
             "reject" => false,
-            _ => return Err(Failure::not_found("answer", &answer).parameter("answer")),
+            _ => return Err(Failure::not_found("answer", &answer).hint("one of approve, reject").parameter("answer")),
         };
         let state = shared.pipeline.answer(&id, &caller.0, agrees, reason(&said.reason)?).await?;
         Ok(Json(Answered { approval: id, state: serde_json::json!(state) }))
@@ -147,7 +147,7 @@ async fn incident(
         let signal = match command.as_str() {
             "ack" => HealSignal::Acknowledge { incident: incident.clone(), by },
             "close" => HealSignal::Close { incident: incident.clone(), by },
-            _ => return Err(Failure::not_found("command", &command).parameter("command")),
+            _ => return Err(Failure::not_found("command", &command).hint("one of ack, close").parameter("command")),
         };
         tell_healing(&shared, &id, signal, (&caller.actor(), &said.reason)).await?;
         Ok(Json(IncidentTold { incident, done: command.clone() }))
@@ -168,7 +168,8 @@ pub(crate) async fn tell_healing(
     let healing = component.and_then(|component| shared.pipeline.healing(&component));
     let healing = healing.ok_or_else(|| Failure::not_found("incident", incident))?;
     let told = healing.tell(signal).await;
-    told.map_err(|because| Failure::new(StatusCode::CONFLICT, "refused", because))?;
+    let hint = || format!("see how it stands: `writ incident get {incident}`");
+    told.map_err(|because| Failure::new(StatusCode::CONFLICT, "refused", because).hint(hint()))?;
     if !remark.is_empty() {
         say(shared.pipeline.journal(), incident, by, remark).await?;
     }
@@ -221,7 +222,11 @@ async fn recommendation(
         let done = match command.as_str() {
             "approve" => shared.pipeline.approve_recommendation(&id, &caller.0).await,
             "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, because).await,
-            _ => return Err(Failure::not_found("command", &command).parameter("command")),
+            _ => {
+                return Err(Failure::not_found("command", &command)
+                    .hint("one of approve, reject")
+                    .parameter("command"));
+            }
         };
         let done = done.map_err(|error| Failure::of_reflect(error, &shared.pipeline))?;
         say(shared.pipeline.journal(), &id, &caller.actor(), because).await?;

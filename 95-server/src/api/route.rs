@@ -135,6 +135,18 @@ impl Route {
         self
     }
 
+    /// Parameters of a query besides those of its type.
+    pub(crate) fn also(mut self, parameters: Vec<Parameter>) -> Self {
+        self.parameters.extend(parameters);
+        self
+    }
+
+    /// Whether it is looked at and takes nothing behind a question mark.
+    pub(crate) fn takes_no_query(&self) -> bool {
+        let of_query = |parameter: &Parameter| parameter.parameter_in == ParameterIn::Query;
+        self.method == Method::GET && self.path.starts_with("/api/") && !self.parameters.iter().any(of_query)
+    }
+
     /// The answer names the state that it shows.
     pub(crate) fn tagged(mut self) -> Self {
         self.tagged = true;
@@ -226,6 +238,9 @@ impl Route {
             operation = operation.parameter(parameter.clone());
         }
         let mut fails = self.fails.clone();
+        if self.takes_no_query() {
+            fails.insert(400);
+        }
         if self.again != Again::Harmless {
             operation = operation.parameter(header(
                 KEY.as_str(),

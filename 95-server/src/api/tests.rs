@@ -1,10 +1,13 @@
 mod agents;
 mod answers;
+mod asked;
 mod contracts;
 mod forms;
 mod matches;
 mod modes;
 mod places;
+mod questions;
+mod recommendations;
 mod scopes;
 
 use super::*;

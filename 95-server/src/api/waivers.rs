@@ -2,8 +2,8 @@
 
 use super::resources::Words;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, field, parsed, reason};
-use crate::error::Failure;
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason};
+use crate::error::{Failure, SOMEBODY_ELSE, short};
 use crate::status;
 use axum::Json;
 use axum::extract::State;
@@ -28,7 +28,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .says(
                 "policies",
                 "Ask for a waiver",
-                "A rule is not to hold for a subject for a while. Somebody else has to grant it.",
+                "A rule is not to hold for a subject for a while. Somebody else has to grant it. A subject that names nothing is warned of; \
+                 one that nearly names something is refused with what it may mean.",
             )
             .takes::<WaiverWanted>()
             .answers::<WaiverTold>()
@@ -101,13 +102,45 @@ pub(crate) struct WaiverTold {
     /// `asked`, `granted`, `refused` or `revoked`.
     #[schema(value_type = String)]
     state: WaiverState,
+    /// What is odd about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// Intents that a subject is held against at the most.
+const INTENTS_MAX: usize = 10_000;
+
+/// What is odd about a subject, which may name what comes later, or what another tool calls something. One that names nothing,
+/// and nearly names something, is refused: whoever wrote it meant that.
+async fn odd(shared: &Shared, subject: &str) -> Result<Vec<String>, Failure> {
+    if subject.contains('*') {
+        return Ok(Vec::new());
+    }
+    let pipeline = &shared.pipeline;
+    let intents = pipeline.journal().docs("intents", "", None, INTENTS_MAX).await?.0.into_iter().map(|(id, _)| id);
+    let components = pipeline.components().into_iter().map(|component| component.to_string());
+    let known: Vec<String> = intents.chain(components).collect();
+    let of = subject.split_once('/').map_or(subject, |(component, _)| component);
+    if known.iter().any(|known| known == of) {
+        return Ok(Vec::new());
+    }
+    match writ_text::nearest(of, known.iter().map(String::as_str)) {
+        Some(near) => {
+            let detail = format!("`{}` names no intent and no component", short(subject));
+            let meant = subject.replacen(of, near, 1);
+            let hint = format!("did you mean `{meant}`? `*` stands for any letters");
+            Err(Failure::new(StatusCode::NOT_FOUND, "not-found", detail).hint(hint).at("/subject"))
+        }
+        None => Ok(vec![format!("`{}` names no intent and no component that there is", short(subject))]),
+    }
 }
 
 async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<WaiverWanted>) -> Answer<WaiverTold> {
     let rule: RuleId = field("/rule", &wanted.rule)?;
     let (span, reason) = (Duration::from_secs(wanted.seconds), reason(&wanted.reason)?);
+    let warnings = odd(&shared, &wanted.subject).await?;
     let waiver = shared.pipeline.ask_waiver(&rule, &wanted.subject, span, reason, &caller.0.id).await?;
-    Ok(Json(WaiverTold { waiver, state: WaiverState::Asked }))
+    Ok(Json(WaiverTold { waiver, state: WaiverState::Asked, warnings }))
 }
 
 async fn grant(shared: App, caller: Caller, id: Path<String>, said: Body<Words>) -> Answer<WaiverTold> {
@@ -131,7 +164,7 @@ async fn answer(
 ) -> Answer<WaiverTold> {
     let waiver: WaiverId = parsed(&id)?;
     shared.pipeline.answer_waiver(&waiver, state, reason(&said.reason)?, &caller.0.id).await?;
-    Ok(Json(WaiverTold { waiver, state }))
+    Ok(Json(WaiverTold { waiver, state, warnings: Vec::new() }))
 }
 
 impl From<ExceptionError> for Failure {
@@ -151,9 +184,11 @@ impl From<ExceptionError> for Failure {
                 told(StatusCode::NOT_FOUND, "not-found").hint("list the rules with `writ policy list`")
             }
             WaiverRefused::Span { .. } => told(StatusCode::BAD_REQUEST, "invalid").at("/seconds"),
-            WaiverRefused::OwnRequest { .. } => told(StatusCode::FORBIDDEN, "refused"),
+            WaiverRefused::OwnRequest { .. } => told(StatusCode::FORBIDDEN, "refused").hint(SOMEBODY_ELSE),
             WaiverRefused::Over { .. } => told(StatusCode::CONFLICT, "refused").hint("ask for another one"),
-            WaiverRefused::State { .. } => told(StatusCode::CONFLICT, "refused"),
+            WaiverRefused::State { .. } => {
+                told(StatusCode::CONFLICT, "refused").hint("see what was answered: `writ waiver list`")
+            }
         }
     }
 }

@@ -8,11 +8,10 @@ use super::impact::Impact;
 use super::list::{PAGE, newest, open as open_docs};
 use super::runs::{Outside, Row as RunRow, deed_of, of as run_of};
 use super::session::Visitor;
-use super::words::{
-    Html, badge, escape, link, list as items, number, page_of, segment, text, texts, when, when_of, word,
-};
+use super::words::{Html, badge, escape, link, number, page_of, segment, text, texts, when, when_of, word};
 use crate::api::{App, Shared, parsed, reason, votes};
 use crate::error::Failure;
+use crate::question::{Demand, Question};
 use crate::status;
 use askama::Template;
 use axum::extract::State;
@@ -21,7 +20,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use writ_core::{Actor, ActorKind, ApprovalId, LedgerError, RunId};
-use writ_pipeline::{Journal, Origin, Scope, name_of, text_beside};
+use writ_pipeline::{Journal, Scope, name_of, text_beside};
 
 /// A request in a list.
 pub(crate) struct Asked {
@@ -152,14 +151,6 @@ struct Answered {
     at: Html,
 }
 
-/// A finding that made somebody be asked.
-struct Demand {
-    rule: String,
-    message: String,
-    values: Vec<String>,
-    at: String,
-}
-
 /// One thing that would be done.
 struct Deed {
     verb: String,
@@ -184,6 +175,8 @@ struct ApprovalPage {
     /// How many steps of each action there are.
     sums: Vec<(String, usize)>,
     compared: Vec<Side>,
+    /// How far it reaches, in words; empty where nothing says it.
+    reach: String,
     said: Vec<Said>,
     outside: Option<Outside>,
     impact: Option<Impact>,
@@ -239,10 +232,11 @@ pub(crate) async fn one(
         because: about.because,
         run: about.run,
         shown: text(&doc, "/shown").to_owned(),
-        demands: about.demands,
+        demands: about.question.demands,
         deeds: about.deeds,
         sums,
-        compared: about.compared,
+        compared: about.question.texts.as_ref().map(|[(_, old), (_, new)]| sides(old, new)).unwrap_or_default(),
+        reach: about.question.reach.map(|reach| reach.to_string()).unwrap_or_default(),
         said: said_about(journal, text(&doc, "/run")).await?,
         outside: about.outside,
         impact: about.impact,
@@ -319,9 +313,7 @@ struct About {
     because: String,
     run: Option<RunRow>,
     deeds: Vec<Deed>,
-    demands: Vec<Demand>,
-    /// The manifest in force beside the one that asks; empty where nothing is in force yet, or a remedy asks.
-    compared: Vec<Side>,
+    question: Question,
     outside: Option<Outside>,
     /// What other policies would have decided on what was decided lately.
     impact: Option<Impact>,
@@ -332,13 +324,9 @@ async fn about_governance(shared: &Shared, id: &ApprovalId, doc: &Value) -> Resu
     let journal = shared.pipeline.journal();
     let change = shared.pipeline.proposed(id).await.map_err(Failure::from)?.unwrap_or_default();
     let impact = attached(journal, text(doc, "/attachments/impact")).await?;
-    let part = |name: &str| {
-        let value = change.get(name).unwrap_or(&Value::Null);
-        if value.is_null() { String::new() } else { serde_json::to_string_pretty(value).unwrap_or_default() }
-    };
-    let compared = if change.is_null() { Vec::new() } else { sides(&part("before"), &part("after")) };
     let because = text(&change, "/reason").to_owned();
-    Ok(About { because, compared, impact: Impact::of(&impact), ..About::default() })
+    let question = Question::of_change(&change);
+    Ok(About { because, question, impact: Impact::of(&impact), ..About::default() })
 }
 
 /// What a run would do, and which rules want people asked.
@@ -359,24 +347,10 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
         Some(found) => Some(RunRow::of(shared, run.as_str(), &found).await?),
         None => None,
     };
-    let decided = attached(journal, text(doc, "/terms/decision")).await?;
-    let demands = items(&decided, "/verdict/findings").iter().map(|finding| Demand {
-        rule: text(finding, "/rule").to_owned(),
-        message: text(finding, "/message").to_owned(),
-        values: texts(finding, "/values").map(str::to_owned).collect(),
-        at: text(finding, "/rule_at/file").rsplit('/').next().unwrap_or_default().to_owned(),
-    });
-    let demands = demands.collect();
-    let submitted = folded.submitted();
-    let asks = matches!(context.origin, Origin::Intent | Origin::Feedback) && only.is_none();
-    let compared = if asks {
-        super::intents::against_force(journal, submitted.intent.as_str(), submitted.intent_version).await?
-    } else {
-        Vec::new()
-    };
+    let question = Question::of_run(shared, (&folded, &context), doc).await?;
     let entries = journal.stream(&format!("run/{run}")).await?;
     let outside = Outside::of(journal, &folded, &context, &entries).await?;
-    Ok(About { run: row, deeds, demands, compared, outside, ..About::default() })
+    Ok(About { run: row, deeds, question, outside, ..About::default() })
 }
 
 /// An answer, as the form sends it.

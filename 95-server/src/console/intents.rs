@@ -12,13 +12,14 @@ use super::words::{Html, badge, link, list as items, number, segment, text, text
 use crate::api::{App, Shared, parsed};
 use crate::error::Failure;
 use crate::status;
+use crate::versions::{became, current, manifest};
 use askama::Template;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
-use writ_core::{Entry, IntentId, LedgerError};
+use writ_core::{IntentId, LedgerError};
+use writ_pipeline::Journal;
 use writ_pipeline::input::{money_about, percent_about};
-use writ_pipeline::{Journal, manifest_in};
 
 /// An intent in a list.
 pub(crate) struct Row {
@@ -63,36 +64,6 @@ impl Row {
             environment: text(doc, "/environment").to_owned(),
             changed: when_of(doc, "/last/at"),
         }
-    }
-}
-
-/// What became of a version, as the intent's entries tell it.
-fn became(entries: &[Entry], version: u64, in_force: u64) -> String {
-    let moves =
-        entries.iter().filter(|entry| entry.kind == "intent.moved/1" && number(&entry.body, "/version") == version);
-    let mut state = "refused".to_owned();
-    for entry in moves {
-        let because = text(&entry.body, "/because");
-        match text(&entry.body, "/to") {
-            "active" => state = "active".to_owned(),
-            "degraded" | "failed" if text(&entry.body, "/from") == "executing" => {
-                return because.trim_start_matches("the run is ").to_owned();
-            }
-            other if state != "active" || version == in_force => state = other.to_owned(),
-            _ => {}
-        }
-    }
-    if state == "active" && version != in_force { "superseded".to_owned() } else { state }
-}
-
-/// The version in force beside another one; empty where none is in force, or they are the same.
-pub(crate) async fn against_force(journal: &Journal, id: &str, version: u64) -> Result<Vec<Side>, LedgerError> {
-    let doc = journal.doc("intents", id).await?.unwrap_or_default();
-    let entries = journal.stream(&format!("intent/{id}")).await?;
-    let old = manifest(journal, &entries, number(&doc, "/applied_version")).await?;
-    match (old, manifest(journal, &entries, version).await?) {
-        (Some(old), Some(new)) if old != new => Ok(sides(&old, &new)),
-        _ => Ok(Vec::new()),
     }
 }
 
@@ -157,22 +128,6 @@ struct IntentPage {
     barred: String,
     /// Whether it was taken away, or just is.
     gone: bool,
-}
-
-/// The text of a version; none where it is no version.
-async fn manifest(journal: &Journal, entries: &[Entry], version: u64) -> Result<Option<String>, LedgerError> {
-    let bytes = manifest_in(journal, entries, version).await?;
-    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-}
-
-/// The text of the version in force; of the newest while none is.
-pub(crate) async fn current(journal: &Journal, entries: &[Entry], in_force: u64) -> Result<String, LedgerError> {
-    if let Some(text) = manifest(journal, entries, in_force).await? {
-        return Ok(text);
-    }
-    let submitted = entries.iter().filter(|entry| entry.kind == "intent.submitted/1");
-    let newest = submitted.map(|entry| number(&entry.body, "/version")).max().unwrap_or_default();
-    Ok(manifest(journal, entries, newest).await?.unwrap_or_default())
 }
 
 pub(crate) async fn one(

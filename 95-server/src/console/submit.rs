@@ -2,12 +2,13 @@
 
 use super::frame::{Frame, Page, shown, told_here};
 use super::given::{Form, Query};
-use super::intents::{Wanted, current};
+use super::intents::Wanted;
 use super::look::{Looked, look, predictions};
 use super::session::Visitor;
 use super::words::{Html, badge, list as items, number, segment, text, texts};
 use crate::api::{App, Shared, looked_at, parsed};
 use crate::error::Failure;
+use crate::versions::current;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};

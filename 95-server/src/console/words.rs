@@ -77,8 +77,8 @@ pub(crate) fn tone(state: &str) -> Tone {
         "awaiting approval" | "open" | "asked" | "needs approval" | "require approval" | "proposed" | "claimed"
         | "ready" | "awaiting window" => Tone::Ask,
         "warned" | "degraded" | "paused" | "pausing" | "held" | "waiting to retry" | "needs operator" | "unknown"
-        | "failing" | "cancelling" | "draining" | "waived" | "missed" | "voided" | "void" | "deprecated"
-        | "skipped" | "shadowed" | "waiting" | "acknowledged" | "inconclusive" => Tone::Warn,
+        | "failing" | "cancelling" | "draining" | "waived" | "missed" | "not measured" | "voided" | "void"
+        | "deprecated" | "skipped" | "shadowed" | "waiting" | "acknowledged" | "inconclusive" => Tone::Warn,
         "failed" | "denied" | "deny" | "invalid" | "infeasible" | "escalated" | "refused" | "rejected"
         | "quarantined" | "revoked" | "glass broken" | "error" | "broken" | "dead" | "incompatible" | "unhealthy"
         | "pulled" | "wrong" => Tone::Bad,

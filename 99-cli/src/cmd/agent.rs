@@ -1,6 +1,6 @@
 //! `writ agent`.
 
-use super::list::{get, list};
+use super::list::{Which, get, list};
 use super::{Failure, clock, listed, state, text, warn};
 use crate::Common;
 use crate::client::{Client, escaped};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
     /// List agents, and say which kill switches are pulled
-    List,
+    List(Which),
     /// Show an agent
     Get { id: String },
     /// Make an agent known; on a server, once somebody else agrees. It is given nothing before it is activated
@@ -142,16 +142,21 @@ impl Scope {
 impl Agent {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
-            Agent::List => {
-                let done = list(common, "agents", &["ID", "TYPE", "VERSION", "STATE", "PERMISSIONS"], |item| {
-                    vec![
-                        text(item, "/id"),
-                        text(item, "/agent/kind"),
-                        text(item, "/agent/version"),
-                        state(item),
-                        listed(item, &newest(item, "permissions")),
-                    ]
-                })
+            Agent::List(which) => {
+                let done = list(
+                    common,
+                    ("agents", &which.query(&[])),
+                    &["ID", "TYPE", "VERSION", "STATE", "PERMISSIONS"],
+                    |item| {
+                        vec![
+                            text(item, "/id"),
+                            text(item, "/agent/kind"),
+                            text(item, "/agent/version"),
+                            state(item),
+                            listed(item, &newest(item, "permissions")),
+                        ]
+                    },
+                )
                 .await?;
                 for one in pulled(&common.client()?).await? {
                     common.out().say(&told(&one));

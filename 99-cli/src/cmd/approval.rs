@@ -1,5 +1,6 @@
 //! `writ approve`, `writ reject` and `writ approval`.
 
+use super::list::Which;
 use super::{Failure, clock, listed, state, text, texts};
 use crate::Common;
 use crate::client::{Client, escaped};
@@ -39,21 +40,26 @@ impl Decide {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Approval {
     /// List approvals
-    List,
-    /// Show an approval: what it is for, who must agree, and who answered what
+    List(Which),
+    /// Show an approval: what it is for, which rules demand it, what changes, how far it reaches, and who answered what
     Get { id: String },
 }
 
 impl Approval {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
-            Approval::List => {
-                super::list::list(common, "approvals", &["ID", "FOR", "ROLE", "STATE", "AT"], |item| {
-                    let standing = item.get("actions").is_some();
-                    let subject = if standing { "standing".to_owned() } else { text(item, "/subject") };
-                    let role = if standing { String::new() } else { asked(item) };
-                    vec![text(item, "/id"), subject, role, state(item), clock(item, "/last/at")]
-                })
+            Approval::List(which) => {
+                super::list::list(
+                    common,
+                    ("approvals", &which.query(&[])),
+                    &["ID", "FOR", "ROLE", "STATE", "AT"],
+                    |item| {
+                        let standing = item.get("actions").is_some();
+                        let subject = if standing { "standing".to_owned() } else { text(item, "/subject") };
+                        let role = if standing { String::new() } else { asked(item) };
+                        vec![text(item, "/id"), subject, role, state(item), clock(item, "/last/at")]
+                    },
+                )
                 .await
             }
             Approval::Get { id } => get(common, &id).await,
@@ -99,14 +105,17 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
                 line("in", text(change, "/directory"));
                 line("changes", planned(change));
             }
+            line("reaches", text(&item, "/reach/text"));
             steps.iter().for_each(|step| line("step", step.clone()));
+            demands(&item).into_iter().for_each(|(word, demand)| line(word, demand));
             line("asks", asked(&item));
             line("asked by", format!("{}:{}", text(&item, "/requester/kind"), text(&item, "/requester/id")));
             line("until", text(&item, "/terms/expires_at"));
             line("shown", text(&item, "/shown"));
         }
-        if let Some(proposed) = &proposed {
-            all.push_str(&super::change::described(proposed));
+        match &proposed {
+            Some(proposed) => all.push_str(&super::change::described(proposed)),
+            None => all.push_str(&text(&item, "/diff")),
         }
         for answer in item.get("answers").and_then(Value::as_array).into_iter().flatten() {
             let word = if answer.get("agrees") == Some(&Value::Bool(true)) { "agreed" } else { "refused" };
@@ -119,6 +128,17 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
     let why = format!("writ why {id}");
     out.next(&if open { format!("writ approve {id} --as NAME -m REASON, or {why}") } else { why });
     Ok(exit::OK)
+}
+
+/// Which rules want somebody asked, and which warn, with the values that made them.
+fn demands(item: &Value) -> Vec<(&'static str, String)> {
+    let all = item.get("demands").and_then(Value::as_array).into_iter().flatten();
+    let told = |demand: &Value| {
+        let values = texts(demand, "/values").into_iter().map(|value| format!("\n            {value}"));
+        let word = if text(demand, "/asks") == "allow" { "warns" } else { "because" };
+        (word, format!("{}: {}{}", text(demand, "/rule"), text(demand, "/message"), values.collect::<String>()))
+    };
+    all.map(told).collect()
 }
 
 /// The command that an approval is for; none when it is for something else.

@@ -153,7 +153,7 @@ impl Query {
 }
 
 /// Entries as rows.
-pub(crate) fn entry_table(items: &[Value], wide: bool, terminal: bool) -> String {
+fn entry_table(items: &[Value], wide: bool, terminal: bool) -> String {
     let row = |item: &Value| {
         let actor = format!("{}:{}", text(item, "/actor/kind"), text(item, "/actor/id"));
         let mut row = vec![text(item, "/seq"), clock(item, "/timestamp"), actor];

@@ -1,6 +1,6 @@
 //! `writ incident`.
 
-use super::list::list;
+use super::list::{Which, list};
 use super::{Failure, clock, newest, state, text};
 use crate::Common;
 use crate::client::escaped;
@@ -13,7 +13,13 @@ use serde_json::{Value, json};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Incident {
     /// List incidents, newest last
-    List,
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// Those of this component
+        #[arg(long)]
+        component: Option<String>,
+    },
     /// Show an incident, or the `last`: what was seen, what was done about it, and how it stands
     Get { id: String },
     /// Say that you have seen it
@@ -42,18 +48,24 @@ pub(crate) struct Told {
 impl Incident {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
-            Incident::List => {
-                list(common, "incidents", &["ID", "SEVERITY", "COMPONENT", "INSTANCE", "SEEN", "STATE", "AT"], |item| {
-                    vec![
-                        text(item, "/id"),
-                        text(item, "/severity"),
-                        text(item, "/component"),
-                        text(item, "/instance"),
-                        text(item, "/seen"),
-                        state(item),
-                        clock(item, "/last/at"),
-                    ]
-                })
+            Incident::List { which, component } => {
+                let query = which.query(&[("component", &component)]);
+                list(
+                    common,
+                    ("incidents", &query),
+                    &["ID", "SEVERITY", "COMPONENT", "INSTANCE", "SEEN", "STATE", "AT"],
+                    |item| {
+                        vec![
+                            text(item, "/id"),
+                            text(item, "/severity"),
+                            text(item, "/component"),
+                            text(item, "/instance"),
+                            text(item, "/seen"),
+                            state(item),
+                            clock(item, "/last/at"),
+                        ]
+                    },
+                )
                 .await
             }
             Incident::Get { id } => get(common, &id).await,

@@ -5,30 +5,46 @@ use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
 use crate::out::{columns, pairs, yaml};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::Value;
 use writ_pipeline::input::{money_about, percent_about};
 
-/// Prints all pages of a list.
+/// Which of a list are wanted
+#[derive(Debug, Default, Args)]
+pub(crate) struct Which {
+    /// Those in this state: `open`, `awaiting_approval`
+    #[arg(long = "is", value_name = "STATE")]
+    stands: Option<String>,
+}
+
+impl Which {
+    /// What is asked for besides a page; `more` are parameters and what they have to be.
+    pub(crate) fn query(&self, more: &[(&str, &Option<String>)]) -> String {
+        let state = [("state", &self.stands)];
+        let asked = state.iter().chain(more).filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        asked.map(|(name, value)| format!("&{name}={}", escaped(value))).collect()
+    }
+}
+
+/// Prints all pages of a list, of those that a query asks for.
 pub(crate) async fn list(
     common: &Common,
-    view: &str,
+    (view, query): (&str, &str),
     head: &[&str],
     row: impl Fn(&Value) -> Vec<String>,
 ) -> Result<Exit, Failure> {
     let (out, client) = (common.out(), common.client()?);
     let (mut items, mut after) = (Vec::new(), String::new());
     loop {
-        let page = client.get(&format!("/api/v1/{view}?limit=1000{after}")).await?;
+        let page = client.get(&format!("/api/v1/{view}?limit=1000{query}{after}")).await?;
         items.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
         match page.get("next").and_then(Value::as_str) {
             Some(next) => after = format!("&after={}", escaped(next)),
             None => break,
         }
     }
-    out.list(&items, &format!("no {view}"), |_| {
-        columns(head, &items.iter().map(&row).collect::<Vec<_>>(), out.is_terminal())
-    });
+    let none = if query.is_empty() { format!("no {view}") } else { format!("no such {view}") };
+    out.list(&items, &none, |_| columns(head, &items.iter().map(&row).collect::<Vec<_>>(), out.is_terminal()));
     Ok(exit::OK)
 }
 
@@ -51,11 +67,26 @@ pub(crate) async fn get(
 #[derive(Debug, Subcommand)]
 pub(crate) enum Intent {
     /// List intents
-    List,
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// Those of this component
+        #[arg(long)]
+        component: Option<String>,
+    },
     /// Show an intent
     Get { id: String },
-    /// Show everything that happened to an intent
+    /// Show its versions: who handed in which, when, how each stands, and why
     History { id: String },
+    /// Show how two versions differ: the newest and the one in force, unless they are named
+    Diff {
+        id: String,
+        /// The version that is held against
+        #[arg(requires = "new")]
+        old: Option<u64>,
+        /// The other one
+        new: Option<u64>,
+    },
     /// Take an intent away: everything of it that is there. Its history stays
     Decommission(super::decommission::Decommission),
 }
@@ -63,8 +94,9 @@ pub(crate) enum Intent {
 impl Intent {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
-            Intent::List => {
-                list(common, "intents", &["ID", "VERSION", "STATE", "COMPONENT", "CHANGED"], |item| {
+            Intent::List { which, component } => {
+                let query = which.query(&[("component", &component)]);
+                list(common, ("intents", &query), &["ID", "VERSION", "STATE", "COMPONENT", "CHANGED"], |item| {
                     let field = |field| text(item, field);
                     vec![field("/id"), field("/version"), state(item), field("/component"), field("/last/at")]
                 })
@@ -75,15 +107,41 @@ impl Intent {
                 get(common, "intents", &id, told, &next).await
             }
             Intent::Decommission(decommission) => decommission.run(common).await,
-            Intent::History { id } => {
-                let out = common.out();
-                let entries = common.client()?.get(&format!("/api/v1/intents/{}/versions", escaped(&id))).await?;
-                let items = entries.as_array().cloned().unwrap_or_default();
-                out.list(&items, "nothing", |_| super::audit::entry_table(&items, false, out.is_terminal()));
-                Ok(exit::OK)
-            }
+            Intent::History { id } => history(common, &id).await,
+            Intent::Diff { id, old, new } => diff(common, &id, old, new).await,
         }
     }
+}
+
+async fn history(common: &Common, id: &str) -> Result<Exit, Failure> {
+    let out = common.out();
+    let page = common.client()?.get(&format!("/api/v1/intents/{}/history", escaped(id))).await?;
+    let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let row = |one: &Value| {
+        let force = if one.get("in_force") == Some(&Value::Bool(true)) { ", in force" } else { "" };
+        let stands = format!("{}{force}", state(one));
+        vec![text(one, "/version"), text(one, "/by"), text(one, "/at"), stands, text(one, "/because")]
+    };
+    let rows: Vec<Vec<String>> = items.iter().map(row).collect();
+    out.list(&items, "no versions", |_| {
+        columns(&["VERSION", "BY", "AT", "STATE", "BECAUSE"], &rows, out.is_terminal())
+    });
+    let entries = format!("writ audit query --stream intent/{id}");
+    out.next(&if items.len() > 1 { format!("writ intent diff {id}, or {entries}") } else { entries });
+    Ok(exit::OK)
+}
+
+async fn diff(common: &Common, id: &str, old: Option<u64>, new: Option<u64>) -> Result<Exit, Failure> {
+    let out = common.out();
+    let pair = old.zip(new).map(|(old, new)| format!("?old={old}&new={new}")).unwrap_or_default();
+    let told = common.client()?.get(&format!("/api/v1/intents/{}/diff{pair}", escaped(id))).await?;
+    let lines = text(&told, "/diff");
+    if lines.is_empty() {
+        out.say(&format!("version {} and version {} have the same text", text(&told, "/old"), text(&told, "/new")));
+    }
+    out.document(&told, |_| lines.clone());
+    out.next(&format!("writ intent history {id}"));
+    Ok(exit::OK)
 }
 
 /// An intent in words: where it stands, what it has, and what that costs and promises.

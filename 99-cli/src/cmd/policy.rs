@@ -3,6 +3,7 @@
 use super::intent::{Files, locally};
 use super::{Failure, text};
 use crate::Common;
+use crate::client::escaped;
 use crate::exit::{self, Exit};
 use crate::out::{Form, columns};
 use clap::{Args, Subcommand, ValueEnum};
@@ -20,8 +21,10 @@ pub(crate) enum Policy {
     ///
     /// Shows which of the last decisions would have been others. On a server they are in force once somebody else has agreed.
     Apply(Apply),
-    /// Tell what somebody must look at in how the installation is governed; fails when there is something
-    Report,
+    /// Tell what somebody must look at, and how often each rule passed, warned, asked and denied; fails when there is something to look at
+    Report(Report),
+    /// List the policies that were in force, from when to when
+    Bundles,
     /// Run the policy tests of a directory; needs no server
     Test { dir: PathBuf },
     /// Find what is wrong with the policies of a directory, and what is seldom meant; needs no server
@@ -35,6 +38,90 @@ pub(crate) enum Policy {
 pub(crate) struct Explain {
     #[command(flatten)]
     files: Files,
+}
+
+/// Tell what somebody must look at, and what policy decided
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Count decisions about this intent alone
+    #[arg(long)]
+    intent: Option<String>,
+    /// Count what this rule found alone
+    #[arg(long)]
+    rule: Option<String>,
+    /// Go on where an earlier report ended
+    #[arg(long, value_name = "NEXT")]
+    after: Option<u64>,
+}
+
+impl Report {
+    async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let (out, client) = (common.out(), common.client()?);
+        let page = client.get("/api/v1/findings").await?;
+        let found = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let asked = [
+            ("intent", self.intent.clone()),
+            ("rule", self.rule.clone()),
+            ("after", self.after.map(|at| at.to_string())),
+        ];
+        let asked = asked.iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))));
+        let query = asked.collect::<Vec<_>>().join("&");
+        let query = if query.is_empty() { query } else { format!("?{query}") };
+        let mut told = client.get(&format!("/api/v1/policies/report{query}")).await?;
+        told["findings"] = page.get("items").cloned().unwrap_or_default();
+        out.document(&told, |_| report_table(&told, out.is_terminal()));
+        let options = [("--intent", &self.intent), ("--rule", &self.rule)];
+        let options = options.iter().filter_map(|(name, value)| Some(format!(" {name} {}", value.as_ref()?)));
+        match text(&told, "/next") {
+            end if end.is_empty() => {}
+            next => out.next(&format!(
+                "writ policy report{} --after {next}, for what was decided before",
+                options.collect::<String>()
+            )),
+        }
+        Ok(if found.is_empty() { exit::OK } else { exit::FAILED })
+    }
+}
+
+/// What somebody must look at, and then how often each rule and each subject came to what.
+fn report_table(told: &Value, terminal: bool) -> String {
+    let rows = |list: &str, row: &dyn Fn(&Value) -> Vec<String>| -> Vec<Vec<String>> {
+        told.get(list).and_then(Value::as_array).into_iter().flatten().map(row).collect()
+    };
+    let counts = |one: &Value| ["/passed", "/warned", "/asked", "/denied", "/waived"].map(|at| text(one, at)).to_vec();
+    let found = rows("findings", &|one| vec![text(one, "/finding"), text(one, "/text")]);
+    let rules = rows("rules", &|one| [vec![text(one, "/rule"), text(one, "/stage")], counts(one)].concat());
+    let subjects = rows("subjects", &|one| [vec![text(one, "/subject")], counts(one)].concat());
+    let mut all = if found.is_empty() {
+        "nothing to look at\n".to_owned()
+    } else {
+        columns(&["FINDING", "WHAT"], &found, terminal)
+    };
+    all.push_str(&match text(told, "/decisions").as_str() {
+        "0" => "\nnothing was decided\n".to_owned(),
+        count => format!("\n{count} decisions, {} to {}\n", text(told, "/from"), text(told, "/to")),
+    });
+    let head = ["PASSED", "WARNED", "ASKED", "DENIED", "WAIVED"];
+    for (begin, rows) in [(&["RULE", "STAGE"][..], rules), (&["ABOUT"][..], subjects)] {
+        if !rows.is_empty() {
+            all.push_str(&format!("\n{}", columns(&[begin, &head].concat(), &rows, terminal)));
+        }
+    }
+    all
+}
+
+async fn bundles(common: &Common) -> Result<Exit, Failure> {
+    let out = common.out();
+    let page = common.client()?.get("/api/v1/policies/bundles").await?;
+    let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let row = |one: &Value| {
+        let until =
+            Some(text(one, "/until")).filter(|until| !until.is_empty()).unwrap_or_else(|| "in force".to_owned());
+        vec![text(one, "/digest"), text(one, "/from"), until, text(one, "/by")]
+    };
+    let rows: Vec<Vec<String>> = items.iter().map(row).collect();
+    out.list(&items, "no policies", |_| columns(&["DIGEST", "FROM", "UNTIL", "BY"], &rows, out.is_terminal()));
+    Ok(exit::OK)
 }
 
 /// Propose other policies
@@ -104,14 +191,8 @@ impl Policy {
                 Ok(exit::OK)
             }
             Policy::Apply(apply) => apply.run(common).await,
-            Policy::Report => {
-                let page = common.client()?.get("/api/v1/findings").await?;
-                let found = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-                let rows: Vec<Vec<String>> =
-                    found.iter().map(|one| vec![text(one, "/finding"), text(one, "/text")]).collect();
-                out.list(&found, "nothing is found", |_| columns(&["FINDING", "WHAT"], &rows, out.is_terminal()));
-                Ok(if found.is_empty() { exit::OK } else { exit::FAILED })
-            }
+            Policy::Report(report) => report.run(common).await,
+            Policy::Bundles => bundles(common).await,
             Policy::Lint { dir } => {
                 is_there(&dir)?;
                 let files = read_files(&dir).map_err(Failure::Problems)?;

@@ -1,5 +1,6 @@
 //! `writ run`.
 
+use super::list::Which;
 use super::{Failure, clock, newest, state, text};
 use crate::Common;
 use crate::client::escaped;
@@ -17,7 +18,13 @@ const LOOK: Duration = Duration::from_millis(60);
 #[derive(Debug, Subcommand)]
 pub(crate) enum Run {
     /// List runs, newest last
-    List,
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// Those of this intent
+        #[arg(long)]
+        intent: Option<String>,
+    },
     /// Show a run, or the `last`: its phases, steps, and why it waits
     Get { id: String },
     /// Follow a run, or the `last`, to its end
@@ -77,8 +84,9 @@ pub(crate) struct Resolve {
 impl Run {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
-            Run::List => {
-                super::list::list(common, "runs", &["ID", "INTENT", "ORIGIN", "STATE", "AT"], |item| {
+            Run::List { which, intent } => {
+                let query = which.query(&[("intent", &intent)]);
+                super::list::list(common, ("runs", &query), &["ID", "INTENT", "ORIGIN", "STATE", "AT"], |item| {
                     vec![
                         text(item, "/id"),
                         text(item, "/intent"),

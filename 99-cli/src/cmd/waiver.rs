@@ -71,6 +71,7 @@ impl Waiver {
                 let answer = client.post("/api/v1/waivers", &body).await?;
                 let id = text(&answer, "/waiver");
                 out.document(&answer, |_| format!("{id} is asked for\n"));
+                super::warn(out, &answer);
                 out.next(&format!("writ waiver grant {id} --as NAME -m REASON, by somebody else"));
                 Ok(exit::OK)
             }

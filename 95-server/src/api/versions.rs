@@ -1,0 +1,142 @@
+//! Versions of an intent: who handed in which, what became of it, and how two of them differ.
+
+use super::route::{Route, documents};
+use super::{Answer, App, Asked, Needs, Path, parsed};
+use crate::console::words::{list, number, text};
+use crate::error::Failure;
+use crate::status;
+use crate::versions::{became, because, manifest, newest, unified};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use writ_core::{ActorKind, Entry, Filter, IntentId, LedgerError, Outcome};
+use writ_pipeline::{Journal, decode, name_of};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/intents/{id}/history", Needs::Reader, history)
+            .says(
+                "intents",
+                "List what became of each version",
+                "Newest first: who handed it in and when, how it stands, why, and which is in force.",
+            )
+            .answers::<History>(),
+        Route::get("/api/v1/intents/{id}/diff", Needs::Reader, diff)
+            .says(
+                "intents",
+                "Show how two versions differ",
+                "As `diff -u` does. Without `old` and `new`, the newest against the one in force, or against the one before it.",
+            )
+            .query::<Pair>()
+            .answers::<Difference>()
+            .fails(&[409]),
+    ]
+}
+
+documents! {
+    /// A version: its `version`, `by` whom, `at`, its `state`, `because` of what, and whether it is `in_force`.
+    Version;
+}
+
+/// The versions of an intent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct History {
+    items: Vec<Version>,
+    /// There is one page.
+    next: Option<String>,
+}
+
+async fn history(State(shared): App, Path(id): Path<String>) -> Answer<History> {
+    let intent: IntentId = parsed(&id)?;
+    let journal = shared.pipeline.journal();
+    let doc = journal.doc("intents", &id).await?.ok_or_else(|| Failure::not_found("intent", intent.as_str()))?;
+    let entries = journal.stream(&format!("intent/{id}")).await?;
+    let (applied, last) = (number(&doc, "/applied_version"), number(&doc, "/version"));
+    let stands = status::intent(&shared, &id, &doc);
+    let mut items = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev() {
+        let version = number(&entry.body, "/version");
+        let state = match became(&entries, version, applied) {
+            ready if ready == "ready" && version == last => stands.clone(),
+            state => state,
+        };
+        let by = match entry.actor.id.parse() {
+            Ok(person) if entry.actor.kind == ActorKind::Human => name_of(journal, &person).await?,
+            Ok(_) | Err(_) => entry.actor.id.clone(),
+        };
+        items.push(Version(json!({
+            "version": version, "by": by, "at": entry.timestamp, "state": state.replace(' ', "_"),
+            "because": reason(journal, &entries, entry, version).await?, "in_force": version == applied, "manifest": text(&entry.body, "/manifest"),
+        })));
+    }
+    Ok(Json(History { items, next: None }))
+}
+
+/// Why a version stands as it does. One that policy refused never moved: what denied it is in the same trace.
+async fn reason(journal: &Journal, entries: &[Entry], of: &Entry, version: u64) -> Result<String, LedgerError> {
+    let said = because(entries, version);
+    if !said.is_empty() {
+        return Ok(said.to_owned());
+    }
+    if entries.iter().any(|entry| entry.trace_id == of.trace_id && entry.outcome == Outcome::Failure) {
+        return Ok("nothing holds everything that it asks".to_owned());
+    }
+    let kind = Some("policy.decided/1".to_owned());
+    let denied = Filter { trace: Some(of.trace_id.clone()), kind, outcome: Some(Outcome::Denied), ..Filter::default() };
+    let decided = journal.ledger().query(&denied, 1).await?.first().map(decode).transpose()?;
+    let denies = |finding: &&Value| text(finding, "/asks/decision") == "deny";
+    let finding = decided.as_ref().and_then(|decided| list(&decided.body, "/findings").iter().find(denies));
+    Ok(finding.map(|found| format!("{}: {}", text(found, "/rule"), text(found, "/message"))).unwrap_or_default())
+}
+
+/// Two versions.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Pair {
+    /// The one that is held against; the one in force unless it is said.
+    #[param(minimum = 1)]
+    old: Option<u64>,
+    /// The other; the newest unless it is said.
+    #[param(minimum = 1)]
+    new: Option<u64>,
+}
+
+/// How two versions differ.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Difference {
+    intent: String,
+    old: u64,
+    new: u64,
+    /// As `diff -u` shows it; empty where their texts are the same.
+    diff: String,
+}
+
+async fn diff(State(shared): App, Path(id): Path<String>, Asked(pair): Asked<Pair>) -> Answer<Difference> {
+    let intent: IntentId = parsed(&id)?;
+    let journal = shared.pipeline.journal();
+    let doc = journal.doc("intents", &id).await?.ok_or_else(|| Failure::not_found("intent", intent.as_str()))?;
+    let entries = journal.stream(&format!("intent/{id}")).await?;
+    let new = pair.new.unwrap_or_else(|| newest(&entries));
+    let applied = Some(number(&doc, "/applied_version")).filter(|applied| *applied > 0 && *applied != new);
+    let old = pair.old.or(applied).unwrap_or(new.saturating_sub(1));
+    if old == 0 {
+        let detail = format!("`{id}` has one version, and none to hold it against");
+        return Err(
+            Failure::new(StatusCode::CONFLICT, "refused", detail).hint(format!("`writ intent get {id}` shows it"))
+        );
+    }
+    let text = async |version: u64, name: &str| {
+        manifest(journal, &entries, version).await?.ok_or_else(|| {
+            Failure::not_found(&format!("version of `{id}`"), &version.to_string())
+                .hint(format!("list them with `writ intent history {id}`"))
+                .parameter(name)
+        })
+    };
+    let (before, after) = (text(old, "old").await?, text(new, "new").await?);
+    let names = [old, new].map(|version| format!("{id} v{version}"));
+    let diff = unified((&names[0], &before), (&names[1], &after));
+    Ok(Json(Difference { intent: id, old, new, diff }))
+}

@@ -245,7 +245,12 @@ pub trait Ledger: Send + Sync {
     async fn leaves(&self, from: u64, to: u64) -> Result<Vec<Digest>, LedgerError>;
 
     /// The newest checkpoint at or below a size, or the newest of all.
-    async fn checkpoint(&self, at_most: Option<u64>) -> Result<Option<StoredCheckpoint>, LedgerError>;
+    async fn checkpoint(&self, at_most: Option<u64>) -> Result<Option<StoredCheckpoint>, LedgerError> {
+        Ok(self.checkpoints_back(at_most, 1).await?.pop())
+    }
+
+    /// Up to `limit` checkpoints at or below a size, or of all, from the newest down.
+    async fn checkpoints_back(&self, at_most: Option<u64>, limit: usize) -> Result<Vec<StoredCheckpoint>, LedgerError>;
 
     /// Up to `limit` checkpoints over more than `after` entries, by size.
     async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<StoredCheckpoint>, LedgerError>;

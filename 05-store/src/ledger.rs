@@ -180,6 +180,16 @@ macro_rules! impl_ledger {
                     let asked = sqlx::query(sql).bind(key.0.to_vec()).fetch_optional(&self.pool).await;
                     asked.map_err(|cause| self.broken(cause))
                 }
+
+                /// The checkpoints that a statement finds around a size.
+                async fn kept(&self, sql: &'static str, size: u64, limit: usize) -> Result<Vec<StoredCheckpoint>, LedgerError> {
+                    let rows = sqlx::query(sql).bind(int(size)).bind(int(limit as u64)).fetch_all(&self.pool).await;
+                    let read = |row: &Line| {
+                        let note = row.try_get(1).map_err(|cause| self.broken(cause))?;
+                        Ok(StoredCheckpoint { note, size: count(row.get::<i64, _>(0), &self.place)? })
+                    };
+                    rows.map_err(|cause| self.broken(cause))?.iter().map(read).collect()
+                }
             }
 
             #[async_trait]
@@ -336,27 +346,20 @@ macro_rules! impl_ledger {
                     rows.iter().map(|row| digest(&row.get::<Vec<u8>, _>(0), &self.place)).collect()
                 }
 
-                async fn checkpoint(&self, at_most: Option<u64>) -> Result<Option<StoredCheckpoint>, LedgerError> {
+                async fn checkpoints_back(
+                    &self,
+                    at_most: Option<u64>,
+                    limit: usize,
+                ) -> Result<Vec<StoredCheckpoint>, LedgerError> {
                     let sql = "SELECT seq + 1, checkpoint FROM entries WHERE seq < $1 AND checkpoint IS NOT NULL
-                        ORDER BY seq DESC LIMIT 1";
-                    let asked = sqlx::query(sql).bind(int(at_most.unwrap_or(u64::MAX)));
-                    let row = asked.fetch_optional(&self.pool).await.map_err(|cause| self.broken(cause))?;
-                    let read = |row: Line| {
-                        let note = row.try_get(1).map_err(|cause| self.broken(cause))?;
-                        Ok(StoredCheckpoint { note, size: count(row.get::<i64, _>(0), &self.place)? })
-                    };
-                    row.map(read).transpose()
+                        ORDER BY seq DESC LIMIT $2";
+                    self.kept(sql, at_most.unwrap_or(u64::MAX), limit).await
                 }
 
                 async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<StoredCheckpoint>, LedgerError> {
                     let sql = "SELECT seq + 1, checkpoint FROM entries WHERE seq >= $1 AND checkpoint IS NOT NULL
                         ORDER BY seq LIMIT $2";
-                    let rows = sqlx::query(sql).bind(int(after)).bind(int(limit as u64)).fetch_all(&self.pool).await;
-                    let rows = rows.map_err(|cause| self.broken(cause))?;
-                    let read = |row: &Line| {
-                        Ok(StoredCheckpoint { note: row.get(1), size: count(row.get::<i64, _>(0), &self.place)? })
-                    };
-                    rows.iter().map(read).collect()
+                    self.kept(sql, after, limit).await
                 }
 
                 async fn view(&self, view: &str, key: &str) -> Result<Option<Vec<u8>>, LedgerError> {

@@ -184,10 +184,10 @@ impl Ledger for MemoryLedger {
             .collect())
     }
 
-    async fn checkpoint(&self, at_most: Option<u64>) -> Result<Option<StoredCheckpoint>, LedgerError> {
+    async fn checkpoints_back(&self, at_most: Option<u64>, limit: usize) -> Result<Vec<StoredCheckpoint>, LedgerError> {
         let state = self.state();
-        let newest = state.checkpoints.range(..=at_most.unwrap_or(u64::MAX)).next_back();
-        Ok(newest.map(|(size, note)| StoredCheckpoint { note: note.clone(), size: *size }))
+        let newest = state.checkpoints.range(..=at_most.unwrap_or(u64::MAX)).rev().take(limit);
+        Ok(newest.map(|(size, note)| StoredCheckpoint { note: note.clone(), size: *size }).collect())
     }
 
     async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<StoredCheckpoint>, LedgerError> {

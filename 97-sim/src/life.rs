@@ -258,8 +258,8 @@ impl Ledger for Held<Arc<dyn Ledger>> {
     async fn leaves(&self, from: u64, to: u64) -> Result<Vec<Digest>, LedgerError> {
         self.life.within(self.port.leaves(from, to)).await
     }
-    async fn checkpoint(&self, at_most: Option<u64>) -> Result<Option<StoredCheckpoint>, LedgerError> {
-        self.life.within(self.port.checkpoint(at_most)).await
+    async fn checkpoints_back(&self, at_most: Option<u64>, limit: usize) -> Result<Vec<StoredCheckpoint>, LedgerError> {
+        self.life.within(self.port.checkpoints_back(at_most, limit)).await
     }
     async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<StoredCheckpoint>, LedgerError> {
         self.life.within(self.port.checkpoints(after, limit)).await

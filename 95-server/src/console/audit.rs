@@ -3,7 +3,7 @@
 
 use super::frame::{Frame, Page, PageError, shown, told_here};
 use super::given::{Path, Query};
-use super::list::{PAGE, older};
+use super::list::{PAGE, older, older_of};
 use super::session::Visitor;
 use super::words::{Html, badge, escape, link, page_of, segment, short, shortened, visible, when, word};
 use crate::api::{App, audit_filter, check_journal};
@@ -139,6 +139,8 @@ pub(crate) struct Wanted {
     to: String,
     /// The entry that the page begins with.
     before: Option<u64>,
+    /// Entries that the newest of the checkpoints shown is over, at the most.
+    checkpoints: Option<u64>,
 }
 
 impl Wanted {
@@ -176,6 +178,7 @@ struct AuditPage {
     command: String,
     origin: String,
     checkpoints: Vec<Kept>,
+    older_checkpoints: Html,
 }
 
 /// A checkpoint that was signed.
@@ -183,6 +186,9 @@ struct Kept {
     size: u64,
     note: String,
 }
+
+/// Checkpoints on the page.
+const KEPT: usize = 12;
 
 const OUTCOMES: [&str; 6] = ["success", "failure", "started", "denied", "skipped", "unknown"];
 
@@ -199,9 +205,9 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
     let next = found.get(PAGE).map(|stored| stored.seq.to_string());
     let flags: Vec<String> =
         set.iter().map(|(name, value)| format!(" --{name} '{}'", value.replace('\'', "'\\''"))).collect();
-    let size = *journal.size().borrow();
-    let kept = journal.ledger().checkpoints(size.saturating_sub(2_000), 1_000).await?;
-    let checkpoints = kept.into_iter().rev().take(12).map(|kept| Kept { size: kept.size, note: kept.note }).collect();
+    let kept = journal.ledger().checkpoints_back(wanted.checkpoints, KEPT + 1).await?;
+    let under = kept.get(KEPT).map(|kept| kept.size.to_string());
+    let checkpoints = kept.into_iter().take(KEPT).map(|kept| Kept { size: kept.size, note: kept.note }).collect();
     let live = if wanted.before.is_none() { "*" } else { "" };
     let frame = Frame::new(&shared, &visitor, "/audit", "Evidence").await?.live(live);
     let mut page = shown(&AuditPage {
@@ -213,6 +219,7 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
         command: format!("writ audit query{}", flags.concat()),
         origin: journal.key().name,
         checkpoints,
+        older_checkpoints: older_of("checkpoints", "/audit", &wanted.query(), under.as_deref()),
         wanted,
     })?;
     if let Some(failure) = failure {

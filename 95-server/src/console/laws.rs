@@ -9,6 +9,8 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use writ_pipeline::{GlassWish, Pipeline, Principal};
 
+mod evidence;
+
 /// Written by people who mean harm, wherever people write something.
 const HOSTILE: &str = "x'\"><script>alert(1)</script><img src=x onerror=alert(1)>{{31*3373}}";
 

@@ -86,11 +86,20 @@ pub(crate) fn older(path: &str, query: &str, before: Option<&str>) -> Html {
     way(path, query, "before", before, "Older")
 }
 
+/// The same below one of several lists of a page; it leads to that list again.
+pub(crate) fn older_of(list: &str, path: &str, query: &str, at: Option<&str>) -> Html {
+    on(path, query, (list, at), &format!("#h-{list}"), ("Older", &format!("Pages of {list}")))
+}
+
 fn way(path: &str, query: &str, name: &str, at: Option<&str>, word: &str) -> Html {
+    on(path, query, (name, at), "", (word, "Pages"))
+}
+
+fn on(path: &str, query: &str, (name, at): (&str, Option<&str>), part: &str, (word, label): (&str, &str)) -> Html {
     let Some(at) = at else { return Html::default() };
     let query = if query.is_empty() { String::new() } else { format!("{query}&") };
-    let to = escape(&format!("{path}?{query}{name}={}", segment(at)));
-    Html(format!("<nav class=\"older\" aria-label=\"Pages\"><a href=\"{to}\" rel=\"next\">{word}</a></nav>"))
+    let to = escape(&format!("{path}?{query}{name}={}{part}", segment(at)));
+    Html(format!("<nav class=\"older\" aria-label=\"{label}\"><a href=\"{to}\" rel=\"next\">{word}</a></nav>"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use crate::journeys::told;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use writ_core::{Actor, AppendError, Draft, Entry, Erasable, Event as _, Filter, Ledger, Outcome, Report, Timestamp};
+use writ_core::{
+    Actor, AppendError, Draft, Entry, Erasable, Event as _, Filter, Ledger, Outcome, Report, StoredCheckpoint,
+    Timestamp,
+};
 use writ_pipeline::{
     Batch, Cause, CommitError, Erase, EraseError, Expect, Journal, TokenWish, Trust, decode, erase, people, person,
     revoke_token, text_beside, tokens, verify,
@@ -75,6 +78,22 @@ async fn finds_what_was_recorded(ledger: &Arc<dyn Ledger>, journal: &Journal, ca
 }
 
 /// Whoever verifies a journal that others write to is not alarmed by what they write.
+/// Checkpoints are read by size, up and down, and from a size that has none of its own.
+async fn finds_checkpoints(ledger: &dyn Ledger) {
+    let up = ledger.checkpoints(0, 100).await.unwrap();
+    let sizes = |kept: &[StoredCheckpoint]| kept.iter().map(|kept| kept.size).collect::<Vec<_>>();
+    assert!(up.len() > 3 && up.is_sorted_by_key(|kept| kept.size), "{:?}", sizes(&up));
+    let down: Vec<_> = up.iter().rev().cloned().collect();
+    assert_eq!(ledger.checkpoints_back(None, 100).await.unwrap(), down);
+    assert_eq!(ledger.checkpoints_back(None, 2).await.unwrap(), down[..2]);
+    assert_eq!(ledger.checkpoints_back(Some(down[1].size), 2).await.unwrap(), down[1..3]);
+    // Between 1 and the batch of hundreds nothing was signed.
+    assert_eq!(sizes(&ledger.checkpoints_back(Some(300), 100).await.unwrap()), [1]);
+    assert_eq!(ledger.checkpoints_back(Some(0), 100).await.unwrap(), []);
+    assert_eq!(ledger.checkpoint(None).await.unwrap().as_ref(), down.first());
+    assert_eq!(ledger.checkpoints(down[1].size, 100).await.unwrap(), down[..1]);
+}
+
 async fn grows_while_it_is_verified(ledger: &Arc<dyn Ledger>, journal: &Journal) {
     let writer = journal.clone();
     let writing = tokio::spawn(async move {
@@ -142,6 +161,7 @@ async fn keeps_its_promises(ledger: Arc<dyn Ledger>) {
         let proof = journal.inclusion(seq, size).await.unwrap();
         assert!(writ_audit::verify_inclusion(leaf, seq, size, root, &proof), "{seq}");
     }
+    finds_checkpoints(&*ledger).await;
     let audit = verify(&*ledger, &writ_pipeline::Trust { key: Some(journal.key()), pins: vec![] }).await.unwrap();
     assert_eq!((audit.size, audit.root, audit.attachments), (size, root, 0));
 

@@ -77,7 +77,7 @@ impl Ledger for Rows {
     async fn leaves(&self, _: u64, _: u64) -> Result<Vec<Digest>, LedgerError> {
         Err(unused())
     }
-    async fn checkpoint(&self, _: Option<u64>) -> Result<Option<StoredCheckpoint>, LedgerError> {
+    async fn checkpoints_back(&self, _: Option<u64>, _: usize) -> Result<Vec<StoredCheckpoint>, LedgerError> {
         Err(unused())
     }
     async fn view(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>, LedgerError> {

@@ -1,0 +1,41 @@
+//! What the pages of the journal show.
+
+use super::Place;
+use axum::http::StatusCode;
+use std::collections::BTreeSet;
+use writ_core::Actor;
+
+/// The sizes of the checkpoints on a page, and where its older ones are.
+fn checkpoints(page: &str) -> (Vec<u64>, Option<String>) {
+    let sizes = page.split("<summary>over ").skip(1).map(|part| part.split(' ').next().unwrap().parse().unwrap());
+    let nav = page.split_once("aria-label=\"Pages of checkpoints\"><a href=\"").map(|(_, nav)| nav);
+    let to = nav.map(|nav| nav.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&"));
+    (sizes.collect(), to)
+}
+
+#[tokio::test]
+async fn the_newest_checkpoints_are_shown_and_lead_to_all_before_them() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    let by = Actor::human(&"person-01".parse().unwrap());
+    for _ in 0..1_010 {
+        writ_pipeline::order_fault(place.pipeline.journal(), "web-service-001", "i-2", &by).await.unwrap();
+    }
+    let size = place.entries().await;
+    let first = place.get("/audit?action=log_in", &ann).await.text;
+    let (newest, older) = checkpoints(&first);
+    assert_eq!((newest[0], newest.len()), (size, 12), "{newest:?}");
+    assert!(older.as_ref().unwrap().starts_with("/audit?action=log_in&checkpoints="), "{older:?}");
+    let (mut seen, mut next) = (newest, older);
+    while let Some(to) = next {
+        let path = to.split('#').next().unwrap();
+        assert!(to.ends_with("#h-checkpoints") && first.contains("id=\"h-checkpoints\""), "{to}");
+        let (sizes, older) = checkpoints(&place.get(path, &ann).await.text);
+        seen.extend(sizes);
+        next = older;
+    }
+    assert!(seen.is_sorted_by(|one, next| one > next), "from the newest down: {seen:?}");
+    let kept = place.pipeline.journal().ledger().checkpoints(0, usize::MAX).await.unwrap();
+    assert_eq!(seen.iter().collect::<BTreeSet<_>>(), kept.iter().map(|kept| &kept.size).collect(), "each of them");
+    assert_eq!(place.get("/audit?checkpoints=x", &ann).await.status, StatusCode::BAD_REQUEST);
+}

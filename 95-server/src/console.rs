@@ -8,6 +8,7 @@ mod assets;
 mod audit;
 mod components;
 mod contracts;
+mod decisions;
 mod decommission;
 mod diff;
 mod draw;

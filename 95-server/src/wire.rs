@@ -261,7 +261,13 @@ fn process(running: Running) -> Value {
 /// # Errors
 /// When the setup cannot be recorded in memory, which only a fault makes so.
 pub async fn offline(files: &Files) -> Result<Pipeline, WireError> {
-    over(files, Arc::new(MemoryLedger::new()), fresh_key("gate", &SystemEntropy), Arc::new(Nowhere)).await
+    offline_by(files, Arc::new(SystemClock)).await
+}
+
+/// The same by another clock.
+pub(crate) async fn offline_by(files: &Files, clock: Arc<dyn Clock>) -> Result<Pipeline, WireError> {
+    let gate = fresh_key("gate", &SystemEntropy);
+    over(files, Arc::new(MemoryLedger::new()), gate, Arc::new(Nowhere), clock).await
 }
 
 async fn over(
@@ -269,8 +275,9 @@ async fn over(
     ledger: Arc<dyn writ_core::Ledger>,
     gate: Key,
     provider: Arc<dyn Provider>,
+    clock: Arc<dyn Clock>,
 ) -> Result<Pipeline, WireError> {
-    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let gate: Arc<dyn Signer> = Arc::new(gate);
     let foundations = Foundations {
         ledger,
@@ -300,7 +307,7 @@ pub async fn bench_pipeline<P: Provider + 'static>(
 ) -> Result<Pipeline, WireError> {
     let gate = fresh_key("gate", &SystemEntropy);
     let provider = provider(gate.public_key());
-    over(files, ledger, gate, provider).await
+    over(files, ledger, gate, provider, Arc::new(SystemClock)).await
 }
 
 fn setup(files: &Files, key: &dyn Fn(&str) -> Result<Key, StateError>) -> Result<Setup, WireError> {

@@ -39,10 +39,19 @@ struct HomePage {
 }
 
 /// Something to look at: what, where, and how that is called.
-struct Look {
-    told: String,
-    to: String,
-    called: &'static str,
+pub(super) struct Look {
+    pub(super) told: String,
+    pub(super) to: String,
+    pub(super) called: &'static str,
+}
+
+/// What nobody looked at in time.
+pub(super) fn overdue(shared: &Shared) -> Vec<Look> {
+    let look = |finding: GovernanceFinding| {
+        let GovernanceFinding::UnreviewedGlass { approval, .. } = &finding;
+        Look { told: finding.to_string(), to: format!("/approvals/{approval}"), called: "Break-glass" }
+    };
+    shared.pipeline.findings().into_iter().map(look).collect()
 }
 
 /// An intent and how it holds.
@@ -73,13 +82,9 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
         let told = format!("{} broke the glass until {}", glass.broken.by, glass.broken.until);
         Look { told, to: format!("/approvals/{}", glass.broken.id), called: "Break-glass" }
     });
-    let overdue = shared.pipeline.findings().into_iter().map(|finding| {
-        let GovernanceFinding::UnreviewedGlass { approval, .. } = &finding;
-        Look { told: finding.to_string(), to: format!("/approvals/{approval}"), called: "Break-glass" }
-    });
     let deaf = shared.pipeline.channels().await?.into_iter().filter_map(|channel| channel.ails());
     let deaf = deaf.map(|told| Look { told, to: "/settings#notifications".to_owned(), called: "Notifications" });
-    let findings = stands.chain(overdue).chain(deaf).collect();
+    let findings = stands.chain(overdue(&shared)).chain(deaf).collect();
     shown(&HomePage { frame, sentence, findings, runs, approvals, intents, entries })
 }
 

@@ -1,15 +1,17 @@
 //! Pages without a browser: what stands on them, who may do what, and that nothing of what people wrote becomes markup.
 
 use crate::api::router;
-use crate::unreal::unreal;
+use crate::unreal::{SetClock, unreal, unreal_by};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use std::sync::Arc;
 use writ_pipeline::{GlassWish, Pipeline, Principal};
 
 mod evidence;
+mod policy;
 
 /// Written by people who mean harm, wherever people write something.
 const HOSTILE: &str = "x'\"><script>alert(1)</script><img src=x onerror=alert(1)>{{31*3373}}";
@@ -37,6 +39,11 @@ const PEOPLE: [(&str, &str, &str, &[&str]); 3] = [
 impl Place {
     async fn new() -> Self {
         let (shared, pipeline) = unreal(&PEOPLE).await;
+        Self { router: router(shared), pipeline }
+    }
+
+    async fn by(clock: Arc<SetClock>) -> Self {
+        let (shared, pipeline) = unreal_by(&PEOPLE, clock).await;
         Self { router: router(shared), pipeline }
     }
 

@@ -1,8 +1,9 @@
 //! Policy: the rules in force, what they decided lately, who may break one for a while, and a place to try a text against them.
 
-use super::audit::{EntryRow, rows};
+use super::decisions::{Decisions, Wanted as Which, about};
 use super::frame::{Frame, Page, PageError, shown};
 use super::given::{Form, Path, Query};
+use super::home::{Look, overdue};
 use super::look::{Judged, Looked, look};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, text, when, word};
@@ -16,15 +17,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use writ_core::{Digest, Filter, RuleId, WaiverId};
+use writ_core::{Digest, RuleId, WaiverId};
 use writ_pipeline::input::Demand;
 use writ_pipeline::{BundleStanding, KnownBundle, WaiverState, decode, name_of, text_beside};
 
 /// Decisions that are looked through for what each rule found.
 const LOOKED_THROUGH: usize = 400;
-
-/// Decisions that are listed.
-const LISTED: usize = 20;
 
 struct RuleRow {
     id: String,
@@ -55,9 +53,11 @@ struct Waiver {
 #[template(path = "policy.html")]
 struct PolicyPage {
     frame: Frame,
+    /// What somebody must look at in how this installation is governed.
+    findings: Vec<Look>,
     digest: String,
     rules: Vec<RuleRow>,
-    decisions: Vec<EntryRow>,
+    decisions: Decisions,
     decided: usize,
     waivers: Vec<Waiver>,
     may_ask: bool,
@@ -100,16 +100,16 @@ impl Demanded {
 pub(crate) struct Wanted {
     intent: String,
     rule: String,
+    /// The entry that the page of decisions begins with.
+    decisions: Option<u64>,
 }
 
 pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
     let journal = shared.pipeline.journal();
-    let frame = Frame::new(&shared, &visitor, "/policy", "Policy").await?.live("decisions/ policy/");
-    let of_intent = Some(wanted.intent.clone()).filter(|intent| !intent.is_empty());
-    let filter =
-        Filter { kind: Some("policy.decided/1".into()), resource: of_intent, newest_first: true, ..Filter::default() };
-    let stored = journal.ledger().query(&filter, LOOKED_THROUGH).await?;
-    let mut entries = stored.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+    let live = if wanted.decisions.is_none() { "decisions/ policy/ approval/" } else { "" };
+    let frame = Frame::new(&shared, &visitor, "/policy", "Policy").await?.live(live);
+    let stored = journal.ledger().query(&about(&wanted.intent), LOOKED_THROUGH).await?;
+    let entries = stored.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
     let mut found: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
     for (at, entry) in entries.iter().enumerate() {
         for finding in items(&entry.body, "/findings") {
@@ -134,22 +134,17 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
         }
     };
     let rules = items(&policies, "/rules").iter().map(row).collect();
-    let decided = entries.len();
-    if !wanted.rule.is_empty() {
-        let names = |entry: &writ_core::Entry| {
-            items(&entry.body, "/findings").iter().any(|finding| text(finding, "/rule") == wanted.rule)
-        };
-        entries.retain(names);
-    }
-    entries.truncate(LISTED);
+    let which = Which { intent: &wanted.intent, rule: &wanted.rule, from: wanted.decisions };
+    let decisions = Decisions::of(journal, &which).await?;
     let demands = shared.pipeline.gate().state().bundle.demands(&wanted.rule);
     let waivers = waivers(&shared, &visitor).await?;
     shown(&PolicyPage {
         frame,
+        findings: overdue(&shared),
         digest: text(&policies, "/digest").to_owned(),
         rules,
-        decisions: rows(journal, &entries).await?,
-        decided,
+        decisions,
+        decided: entries.len(),
         waivers,
         may_ask: visitor.holds("operator"),
         may_grant: visitor.holds("approver"),

@@ -31,6 +31,7 @@ mod reference;
 mod runs;
 mod session;
 mod settings;
+mod steps;
 mod submit;
 mod why;
 pub(crate) mod words;

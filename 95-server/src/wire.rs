@@ -261,13 +261,17 @@ fn process(running: Running) -> Value {
 /// # Errors
 /// When the setup cannot be recorded in memory, which only a fault makes so.
 pub async fn offline(files: &Files) -> Result<Pipeline, WireError> {
-    offline_by(files, Arc::new(SystemClock)).await
+    offline_in(files, Arc::new(Nowhere), Arc::new(SystemClock)).await
 }
 
-/// The same by another clock.
-pub(crate) async fn offline_by(files: &Files, clock: Arc<dyn Clock>) -> Result<Pipeline, WireError> {
+/// The same in another world, and by another clock.
+pub(crate) async fn offline_in(
+    files: &Files,
+    world: Arc<dyn Provider>,
+    clock: Arc<dyn Clock>,
+) -> Result<Pipeline, WireError> {
     let gate = fresh_key("gate", &SystemEntropy);
-    over(files, Arc::new(MemoryLedger::new()), gate, Arc::new(Nowhere), clock).await
+    over(files, Arc::new(MemoryLedger::new()), gate, world, clock).await
 }
 
 async fn over(

@@ -6,9 +6,12 @@ use super::frame::{Frame, Page, shown, told};
 use super::given::{Form, Path, Query};
 use super::impact::Impact;
 use super::list::{PAGE, newest, open as open_docs};
-use super::runs::{Outside, Row as RunRow, deed_of, of as run_of};
+use super::runs::{Outside, Row as RunRow, of as run_of};
 use super::session::Visitor;
-use super::words::{Html, badge, escape, link, number, page_of, segment, text, texts, when, when_of, word};
+use super::steps::deed_of;
+use super::words::{
+    Html, badge, escape, link, list as items, number, page_of, segment, text, texts, when, when_of, word,
+};
 use crate::api::{App, Shared, parsed, reason, votes};
 use crate::error::Failure;
 use crate::question::{Demand, Question};

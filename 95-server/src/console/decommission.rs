@@ -45,7 +45,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Path(id): Path<St
     shown(&DecommissionPage {
         frame,
         state: badge(text(&document, "/state")),
-        steps: steps.map(|step| (super::runs::deed_of(step), step.resource.clone())).collect(),
+        steps: steps.map(|step| (super::steps::deed_of(step), step.resource.clone())).collect(),
         asks,
         denied: removal.decision == Decision::Deny,
         results: results_of(&document, &mut BTreeMap::new()),

@@ -1,15 +1,17 @@
 //! Pages without a browser: what stands on them, who may do what, and that nothing of what people wrote becomes markup.
 
 use crate::api::router;
-use crate::unreal::{SetClock, unreal, unreal_by};
+use crate::unreal::{Comes, SetClock, World, unreal, unreal_in};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
+use std::time::Duration;
 use writ_pipeline::{GlassWish, Pipeline, Principal};
 
+mod changes;
 mod evidence;
 mod policy;
 
@@ -42,8 +44,9 @@ impl Place {
         Self { router: router(shared), pipeline }
     }
 
-    async fn by(clock: Arc<SetClock>) -> Self {
-        let (shared, pipeline) = unreal_by(&PEOPLE, clock).await;
+    /// One in which effects come to something.
+    async fn with(comes: fn(&str, &str) -> Comes, clock: Arc<SetClock>) -> Self {
+        let (shared, pipeline) = unreal_in(Arc::new(World(comes)), clock, &PEOPLE).await;
         Self { router: router(shared), pipeline }
     }
 
@@ -78,6 +81,19 @@ impl Place {
         let pairs: Vec<String> =
             form.iter().map(|(name, value)| format!("{name}={}", super::words::segment(value))).collect();
         self.ask("POST", path, &[("cookie", cookie)], &pairs.join("&")).await
+    }
+
+    /// A page, once it says something.
+    async fn once(&self, path: &str, cookie: &str, says: &str) -> String {
+        let mut size = self.pipeline.journal().size();
+        loop {
+            let page = self.get(path, cookie).await.text;
+            if page.contains(says) {
+                return page;
+            }
+            let more = tokio::time::timeout(Duration::from_secs(20), size.changed()).await;
+            assert!(more.is_ok(), "{path} does not come to say {says}: {page}");
+        }
     }
 
     async fn entries(&self) -> u64 {

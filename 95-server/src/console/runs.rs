@@ -1,11 +1,12 @@
 //! Changes: what is done, in which order, how far it is, and why it waits.
 
 use super::audit::{Said as Words, actor, attached, named, requester, said as said_about};
-use super::draw::{Bar, Lane, Node, dag, timeline};
+use super::draw::{dag, timeline};
 use super::frame::{Frame, Page, PageError, shown};
 use super::given::{Form, Path, Query};
 use super::list::{PAGE, docs_of, filed, newest, open};
 use super::session::Visitor;
+use super::steps::{StepRow, Steps};
 use super::words::{
     Html, badge, escape, link, number, segment, short, span, text, texts, time_of, visible, when, when_of,
 };
@@ -18,8 +19,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use writ_core::{Entry, LedgerError, RunId, Step};
+use writ_core::{Entry, LedgerError, RunId};
 use writ_pipeline::input::typed;
 use writ_pipeline::{Journal, Run, RunContext, RunSignal, RunState, say};
 
@@ -115,23 +115,6 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
         page.older("/runs", &format!("intent={}", segment(&wanted.intent)))
     };
     shown(&RunsPage { frame, rows, open: false, intent: wanted.intent, older })
-}
-
-/// One step in the list.
-struct StepRow {
-    anchor: String,
-    key: String,
-    action: String,
-    resource: String,
-    phase: String,
-    state: Html,
-    attempts: u32,
-    took: String,
-    waiting: String,
-    agent: String,
-    permit: String,
-    retry: bool,
-    resolve: bool,
 }
 
 #[derive(Template)]
@@ -303,52 +286,6 @@ fn commands(state: &RunState) -> Vec<Command> {
     }
 }
 
-/// What a step does, in words. An action's name says what it is for; a step of it that takes something away says so.
-pub(crate) fn deed_of(step: &Step) -> String {
-    match step.verb.strip_suffix(".remove") {
-        Some(what) => format!("remove {}", what.replace('_', " ")),
-        None => step.action_name.replace('_', " "),
-    }
-}
-
-/// What the entries tell of a step: who did it under which permit, and when.
-#[derive(Default)]
-struct Told {
-    agent: String,
-    permit: String,
-    bars: Vec<Bar>,
-    open: Option<writ_core::Timestamp>,
-}
-
-/// Attempts of each step, from the run's entries.
-fn attempts(entries: &[Entry], now: writ_core::Timestamp) -> BTreeMap<String, Told> {
-    let mut all: BTreeMap<String, Told> = BTreeMap::new();
-    for entry in entries {
-        let Some(key) = entry.body.pointer("/step/key").and_then(Value::as_str) else { continue };
-        let told = all.entry(key.to_owned()).or_default();
-        match entry.kind.as_str() {
-            "run.step_started/1" => {
-                told.agent = text(&entry.body, "/agent").to_owned();
-                told.permit = text(&entry.body, "/permit").to_owned();
-                told.open = Some(entry.timestamp);
-            }
-            "run.step_succeeded/1" | "run.step_failed/1" | "run.step_unclear/1" | "run.step_undone/1" => {
-                if let Some(from) = told.open.take() {
-                    let state = entry.kind.trim_start_matches("run.step_").trim_end_matches("/1").to_owned();
-                    told.bars.push(Bar { from, to: entry.timestamp, state });
-                }
-            }
-            _ => {}
-        }
-    }
-    for told in all.values_mut() {
-        if let Some(from) = told.open.take() {
-            told.bars.push(Bar { from, to: now, state: "running".to_owned() });
-        }
-    }
-    all
-}
-
 pub(crate) async fn one(
     State(shared): App,
     visitor: Visitor,
@@ -360,48 +297,9 @@ pub(crate) async fn one(
     let (run, context) = shared.pipeline.drive().run(&run_id).await.map_err(Failure::from)?;
     let entries = journal.stream(&format!("run/{id}")).await?;
     let now = journal.now();
-    let mut told = attempts(&entries, now);
     let ended = if run.state().is_over() { entries.last().map_or(now, |last| last.timestamp) } else { now };
     let began = entries.first().map_or(now, |first| first.timestamp);
-    let (mut nodes, mut lanes, mut steps, mut done) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for (at, (step, cell)) in run.steps().enumerate() {
-        let key = step.key.to_string();
-        let state = cell.state.name();
-        done += usize::from(matches!(state, "succeeded" | "undone" | "kept"));
-        let anchor = format!("step-{}", at + 1);
-        let told = told.remove(&key).unwrap_or_default();
-        nodes.push(Node {
-            key: key.clone(),
-            anchor: anchor.clone(),
-            title: deed_of(step),
-            about: step.resource.clone(),
-            state: state.to_owned(),
-            needs: step.needs.iter().map(ToString::to_string).collect(),
-        });
-        let took = match (told.bars.first(), told.bars.last()) {
-            (Some(first), Some(last)) => span(first.from, last.to),
-            _ => "–".to_owned(),
-        };
-        steps.push(StepRow {
-            anchor,
-            key,
-            action: deed_of(step),
-            resource: step.resource.clone(),
-            phase: step.phase.replace('_', " "),
-            state: badge(state),
-            attempts: cell.attempts,
-            took,
-            waiting: match run.step_waiting(&step.key) {
-                Some(waiting) => waiting.sentence,
-                None => cell.state.because().unwrap_or_default().to_owned(),
-            },
-            agent: told.agent,
-            permit: short(&told.permit),
-            retry: state == "failed" && !run.state().is_over(),
-            resolve: state == "unknown" && !run.state().is_over(),
-        });
-        lanes.push(Lane { name: format!("{}. {}", at + 1, step.resource), bars: told.bars });
-    }
+    let steps = Steps::of(&shared, &run, &entries, now);
     let submitted = run.submitted();
     let by = named(journal, &submitted.requester).await?;
     let approval = if let RunState::AwaitingApproval(asked) = run.state() {
@@ -428,11 +326,11 @@ pub(crate) async fn one(
         by,
         began: when(began),
         took: span(began, ended),
-        done,
-        all: steps.len(),
-        graph: dag(&nodes),
-        lanes: timeline(&lanes),
-        steps,
+        done: steps.done,
+        all: steps.rows.len(),
+        graph: dag(&steps.nodes),
+        lanes: timeline(&steps.lanes),
+        steps: steps.rows,
         said,
         outside: Outside::of(journal, &run, &context, &entries).await?,
         commands: commands(run.state()),

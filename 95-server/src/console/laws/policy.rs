@@ -1,7 +1,7 @@
 //! What the policy pages show.
 
 use super::{HOSTILE, Place};
-use crate::unreal::SetClock;
+use crate::unreal::{Comes, SetClock};
 use serde_json::json;
 use std::time::Duration;
 use writ_core::{Actor, Draft, Outcome};
@@ -67,7 +67,7 @@ async fn every_decision_is_a_page_or_more_away_and_those_of_a_rule_are_never_los
 #[tokio::test]
 async fn broken_glass_that_nobody_reviewed_in_time_is_told_at_home_and_on_the_policy_page() {
     let clock = SetClock::new();
-    let place = Place::by(clock.clone()).await;
+    let place = Place::with(|_, _| Comes::Refused, clock.clone()).await;
     let by = Principal { id: "person-01".parse().unwrap(), roles: vec!["operator".into(), "admin".into()] };
     let wish = GlassWish { actions: vec!["*".into()], targets: vec!["*".into()], span: Duration::from_secs(600) };
     let id = place.pipeline.break_glass(wish, HOSTILE, &by).await.unwrap();

@@ -21,8 +21,8 @@ function concerns(stream) {
 async function refresh() {
   waiting = null;
   if (running) { again = true; return; }
-  const busy = document.activeElement?.closest("main form, main [data-keep]");
-  if (busy || document.hidden) { soon(1500); return; }
+  const written = document.activeElement?.closest("main form, main [data-keep]");
+  if (written || Date.now() - left < LEAVING_MS || document.hidden) { soon(1500); return; }
   running = true;
   try {
     await htmx.ajax("GET", location.pathname + location.search, {
@@ -62,6 +62,33 @@ function listen() {
   });
   addEventListener("pagehide", () => source.close());
 }
+
+// --- what is on its way ---------------------------------------------------------------------------------------------
+// The page while another is fetched, and a part of it while that is made anew, say that they are busy; how that looks is a rule of
+// the style sheet.
+
+// Whoever stopped another page on its way stays on this one, which lives on.
+const LEAVING_MS = 60_000;
+let left = 0;
+const fetched = new WeakMap();
+
+function busy(part, is) {
+  if (is) part?.setAttribute("aria-busy", "true");
+  else part?.removeAttribute("aria-busy");
+}
+
+addEventListener("beforeunload", () => { left = Date.now(); busy(main(), true); });
+addEventListener("pageshow", () => { left = 0; busy(main(), false); });
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  // News of the page are nothing that somebody waits for.
+  if (ctx.target === main()) return;
+  fetched.set(ctx.target, ctx);
+  busy(ctx.target, true);
+});
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
+  // What is asked meanwhile is waited for still.
+  if (fetched.get(ctx.target) === ctx) busy(ctx.target, false);
+});
 
 // --- keyboard -------------------------------------------------------------------------------------------------------
 

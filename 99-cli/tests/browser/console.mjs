@@ -351,6 +351,37 @@ test("what somebody writes is not lost when news come", async () => {
   await page.context().close();
 });
 
+test("what somebody waits for says that it is on its way", async () => {
+  const page = await people.page(site, "operator");
+  /** Holds the answers of an address back until they are let go. */
+  const hold = async (address) => {
+    let letGo;
+    const held = new Promise((go) => { letGo = go; });
+    await page.route(address, async (route) => { await held; await route.continue(); });
+    return async () => { letGo(); await page.unroute(address, { behavior: "wait" }); };
+  };
+  const line = (part) => part.evaluate((element) => getComputedStyle(element, "::before").animationName);
+  const busy = (part) => page.locator(`${part}[aria-busy="true"]`);
+  await page.goto(site.base + "/intents/new?of=DEPLOY-WEB-001");
+  await page.waitForFunction(() => window.htmx);
+  const answer = await hold("**/intents/check");
+  await page.getByLabel("Manifest (YAML)").fill(manifest().replace("'$500/month'", "'$5000/month'"));
+  await busy("#checked").waitFor();
+  assert.equal(await line(page.locator("#checked")), "runs");
+  await answer();
+  await page.locator("#checked .mark.bad").getByText("COMP-BUDGET-001").waitFor();
+  assert.equal(await busy("#checked").count(), 0);
+  await page.goto(site.base + "/audit");
+  const verified = await hold("**/audit/verify");
+  await page.getByRole("link", { name: "Verify the whole log" }).click({ noWaitAfter: true });
+  await busy("main").waitFor();
+  assert.equal(await line(page.locator("main")), "runs");
+  await verified();
+  await page.getByText("The log holds.").waitFor();
+  assert.equal(await busy("main").count(), 0);
+  await page.context().close();
+});
+
 test("a page comes back after the server was killed, and no event is lost", async () => {
   const page = await people.page(site, "operator");
   await until("the page listens", () => page.evaluate(() => document.body.dataset.live === "on"));

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use writ_core::{Actor, ActorKind, Entry, LedgerError, Stored};
-use writ_pipeline::{Journal, Words, decode, name_of, sentence, words_about, words_in};
+use writ_pipeline::{Journal, Words, decode, name_of, sentence, tile_path, words_about, words_in};
 
 /// One entry in a list.
 pub(crate) struct EntryRow {
@@ -24,7 +24,7 @@ pub(crate) struct EntryRow {
     pub(crate) at: Html,
     pub(crate) actor: Html,
     pub(crate) action: String,
-    pub(crate) resource: String,
+    pub(crate) resource: Html,
     pub(crate) about: Html,
     pub(crate) outcome: Html,
     pub(crate) detail: String,
@@ -46,7 +46,7 @@ pub(crate) async fn rows(journal: &Journal, entries: &[Entry]) -> Result<Vec<Ent
             at: when(entry.timestamp),
             actor: names.get(&who).cloned().unwrap_or_default(),
             action: entry.action.replace('_', " "),
-            resource: short(&entry.resource),
+            resource: link(&entry.resource),
             about: about(&entry.stream),
             outcome: badge(&entry.outcome.to_string()),
             detail: whole.split_once(" — ").map_or_else(String::new, |(_, detail)| shortened(detail)),
@@ -73,12 +73,16 @@ pub(crate) async fn requester(journal: &Journal, doc: &Value) -> Result<String, 
 
 /// The same, marked as the sort of actor it is.
 pub(crate) async fn actor(journal: &Journal, actor: &Actor) -> Result<Html, LedgerError> {
-    Ok(Html(format!(
-        "<span class=\"actor {}\" title=\"{}\">{}</span>",
-        word(actor.kind),
-        escape(&actor.to_string()),
-        escape(&named(journal, actor).await?)
-    )))
+    let (kind, whole, name) = (word(actor.kind), escape(&actor.to_string()), escape(&named(journal, actor).await?));
+    Ok(Html(match actor.kind {
+        ActorKind::Agent => {
+            let to = segment(&actor.id);
+            format!("<a class=\"actor {kind}\" href=\"/agents/{to}\" title=\"{whole}\">{name}</a>")
+        }
+        ActorKind::Human | ActorKind::System => {
+            format!("<span class=\"actor {kind}\" title=\"{whole}\">{name}</span>")
+        }
+    }))
 }
 
 /// A JSON document that was attached to an entry, by its digest as text; null where there is none.
@@ -165,6 +169,18 @@ impl Wanted {
     }
 }
 
+/// Entries that programs are given at once, at the most.
+const EXPORTED: usize = 1_000;
+
+/// Entries that a whole tile is over.
+const TILE: u64 = 256;
+
+/// Where programs find what filters show.
+fn exported(query: &str) -> String {
+    let filters = if query.is_empty() { String::new() } else { format!("{query}&") };
+    format!("/api/v1/audit/entries?{filters}limit={EXPORTED}")
+}
+
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct AuditPage {
@@ -176,6 +192,10 @@ struct AuditPage {
     rows: Vec<EntryRow>,
     older: Html,
     command: String,
+    /// What the filters show, for programs.
+    found: String,
+    /// The first tile of hashes and the first bundle of entries.
+    tiles: [String; 2],
     origin: String,
     checkpoints: Vec<Kept>,
     older_checkpoints: Html,
@@ -217,6 +237,8 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
         rows: rows(journal, &entries).await?,
         older: older("/audit", &wanted.query(), next.as_deref()),
         command: format!("writ audit query{}", flags.concat()),
+        found: exported(&wanted.query()),
+        tiles: ["0", "entries"].map(|sort| tile_path(sort, 0, visitor.size.clamp(1, TILE))),
         origin: journal.key().name,
         checkpoints,
         older_checkpoints: older_of("checkpoints", "/audit", &wanted.query(), under.as_deref()),

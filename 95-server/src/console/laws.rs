@@ -63,7 +63,7 @@ impl Place {
         let said = |name| answer.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
         let (status, to, cookie) = (answer.status(), said(header::LOCATION), said(header::SET_COOKIE));
         let bytes = axum::body::to_bytes(answer.into_body(), 4 << 20).await.unwrap();
-        Answer { status, to, cookie, text: String::from_utf8(bytes.to_vec()).unwrap() }
+        Answer { status, to, cookie, text: String::from_utf8_lossy(&bytes).into_owned() }
     }
 
     /// Logs somebody in; what they show from then on.

@@ -9,8 +9,12 @@ use writ_core::Actor;
 fn checkpoints(page: &str) -> (Vec<u64>, Option<String>) {
     let sizes = page.split("<summary>over ").skip(1).map(|part| part.split(' ').next().unwrap().parse().unwrap());
     let nav = page.split_once("aria-label=\"Pages of checkpoints\"><a href=\"").map(|(_, nav)| nav);
-    let to = nav.map(|nav| nav.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&"));
-    (sizes.collect(), to)
+    (sizes.collect(), nav.map(|nav| plain(nav.split('"').next().unwrap())))
+}
+
+/// An address as it stands in a page.
+fn plain(address: &str) -> String {
+    address.replace("&#38;", "&").replace("&amp;", "&")
 }
 
 #[tokio::test]
@@ -38,4 +42,23 @@ async fn the_newest_checkpoints_are_shown_and_lead_to_all_before_them() {
     let kept = place.pipeline.journal().ledger().checkpoints(0, usize::MAX).await.unwrap();
     assert_eq!(seen.iter().collect::<BTreeSet<_>>(), kept.iter().map(|kept| &kept.size).collect(), "each of them");
     assert_eq!(place.get("/audit?checkpoints=x", &ann).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn what_the_filters_show_and_the_whole_log_are_taken_away_by_links() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    let page = place.get("/audit?actor=ann&action=log+in", &ann).await.text;
+    let section = page.split("id=\"h-export\"").nth(1).unwrap().split("</section>").next().unwrap();
+    let links: Vec<String> =
+        section.split("<a href=\"").skip(1).map(|link| plain(link.split('"').next().unwrap())).collect();
+    assert_eq!(links.len(), 6, "{links:?}");
+    for to in &links {
+        let found = place.ask("GET", to, &[("cookie", &ann)], "").await;
+        assert_eq!(found.status, StatusCode::OK, "{to}");
+    }
+    let entries = place.get(&links[0], &ann).await.text;
+    assert_eq!(entries.matches("\"event_id\"").count(), 1, "as filtered: {entries}");
+    assert!(place.get(&links[1], &ann).await.text.contains("class_uid"));
+    assert!(section.contains("whatever the filters"), "{section}");
 }

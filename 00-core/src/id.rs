@@ -1,5 +1,6 @@
 //! Ids. Minted ones carry a readable prefix and sort by time; given ones are an operator's own words, checked once.
 
+use crate::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
 
@@ -43,6 +44,15 @@ fn mint(millis: u64, chance: [u8; 10]) -> String {
         wide |= u128::from(*byte) << (72 - 8 * at);
     }
     (0..26).rev().map(|at| ALPHABET[((wide >> (5 * at)) & 31) as usize] as char).collect()
+}
+
+/// When an id was minted; none for one that was given.
+#[must_use]
+pub fn minted_at(id: &str) -> Option<Timestamp> {
+    let (_, minted) = id.split_once('_').filter(|(_, minted)| minted.len() == 26)?;
+    let digit = |at: u8| ALPHABET.iter().position(|letter| *letter == at);
+    let millis = minted.bytes().take(10).try_fold(0_i64, |sum, at| Some(sum << 5 | i64::try_from(digit(at)?).ok()?));
+    millis.map(|millis| Timestamp::from_micros(millis.saturating_mul(1_000)))
 }
 
 /// As much of what was given as an error repeats.
@@ -250,6 +260,10 @@ mod tests {
         assert!(early < late);
         assert_eq!(early.as_str().parse::<RunId>(), Ok(early.clone()));
         assert_eq!(early.as_str().len(), "run_".len() + 26);
+        let at = Timestamp::from_micros(1_795_358_956_123_000);
+        assert_eq!(minted_at(RunId::mint(at.millis(), [7; 10]).as_str()), Some(at));
+        assert_eq!(minted_at("DEPLOY-WEB-001"), None);
+        assert_eq!(minted_at("run_00000000000000000000000u/é"), None);
     }
 
     #[test]

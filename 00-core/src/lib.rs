@@ -30,7 +30,7 @@ pub use effect::{Effect, EffectClass, EffectKey, Probe, Receipt, Redemption};
 pub use entry::{Draft, Entry, Erasable, Event, Outcome};
 pub use id::{
     ActionId, AgentId, ApprovalId, ComponentId, EventId, IdError, IncidentId, IntentId, PermitId, PrincipalId,
-    RecommendationId, RuleId, RunId, StepKey, TicketId, TraceId, WaiverId,
+    RecommendationId, RuleId, RunId, StepKey, TicketId, TraceId, WaiverId, minted_at,
 };
 pub use ledger::{
     Append, AppendError, Columns, Filter, Group, Head, Ledger, LedgerError, Report, Sealed, Stored, StoredCheckpoint,

@@ -8,8 +8,10 @@ use crate::modes::let_go_by;
 use crate::shadows::judgements_in;
 use serde::Serialize;
 use serde_json::Value;
+use std::time::Duration;
 use writ_audit::erasables_of;
-use writ_core::{Entry, Filter, IncidentId, LedgerError, Stored, Timestamp};
+use writ_core::{Entry, Filter, IncidentId, LedgerError, Stored, Timestamp, minted_at};
+use writ_policy::EXCEPTIONS_STREAM;
 
 /// Entries of one story at the most; the rest is one query away.
 const LINES_MAX: usize = 400;
@@ -49,7 +51,11 @@ pub struct Story {
     pub cut: bool,
 }
 
-/// Tells the story of an id: an intent, run, incident, recommendation, approval, agent, entry, resource, process, rule or digest.
+/// How long after its permit was minted a step is begun, at the most.
+const BEGUN_WITHIN: Duration = Duration::from_secs(3_600);
+
+/// Tells the story of an id: an intent, run, incident, recommendation, approval, waiver, permit, ticket, token, agent, entry,
+/// resource, process, rule or digest.
 /// None when the journal does not know it.
 ///
 /// # Errors
@@ -159,6 +165,17 @@ pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String,
             return Ok(Some((format!("{sort} {id}"), entries)));
         }
     }
+    if id.starts_with("wvr_") {
+        let mut entries = journal.stream(EXCEPTIONS_STREAM).await?;
+        entries.retain(|entry| entry.body.get("waiver").and_then(Value::as_str) == Some(id));
+        return Ok((!entries.is_empty()).then(|| (format!("waiver {id}"), entries)));
+    }
+    if id.starts_with("pmt_") {
+        return step_under(journal, "permit", id).await;
+    }
+    if id.starts_with("tkt_") {
+        return step_under(journal, "ticket", id).await;
+    }
     if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let trace = id.to_owned().try_into().ok();
         return some(journal, format!("trace {id}"), Filter { trace, ..Filter::default() }).await;
@@ -171,6 +188,9 @@ pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String,
         return Ok(Some(found));
     }
     if let Some(hex) = digest_part(id) {
+        if let Some(token) = token(journal, hex).await? {
+            return Ok(Some(token));
+        }
         let named = format!("sha256:{hex}");
         let says = |entry: &Stored| String::from_utf8_lossy(&entry.bytes).contains(&named);
         let found = newest_that(journal, Filter::default(), says).await?;
@@ -192,6 +212,38 @@ pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String,
     let stored = journal.ledger().entries(number, 1).await?;
     let entry = stored.first().filter(|stored| stored.seq == number).map(decode).transpose()?;
     Ok(entry.map(|entry| (format!("entry {}", entry.event_id), vec![entry])))
+}
+
+/// The attempt of a step that was made under a permit or a ticket: that it was begun, and what came of it.
+async fn step_under(journal: &Journal, sort: &str, id: &str) -> Result<Option<(String, Vec<Entry>)>, LedgerError> {
+    let Some(at) = minted_at(id) else { return Ok(None) };
+    let begun = Filter {
+        kind: Some("run.step_started/1".into()),
+        from_time: Some(at),
+        to_time: Some(at.plus(BEGUN_WITHIN)),
+        ..Filter::default()
+    };
+    let word = |entry: &Entry, name: &str| entry.body.get(name).and_then(Value::as_str).map(str::to_owned);
+    for stored in journal.ledger().query(&begun, LOOKED_THROUGH).await? {
+        let entry = decode(&stored)?;
+        if word(&entry, sort).as_deref() != Some(id) {
+            continue;
+        }
+        let (mut entries, ticket) = (journal.stream(&entry.stream).await?, word(&entry, "ticket"));
+        entries.retain(|other| ticket.is_some() && word(other, "ticket") == ticket);
+        return Ok(Some((format!("{sort} {id}"), entries)));
+    }
+    Ok(None)
+}
+
+/// The entries of a token, by what it hashes to.
+async fn token(journal: &Journal, hex: &str) -> Result<Option<(String, Vec<Entry>)>, LedgerError> {
+    let (docs, _) = journal.docs("tokens", hex, None, 1).await?;
+    let Some((hash, doc)) = docs.first() else { return Ok(None) };
+    let whose = doc.get("principal").and_then(Value::as_str).unwrap_or_default();
+    let (mut entries, named) = (journal.stream(&format!("principal/{whose}")).await?, format!("sha256:{hash}"));
+    entries.retain(|entry| entry.body.get("token_hash").and_then(Value::as_str) == Some(&named));
+    Ok((!entries.is_empty()).then(|| (format!("token {hex}"), entries)))
 }
 
 async fn some(journal: &Journal, subject: String, filter: Filter) -> Result<Option<(String, Vec<Entry>)>, LedgerError> {

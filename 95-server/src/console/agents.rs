@@ -3,7 +3,7 @@
 use super::frame::{Frame, Page, shown};
 use super::given::Form;
 use super::session::Visitor;
-use super::words::{Html, badge, link, when, when_of};
+use super::words::{Html, badge, escape, link, when, when_of};
 use crate::api::{App, Shared};
 use crate::error::Failure;
 use askama::Template;
@@ -24,7 +24,7 @@ pub(super) struct Row {
     pub(super) version: String,
     pub(super) state: Html,
     pub(super) permissions: Vec<String>,
-    pub(super) contracts: Vec<String>,
+    pub(super) contracts: Vec<Html>,
     pub(super) limits: String,
     pub(super) key: String,
     pub(super) changed: Html,
@@ -36,7 +36,7 @@ pub(super) struct Row {
 
 /// A ticket that an agent holds now.
 pub(super) struct Held {
-    pub(super) resource: String,
+    pub(super) resource: Html,
     pub(super) run: Html,
     pub(super) until: Html,
 }
@@ -68,7 +68,7 @@ pub(super) fn rows(shared: &Shared, docs: &[(String, Value)]) -> Vec<Row> {
         let uses = agent.provides.iter().map(|one| ("provides", one));
         let uses = uses.chain(agent.requires.iter().map(|one| ("requires", one)));
         let held = state.tickets.held_by(&agent.id).map(|ticket| Held {
-            resource: ticket.order.resource.clone(),
+            resource: link(&ticket.order.resource),
             run: link(ticket.order.run.as_str()),
             until: when(ticket.order.lease_until),
         });
@@ -79,7 +79,7 @@ pub(super) fn rows(shared: &Shared, docs: &[(String, Value)]) -> Vec<Row> {
             version: agent.version.clone(),
             state: badge(&agent.state.to_string()),
             permissions: agent.permissions.iter().map(ToString::to_string).collect(),
-            contracts: uses.map(|(how, one)| format!("{how} {} {}", one.contract, one.version)).collect(),
+            contracts: uses.map(|(how, one)| used(how, &one.contract, &one.version)).collect(),
             limits: format!(
                 "{} at once, {} a minute, {} resources an hour",
                 limits.tickets_at_once, limits.tickets_per_minute, limits.resources_per_hour
@@ -92,6 +92,11 @@ pub(super) fn rows(shared: &Shared, docs: &[(String, Value)]) -> Vec<Row> {
         })
     };
     docs.iter().filter_map(row).collect()
+}
+
+/// How an agent uses a contract.
+fn used(how: &str, contract: &str, version: &str) -> Html {
+    Html(format!("{how} {} {}", link(contract), escape(version)))
 }
 
 pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {

@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, Page, shown};
 use super::session::Visitor;
-use super::words::{Html, badge, list as items, text};
+use super::words::{Html, badge, escape, link, list as items, segment, text};
 use crate::api::App;
 use askama::Template;
 use axum::extract::State;
@@ -15,7 +15,7 @@ struct Cell {
 }
 
 struct Row {
-    by: String,
+    by: Html,
     cells: Vec<Option<Cell>>,
 }
 
@@ -23,8 +23,17 @@ struct Row {
 #[template(path = "contracts.html")]
 struct ContractsPage {
     frame: Frame,
-    columns: Vec<(String, String, Html)>,
+    columns: Vec<(Html, String, Html)>,
     rows: Vec<Row>,
+}
+
+/// Who needs a contract: an agent leads to its page, actions have none.
+fn party(by: &str) -> Html {
+    let by_name = escape(by);
+    match by.strip_prefix("agent/") {
+        Some(agent) => Html(format!("<a href=\"/agents/{}\">{by_name}</a>", segment(agent))),
+        None => Html(by_name),
+    }
 }
 
 pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
@@ -44,13 +53,13 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
         Cell { fits: badge(if fits { "fits" } else { "incompatible" }), because: text(one, "/because").to_owned() }
     };
     let rows = rows.into_iter().map(|(by, cells)| Row {
-        by: by.to_owned(),
+        by: party(by),
         cells: columns.iter().map(|column| cells.get(column).map(|one| cell(one))).collect(),
     });
     let rows = rows.collect();
     let columns = columns.into_iter().map(|column| {
         let state = badge(states.get(&column).copied().unwrap_or_default());
-        (column.0, column.1, state)
+        (link(&column.0), column.1, state)
     });
     shown(&ContractsPage { frame, columns: columns.collect(), rows })
 }

@@ -13,6 +13,7 @@ use writ_pipeline::{GlassWish, Pipeline, Principal};
 
 mod changes;
 mod evidence;
+mod ids;
 mod policy;
 
 /// Written by people who mean harm, wherever people write something.

@@ -38,6 +38,7 @@ struct RuleRow {
 
 struct Waiver {
     id: String,
+    why: Html,
     rule: String,
     subject: String,
     state: Html,
@@ -163,6 +164,7 @@ async fn waivers(shared: &Shared, visitor: &Visitor) -> Result<Vec<Waiver>, Page
         let state = status::waiver(waiver, now);
         all.push(Waiver {
             id: waiver.asked.waiver.to_string(),
+            why: link(waiver.asked.waiver.as_str()),
             rule: waiver.asked.rule.to_string(),
             subject: waiver.asked.subject.clone(),
             state: badge(state),

@@ -119,7 +119,8 @@ pub(crate) fn time_of(doc: &Value, pointer: &str) -> Option<Timestamp> {
     doc.pointer(pointer)?.as_str()?.parse().ok()
 }
 
-/// A sentence as HTML: what stands in backticks is code, and a moment is told to the second, as everywhere on pages.
+/// A sentence as HTML: what stands in backticks is code, an id leads to what it names, and a moment is told to the second, as
+/// everywhere on pages.
 pub(crate) fn phrase(sentence: &str) -> Html {
     let parts: Vec<&str> = sentence.split('`').collect();
     let mut out = String::with_capacity(sentence.len() + 64);
@@ -127,14 +128,18 @@ pub(crate) fn phrase(sentence: &str) -> Html {
         let (code, closed) = (at % 2 == 1, at + 1 < parts.len());
         if code && closed {
             // Writing to a string cannot fail.
-            let _ = write!(out, "<code>{}</code>", escape(part));
+            let _ = if is_minted(part) {
+                write!(out, "{}", link(part))
+            } else {
+                write!(out, "<code>{}</code>", escape(part))
+            };
             continue;
         }
         if code {
             out.push('`');
         }
         for word in part.split_inclusive(char::is_whitespace) {
-            out.push_str(&moment_in(word).unwrap_or_else(|| escape(word)));
+            out.push_str(&moment_in(word).or_else(|| id_in(word)).unwrap_or_else(|| escape(word)));
         }
     }
     Html(out)
@@ -148,6 +153,22 @@ fn moment_in(word: &str) -> Option<String> {
     let (day, clock) = whole.split_once('T')?;
     let told = format!("<time datetime=\"{whole}\">{day} {} UTC</time>", clock.get(..8)?);
     Some(format!("{}{told}{}", escape(word.get(..from)?), escape(after)))
+}
+
+/// A word with the id in it as a link; none where there is no id in it.
+fn id_in(word: &str) -> Option<String> {
+    let core = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let (before, after) = word.split_once(core).filter(|_| is_minted(core))?;
+    Some(format!("{}{}{}", escape(before), link(core), escape(after)))
+}
+
+/// Sorts of ids that writ mints, and that pages lead on from.
+const MINTED: [&str; 7] = ["run", "inc", "apr", "evt", "wvr", "pmt", "tkt"];
+
+/// Whether a text is an id that writ minted.
+fn is_minted(text: &str) -> bool {
+    let letters = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
+    text.split_once('_').is_some_and(|(sort, rest)| MINTED.contains(&sort) && rest.len() == 26 && letters(rest))
 }
 
 /// A span between two moments, in the unit that fits.
@@ -198,7 +219,7 @@ pub(crate) fn short(id: &str) -> String {
     }
 }
 
-/// A sentence with its long ids shortened.
+/// A sentence with its digests shortened; ids are where they become links.
 pub(crate) fn shortened(sentence: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut out = String::with_capacity(sentence.len());
@@ -207,7 +228,11 @@ pub(crate) fn shortened(sentence: &str) -> String {
         let (before, from) = rest.split_at(at);
         let (word, after) = from.split_at(from.find(|c| !plain(c)).unwrap_or(from.len()));
         out.push_str(before);
-        out.push_str(&short(word));
+        if is_minted(word) {
+            out.push_str(word);
+        } else {
+            out.push_str(&short(word));
+        }
         rest = after;
     }
     out.push_str(rest);
@@ -303,6 +328,17 @@ mod tests {
                 "(2026-11-23T07:49:16Z).",
                 "(<time datetime=\"2026-11-23T07:49:16.000000Z\">2026-11-23 07:49:16 UTC</time>).",
             ),
+            (
+                "under pmt_01m7znjwjxsxdw0zwmr5z97yce, by `agent-1`",
+                "under <a class=\"id\" href=\"/why/pmt_01m7znjwjxsxdw0zwmr5z97yce\" \
+                 title=\"pmt_01m7znjwjxsxdw0zwmr5z97yce\">pmt_…z97yce</a>, by <code>agent-1</code>",
+            ),
+            (
+                "(`run_01m7znjwjxsxdw0zwmr5z97yce`, 0 uses)",
+                "(<a class=\"id\" href=\"/runs/run_01m7znjwjxsxdw0zwmr5z97yce\" \
+                 title=\"run_01m7znjwjxsxdw0zwmr5z97yce\">run_…z97yce</a>, 0 uses)",
+            ),
+            ("run_of_3 and run_01M7ZNJWJXSXDW0ZWMR5Z97YCE", "run_of_3 and run_01M7ZNJWJXSXDW0ZWMR5Z97YCE"),
             ("3 × Z, 12Z, 什麼Z", "3 × Z, 12Z, 什麼Z"),
             ("2026-11-23T07:49:16Z\"><b>Z", "2026-11-23T07:49:16Z&quot;&gt;&lt;b&gt;Z"),
         ] {
@@ -315,7 +351,9 @@ mod tests {
         assert_eq!(short("run_01m7znjwjxsxdw0zwmr5z97yce"), "run_…z97yce");
         assert_eq!(short("DEPLOY-WEB-001"), "DEPLOY-WEB-001");
         assert_eq!(short("sha256:bc4fabb965f01847c0390e79c6fae1135788bdcd36ba28d809a6debf85c0cc95"), "bc4fabb965f0");
-        assert_eq!(shortened("run `run_01m7znjwjxsxdw0zwmr5z97yce` is over"), "run `run_…z97yce` is over");
+        let digest = "bc4fabb965f01847c0390e79c6fae1135788bdcd36ba28d809a6debf85c0cc95";
+        let told = shortened(&format!("`run_01m7znjwjxsxdw0zwmr5z97yce` of {digest}"));
+        assert_eq!(told, "`run_01m7znjwjxsxdw0zwmr5z97yce` of bc4fabb965f0");
         assert_eq!(shortened("什麼 stopped_after 3 tries."), "什麼 stopped_after 3 tries.");
         assert_eq!(page_of("a/b c"), "/why/a%2Fb%20c");
     }

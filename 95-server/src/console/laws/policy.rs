@@ -71,7 +71,8 @@ async fn broken_glass_that_nobody_reviewed_in_time_is_told_at_home_and_on_the_po
     let by = Principal { id: "person-01".parse().unwrap(), roles: vec!["operator".into(), "admin".into()] };
     let wish = GlassWish { actions: vec!["*".into()], targets: vec!["*".into()], span: Duration::from_secs(600) };
     let id = place.pipeline.break_glass(wish, HOSTILE, &by).await.unwrap();
-    let told = format!("(<code>{id}</code>, 0 uses); nobody reviewed it by <time");
+    let told =
+        format!("{id}\">{}</a>, 0 uses); nobody reviewed it by <time", crate::console::words::short(id.as_str()));
     for (days, overdue) in [(0, false), (1, false), (1, true)] {
         clock.pass(Duration::from_secs(days * 86_400 + 1));
         let bob = place.log_in("writ_bob").await;

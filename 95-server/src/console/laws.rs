@@ -9,11 +9,12 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
 use std::time::Duration;
-use writ_pipeline::{GlassWish, Pipeline, Principal};
+use writ_pipeline::Pipeline;
 
 mod changes;
 mod evidence;
 mod ids;
+mod intents;
 mod policy;
 
 /// Written by people who mean harm, wherever people write something.
@@ -306,71 +307,6 @@ async fn a_session_ends_with_its_token_and_with_its_time_and_when_it_is_closed()
     let page = place.log_in("writ_eve").await;
     let seen = place.get("/audit?action=log_in", &page).await.text;
     assert_eq!(seen.matches("log in").count() - seen.matches("Log in").count(), 3, "{seen}");
-}
-
-#[tokio::test]
-async fn broken_glass_is_told_ended_and_reviewed_by_somebody_else() {
-    let place = Place::new().await;
-    let (ann, bob, eve) =
-        (place.log_in("writ_ann").await, place.log_in("writ_bob").await, place.log_in("writ_eve").await);
-    let roles = ["viewer", "operator", "admin"].map(str::to_owned).to_vec();
-    let by = Principal { id: "person-01".parse().unwrap(), roles };
-    let span = std::time::Duration::from_secs(1_800);
-    let wish = GlassWish { actions: vec!["restart_*".into()], targets: vec!["*".into()], span };
-    let id = place.pipeline.break_glass(wish, HOSTILE, &by).await.unwrap();
-    let path = format!("/approvals/{id}");
-    assert!(place.get("/", &eve).await.text.contains("broke the glass until"));
-    let page = place.get(&path, &bob).await.text;
-    assert!(page.contains("restart_*") && page.contains("End it now") && !page.contains("<img"), "{page}");
-    assert!(!place.get(&path, &eve).await.text.contains("End it now"));
-    assert_eq!(place.post(&path, &eve, &[("answer", "end")]).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(place.post(&path, &ann, &[("answer", "end")]).await.status, StatusCode::SEE_OTHER);
-    assert!(!place.get("/", &eve).await.text.contains("broke the glass until"));
-    let review = [("answer", "right"), ("reason", "the disk was full")];
-    assert_eq!(place.post(&path, &ann, &review).await.status, StatusCode::FORBIDDEN, "not by oneself");
-    assert_eq!(place.post(&path, &bob, &review).await.status, StatusCode::SEE_OTHER);
-    let page = place.get(&path, &bob).await.text;
-    assert!(page.contains("bob says: it was right to") && !page.contains("What you found"), "{page}");
-}
-
-#[tokio::test]
-async fn an_intent_is_tried_under_the_policies_that_somebody_chooses() {
-    let place = Place::new().await;
-    let ann = place.log_in("writ_ann").await;
-    let chosen = |page: &str, word: &str| {
-        let options = page.split("<option value=\"").skip(1).map(|option| option.split_once('"').unwrap());
-        options.filter(|(_, name)| name.contains(word)).map(|(digest, _)| digest.to_owned()).collect::<Vec<_>>()
-    };
-    let first = place.get("/policy/playground", &ann).await.text;
-    let before = chosen(&first, "in force, since").remove(0);
-    assert!(chosen(&first, "before").is_empty());
-    // The same rules, and one that denies everything.
-    let denies = "description: Nothing is let in.\nowner: tests\nrules:\n  - id: NOTHING-001\n    stage: intent\n    rule: intent.id == ''\n    \
-                  enforcement: deny\n    message: It has no name\n    violation: Nothing is let in\n";
-    let wish = writ_pipeline::GovernanceWish::Policies {
-        files: vec![("nothing.yaml".to_owned(), denies.as_bytes().to_vec())],
-        tests: Vec::new(),
-    };
-    let by = writ_core::Actor::human(&"person-01".parse().unwrap());
-    place.pipeline.propose(wish, "", &by).await.unwrap();
-    let page = place.get("/policy/playground", &ann).await.text;
-    let (now, was) = (chosen(&page, "in force, since"), chosen(&page, "in force before"));
-    assert_eq!(was, std::slice::from_ref(&before));
-    assert_ne!(now, was);
-    let tried = async |bundle: &str| {
-        let page = place.post("/policy/playground", &ann, &[("text", MANIFEST), ("bundle", bundle)]).await;
-        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
-        page.text
-    };
-    assert!(tried("").await.contains("Nothing is let in"));
-    let under = tried(&before).await;
-    assert!(!under.contains("NOTHING-001") && under.contains(&format!("{before}\" selected")), "{under}");
-    let size = place.entries().await;
-    for none in ["nothing", "sha256:0000000000000000000000000000000000000000000000000000000000000000"] {
-        let page = place.post("/policy/playground", &ann, &[("text", MANIFEST), ("bundle", none)]).await;
-        assert_eq!(page.status, StatusCode::NOT_FOUND, "{}", page.text);
-    }
-    assert_eq!(place.entries().await, size, "nothing of it is recorded");
 }
 
 #[tokio::test]

@@ -126,7 +126,6 @@ struct RunPage {
     version: u64,
     origin: &'static str,
     incident: Html,
-    approval: Html,
     state: Html,
     over: bool,
     waiting: String,
@@ -302,11 +301,6 @@ pub(crate) async fn one(
     let steps = Steps::of(&shared, &run, &entries, now);
     let submitted = run.submitted();
     let by = named(journal, &submitted.requester).await?;
-    let approval = if let RunState::AwaitingApproval(asked) = run.state() {
-        link(asked.terms.approval.as_str())
-    } else {
-        Html::default()
-    };
     let mut said = said_about(journal, &id).await?;
     said.extend(answers(journal, &entries).await?);
     let works = run.steps().any(|(_, cell)| matches!(cell.state.name(), "ticketed" | "probing"));
@@ -318,7 +312,6 @@ pub(crate) async fn one(
         version: submitted.intent_version,
         origin: context.origin.word(),
         incident: context.incident.as_ref().map(|incident| link(incident.as_str())).unwrap_or_default(),
-        approval,
         state: badge(run.state().name()),
         over: run.state().is_over(),
         waiting: run.waiting().map(|waiting| waiting.sentence).unwrap_or_default(),

@@ -73,10 +73,17 @@ pub(crate) async fn form(State(shared): App, visitor: Visitor, Query(wanted): Qu
         let doc = journal.doc("intents", id.as_str()).await?.unwrap_or_default();
         manifest = current(journal, &entries, number(&doc, "/applied_version")).await?;
     }
-    new_page(&shared, &visitor, manifest, None).await
+    new_page(&shared, &visitor, manifest, Html::default()).await
 }
 
-async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String, failure: Option<Failure>) -> Page {
+/// The page with why what was submitted is not taken.
+async fn refused(shared: &Shared, visitor: &Visitor, manifest: String, failure: &Failure) -> Page {
+    let mut page = new_page(shared, visitor, manifest, told_here(failure)).await?;
+    *page.status_mut() = failure.status();
+    Ok(page)
+}
+
+async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String, problem: Html) -> Page {
     let title = match looked_for(&manifest) {
         Some(id) if shared.pipeline.journal().doc("intents", &id).await?.is_some() => format!("A new version of {id}"),
         _ => "Submit an intent".to_owned(),
@@ -92,12 +99,7 @@ async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String, failure:
     } else {
         visitor.barred(&["operator"], &Scope::whole())
     };
-    let problem = failure.as_ref().map(told_here).unwrap_or_default();
-    let mut page = shown(&NewPage { frame, problem, text: manifest, checked, title, barred })?;
-    if let Some(failure) = failure {
-        *page.status_mut() = failure.status();
-    }
-    Ok(page)
+    shown(&NewPage { frame, problem, text: manifest, checked, title, barred })
 }
 
 /// The id of the intent that a text is of, where it can be read.
@@ -140,10 +142,10 @@ pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): 
         let taken =
             items(&looked.document, "/report/infeasible/fixes").get(fix).and_then(|fix| with_fix(&manifest, fix));
         manifest = taken.unwrap_or(manifest);
-        return new_page(&shared, &visitor, manifest, None).await;
+        return new_page(&shared, &visitor, manifest, Html::default()).await;
     }
     if written.only == "check" {
-        return new_page(&shared, &visitor, manifest, None).await;
+        return new_page(&shared, &visitor, manifest, Html::default()).await;
     }
     // Whether it is for what the text is about, is asked where the text is read.
     if !visitor.holds_somewhere("operator") {
@@ -152,7 +154,7 @@ pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): 
     let pipeline = &shared.pipeline;
     let planned = match looked_at(&written.planned) {
         Ok(planned) => planned.filter(|_| written.of == sha256(manifest.as_bytes()).hex()),
-        Err(failure) => return new_page(&shared, &visitor, manifest, Some(failure)).await,
+        Err(failure) => return refused(&shared, &visitor, manifest, &failure).await,
     };
     let done = pipeline.submit("intent.yaml", manifest.as_bytes(), &visitor.principal, planned, Origin::Intent).await;
     match done {
@@ -165,10 +167,11 @@ pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): 
         }
         // What is the matter stands beside the text, which is not lost.
         Err(SubmitError::Invalid(_) | SubmitError::Infeasible { .. } | SubmitError::Denied { .. }) => {
-            let mut page = new_page(&shared, &visitor, manifest, None).await?;
+            let because = Html("What stands in its way is told beside it.".to_owned());
+            let mut page = new_page(&shared, &visitor, manifest, because).await?;
             *page.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
             Ok(page)
         }
-        Err(error) => new_page(&shared, &visitor, manifest, Some(Failure::of_submit(error, pipeline))).await,
+        Err(error) => refused(&shared, &visitor, manifest, &Failure::of_submit(error, pipeline)).await,
     }
 }

@@ -277,6 +277,12 @@ test("a recommendation is approved by the second person and carried out", async 
   await page.goto(site.base + "/recommendations");
   await page.getByRole("row", { name: /buffer instance/ }).getByRole("link").first().click();
   await page.locator("table.diff").getByText("min_instances: 4").first().waitFor();
+  const interval = page.getByRole("region", { name: "What it should bring" }).locator("tbody tr").first().locator("td").nth(2);
+  assert.match(await interval.textContent(), /\d.* to .*\d/, "how far it may be off");
+  const evidence = page.locator("dd", { has: page.locator("a.id") }).locator('a[href^="/audit/evt_"]');
+  assert.ok(await evidence.count() > 0, "what it rests on");
+  const rests = await page.request.get(site.base + await evidence.first().getAttribute("href"));
+  assert.equal(rests.status(), 200);
   await people.shot(page, "recommendation");
   await page.getByLabel("Reason").fill("Mondays are busy");
   await page.getByRole("button", { name: "Approve" }).click();
@@ -334,6 +340,44 @@ test("the keyboard goes everywhere", async () => {
   await page.context().close();
 });
 
+test("what has the focus keeps it when news come", async () => {
+  const page = await people.page(site, "operator");
+  await page.goto(site.base + "/audit");
+  await until("the page listens", () => page.evaluate(() => document.body.dataset.live === "on"));
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  const [row, href] = await page.evaluate(() => {
+    window.focused = document.activeElement;
+    return [document.activeElement.closest("tr").id, document.activeElement.getAttribute("href")];
+  });
+  assert.match(href, /^\/audit\/evt_/);
+  const newest = await page.locator("table.entries tbody tr").first().getAttribute("id");
+  await site.api("/api/v1/maintenance", { method: "POST", body: JSON.stringify({ on: false }) });
+  await until("news are in the table", async () => await page.locator("table.entries tbody tr").first().getAttribute("id") !== newest);
+  const now = await page.evaluate(() => [document.activeElement === window.focused, document.activeElement.closest("tr")?.id,
+    document.activeElement.getAttribute("href")]);
+  assert.deepEqual(now, [true, row, href]);
+  await page.context().close();
+});
+
+test("light and dark are changed between, and stay so", async () => {
+  const page = await people.page(site, "operator");
+  const theme = () => page.locator("html").getAttribute("data-theme");
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  assert.equal(await theme(), "system");
+  const light = await ground();
+  for (const chosen of ["dark", "light"]) {
+    await page.goto(site.base + "/runs?show=open");
+    await page.getByRole("button", { name: new RegExp(`${chosen} theme`, "i") }).click();
+    await page.waitForURL(site.base + "/runs?show=open");
+    assert.equal(await theme(), chosen);
+    await page.reload();
+    assert.equal(await theme(), chosen);
+    assert.equal(await ground() === light, chosen === "light");
+  }
+  await page.context().close();
+});
+
 test("what somebody writes is not lost when news come", async () => {
   const page = await people.page(site, "operator");
   const approval = (await site.api("/api/v1/approvals")).items[0].id;
@@ -349,6 +393,54 @@ test("what somebody writes is not lost when news come", async () => {
   assert.equal(await page.evaluate(() => document.activeElement.name), "old", "the focus stays");
   assert.ok(approval);
   await page.context().close();
+});
+
+test("a change is paused, goes on and is rolled back, and whoever looks at it sees so, whatever is killed meanwhile", async () => {
+  const post = (path, body) => site.api(path, { method: "POST", body: JSON.stringify(body) });
+  const held = (pulled) => post("/api/v1/kill-switch", { scope: { scope: "action", action: "deploy_instances" }, pulled });
+  const asks = async (count) => {
+    const text = manifest().replace("min_instances: 3", `min_instances: ${count}`);
+    return (await post("/api/v1/intents", { name: "i.yaml", text })).run;
+  };
+  await held(true);
+  const run = await asks(5);
+  const watches = await people.page(site, "reviewer");
+  await watches.goto(`${site.base}/runs/${run}`);
+  await until("the page listens", () => watches.evaluate(() => document.body.dataset.live === "on"));
+  await watches.evaluate(() => { window.same = true; });
+  const badge = (page, word) => page.locator(".badges .badge").getByText(word, { exact: true }).waitFor();
+  const tells = await people.page(site, "operator");
+  await tells.goto(`${site.base}/runs/${run}`);
+  await tells.getByRole("row", { name: /i-5/ }).getByText("the kill switch").first().waitFor();
+  await tells.getByRole("button", { name: "Pause" }).click();
+  await tells.getByText("pause: recorded").waitFor();
+  await badge(watches, "paused");
+  // One of its instances dies and is healed; then the server dies.
+  const before = await site.processes();
+  process.kill(before["i-3"].pid, "SIGKILL");
+  await until("healed", async () => (await site.processes())["i-3"]?.pid !== before["i-3"].pid);
+  await site.end("SIGKILL");
+  await until("the page says that it is not connected", () => watches.locator("#link").isVisible());
+  await site.start(["--no-submit"]);
+  await tells.goto(`${site.base}/runs/${run}`);
+  await tells.getByRole("button", { name: "Resume" }).click();
+  await tells.getByText("resume: recorded").waitFor();
+  await badge(watches, "running");
+  await held(false);
+  await badge(watches, "succeeded");
+  await watches.getByRole("row", { name: /i-5/ }).getByText("succeeded").waitFor();
+  assert.ok(await watches.evaluate(() => window.same), "the page was never loaded again");
+  assert.ok((await site.processes())["i-5"]?.alive);
+  // What was begun is taken back.
+  await held(true);
+  await tells.goto(`${site.base}/runs/${await asks(7)}`);
+  await tells.getByRole("row", { name: /i-7/ }).getByText("the kill switch").first().waitFor();
+  await tells.getByRole("button", { name: "Roll back" }).click();
+  await badge(tells, "rolled back");
+  await held(false);
+  assert.equal((await site.processes())["i-7"], undefined);
+  await watches.context().close();
+  await tells.context().close();
 });
 
 test("what somebody waits for says that it is on its way", async () => {
@@ -408,30 +500,78 @@ test("a page comes back after the server was killed, and no event is lost", asyn
   await page.context().close();
 });
 
+/** What stands only while something waits for people: their paths, and who can do something about them. */
+async function waiting() {
+  const post = (path, body) => site.api(path, { method: "POST", body: JSON.stringify(body) });
+  const { run } = await post("/api/v1/intents", { name: "i.yaml", text: costly() });
+  const reason = "nobody else is awake";
+  const glass = await post("/api/v1/break-glass", { actions: ["restart_*"], targets: ["web-service-001/*"], minutes: 30, reason });
+  const { items } = await site.api("/api/v1/approvals?limit=1000");
+  const asked = items.find((one) => JSON.stringify(one).includes(run));
+  return { run, approval: `/approvals/${asked.id}`, glass: `/approvals/${glass.id}` };
+}
+
+let waits = null;
+
 for (const theme of ["light", "dark"]) {
   test(`every page is sound, ${theme}, at each width, also without scripts`, async () => {
-    const all = await paths(site);
+    waits ??= await waiting();
+    const all = [...await paths(site), `/runs/${waits.run}`, "/policy?rule=COMP-BUDGET-001", "/intents/DEPLOY-WEB-001?old=1&new=2", waits.glass];
     const page = await people.page(site, "operator", { colorScheme: theme });
-    for (const path of all) {
-      await page.goto(site.base + path);
-      assert.equal(await page.locator("h1").count(), 1, path);
-      await sound(page, `${path} ${theme}`);
+    const answers = await people.page(site, "reviewer", { colorScheme: theme });
+    const tap = await page.context().newCDPSession(page);
+    let bytes = 0;
+    await tap.send("Network.enable");
+    await tap.send("Network.setCacheDisabled", { cacheDisabled: true });
+    tap.on("Network.loadingFinished", ({ encodedDataLength }) => { bytes += encodedDataLength; });
+    const at = async (page, path, what = path) => {
+      await sound(page, `${what} ${theme}`);
       for (const width of [390, 1024, 1440]) {
         await page.setViewportSize({ width, height: 900 });
-        await fits(page, `${path} at ${width}`);
-        if (width !== (theme === "light" ? 1440 : 390) && !(width === 1024 && path === "/")) continue;
-        const name = path.replace(/[^a-z0-9]+/gi, "-").replace(/^-|-$/g, "").slice(0, 30) || "home";
+        await fits(page, `${what} at ${width}`);
+        const name = what.replace(/[^a-z0-9]+/gi, "-").replace(/^-|-$/g, "").slice(0, 30) || "home";
         await people.shot(page, `${name}-${width}-${theme}`);
       }
+    };
+    for (const path of all) {
+      bytes = 0;
+      await page.goto(site.base + path);
+      await page.waitForFunction(() => window.htmx);
+      assert.ok(bytes > 5_000 && bytes <= 100 * 1024, `${path} takes ${bytes} bytes over the wire`);
+      assert.equal(await page.locator("h1").count(), 1, path);
+      await at(page, path);
     }
-    for (const path of ["/runs/run_00000000000000000000000000", "/intents/none", "/why/nothing", "/audit/evt_none"]) {
+    await answers.goto(site.base + waits.approval);
+    await answers.getByRole("button", { name: "Approve" }).waitFor();
+    await at(answers, waits.approval, "an approval that is open");
+    await answers.goto(site.base + waits.glass);
+    await answers.getByRole("button", { name: "End it now" }).waitFor();
+    await at(answers, waits.glass, "broken glass that stands");
+    for (const [path, status] of [["/runs/run_00000000000000000000000000", 404], ["/intents/none", 404], ["/why/nothing", 404],
+      ["/audit/evt_none", 404], ["/runs?show=a&show=b", 400], ["/audit?outcome=fine", 400]]) {
       const answer = await page.goto(site.base + path);
-      assert.ok(answer.status() >= 400 && answer.status() < 500, `${path}: ${answer.status()}`);
+      assert.equal(answer.status(), status, path);
       await sound(page, `${path} ${theme}`);
     }
+    // Somebody who may not, and what cannot be now.
+    const sent = async (page, path, fields, status) => {
+      await page.goto(site.base + "/settings");
+      const [answer] = await Promise.all([page.waitForResponse((answer) => answer.request().isNavigationRequest()), page.evaluate(([path, fields]) => {
+        const form = Object.assign(document.createElement("form"), { method: "post", action: path });
+        for (const [name, value] of Object.entries(fields)) form.append(Object.assign(document.createElement("input"), { name, value }));
+        document.body.append(form);
+        form.submit();
+      }, [path, fields])]);
+      assert.equal(answer.status(), status, path);
+      await page.getByRole("alert").waitFor();
+      await at(page, path, `refused with ${status}`);
+    };
+    await sent(answers, "/agents", { scope: "all", command: "pull" }, 403);
+    await sent(page, `/runs/${waits.run}`, { command: "resume" }, 409);
     const refused = page.complaints.filter((told) => !/status of 4\d\d/.test(told));
     assert.deepEqual(refused, [], "nothing that the content policy refuses, no script that fails");
     await page.context().close();
+    await answers.context().close();
     if (theme === "light") {
       const plain = await people.page(site, "reviewer", { javaScriptEnabled: false });
       for (const path of all) {

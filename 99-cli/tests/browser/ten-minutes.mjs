@@ -45,7 +45,9 @@ await until("another process", async () => {
 await operator.getByRole("link", { name: "Incidents", exact: true }).click();
 const healed = operator.getByRole("row", { name: /resolved/ });
 await healed.waitFor();
-console.log(`healed after ${(await healed.locator("td").nth(6).textContent()).trim()}`);
+const healedAfter = (await healed.locator("td").nth(6).textContent()).trim();
+assert.match(healedAfter, /^\d+(\.\d+)? m?s$/);
+console.log(`healed after ${healedAfter}`);
 
 // 3
 assert.match(run("writ why last"), /process ended, signal 9/);
@@ -70,6 +72,10 @@ async function edit(change) {
 }
 await edit((text) => text.replace("'$500/month'", "'$5000/month'"));
 await operator.locator("#checked .mark.bad").getByText("COMP-BUDGET-001").waitFor();
+await operator.getByRole("button", { name: "Submit" }).click();
+await operator.getByRole("alert").getByText("It was not submitted").waitFor();
+await operator.locator("#checked .mark.bad").getByText("COMP-BUDGET-001").waitFor();
+assert.match(await operator.getByLabel("Manifest (YAML)").inputValue(), /\$5000\/month/, "what was written is not lost");
 await operator.getByLabel("Manifest (YAML)").fill(manifest.replace("'$500/month'", "'$50/month'"));
 await operator.locator("#checked .fixes").getByText("would do").waitFor();
 async function submit(count) {

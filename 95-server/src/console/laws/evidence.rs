@@ -62,3 +62,20 @@ async fn what_the_filters_show_and_the_whole_log_are_taken_away_by_links() {
     assert!(place.get(&links[1], &ann).await.text.contains("class_uid"));
     assert!(section.contains("whatever the filters"), "{section}");
 }
+
+#[tokio::test]
+async fn a_journal_that_another_has_taken_over_says_so_on_every_page() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    let ledger = place.pipeline.journal().ledger();
+    ledger.take_over(ledger.head().await.unwrap().unwrap()).await.unwrap();
+    let told = place.post("/agents", &ann, &[("scope", "all"), ("command", "pull")]).await;
+    assert!(told.status.is_server_error(), "{}: {}", told.status, told.text);
+    assert!(told.text.starts_with("<!doctype html>") && told.text.contains("role=\"alert\""), "{}", told.text);
+    for path in super::PAGES {
+        let page = place.get(path, &ann).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text);
+        assert!(page.text.contains("<strong>Nothing can be recorded.</strong>"), "{path}: {}", page.text);
+    }
+    assert!(place.get("/", &ann).await.text.contains("writ acts on nothing, and services keep running."));
+}

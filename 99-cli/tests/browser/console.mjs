@@ -31,14 +31,19 @@ async function paths(site) {
   return [...places, ...things.filter(([, id]) => id).map(([place, id]) => `${place}/${encodeURIComponent(id)}`)];
 }
 
-/** No serious finding of axe, and nothing beyond the right edge. */
-async function sound(page, what) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
+/** What of axe's rules the theme makes a difference to. */
+const COLOURS = ["color-contrast", "link-in-text-block"];
+
+/** No serious finding of axe, under all of its rules or some. */
+async function sound(page, what, rules = null) {
+  const axe = new AxeBuilder({ page });
+  const { violations } = await (rules ? axe.withRules(rules) : axe).analyze();
   const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
   const told = grave.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html).join(" | ")}`);
   assert.deepEqual(told, [], `axe on ${what}`);
 }
 
+/** Nothing is beyond the right edge. */
 async function fits(page, what) {
   const beyond = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.ok(beyond <= 0, `${what} is wider than its window by ${beyond}`);
@@ -408,7 +413,7 @@ test("a change is paused, goes on and is rolled back, and whoever looks at it se
   await watches.goto(`${site.base}/runs/${run}`);
   await until("the page listens", () => watches.evaluate(() => document.body.dataset.live === "on"));
   await watches.evaluate(() => { window.same = true; });
-  const badge = (page, word) => page.locator(".badges .badge").getByText(word, { exact: true }).waitFor();
+  const badge = (page, word) => page.locator(".badges .badge", { hasText: new RegExp(`${word}$`) }).waitFor();
   const tells = await people.page(site, "operator");
   await tells.goto(`${site.base}/runs/${run}`);
   await tells.getByRole("row", { name: /i-5/ }).getByText("the kill switch").first().waitFor();
@@ -457,19 +462,23 @@ test("what somebody waits for says that it is on its way", async () => {
   await page.goto(site.base + "/intents/new?of=DEPLOY-WEB-001");
   await page.waitForFunction(() => window.htmx);
   const answer = await hold("**/intents/check");
-  await page.getByLabel("Manifest (YAML)").fill(manifest().replace("'$500/month'", "'$5000/month'"));
+  await page.getByLabel("Manifest (YAML)").fill(manifest().replace("min_instances: 3", "min_instances: many"));
   await busy("#checked").waitFor();
   assert.equal(await line(page.locator("#checked")), "runs");
   await answer();
-  await page.locator("#checked .mark.bad").getByText("COMP-BUDGET-001").waitFor();
+  await page.locator("#checked .mark.bad").first().waitFor();
   assert.equal(await busy("#checked").count(), 0);
   await page.goto(site.base + "/audit");
   const verified = await hold("**/audit/verify");
+  // Nothing can be asked of a page while another is on its way; it tells the other one what it looked like.
+  await page.evaluate(() => new MutationObserver(() => {
+    const main = document.getElementById("main");
+    if (main.ariaBusy === "true") sessionStorage.setItem("line", getComputedStyle(main, "::before").animationName);
+  }).observe(document.getElementById("main"), { attributes: true }));
   await page.getByRole("link", { name: "Verify the whole log" }).click({ noWaitAfter: true });
-  await busy("main").waitFor();
-  assert.equal(await line(page.locator("main")), "runs");
   await verified();
   await page.getByText("The log holds.").waitFor();
+  assert.equal(await page.evaluate(() => sessionStorage.getItem("line")), "runs");
   assert.equal(await busy("main").count(), 0);
   await page.context().close();
 });
@@ -508,99 +517,105 @@ async function waiting() {
   const glass = await post("/api/v1/break-glass", { actions: ["restart_*"], targets: ["web-service-001/*"], minutes: 30, reason });
   const { items } = await site.api("/api/v1/approvals?limit=1000");
   const asked = items.find((one) => JSON.stringify(one).includes(run));
-  return { run, approval: `/approvals/${asked.id}`, glass: `/approvals/${glass.id}` };
+  return { run, approval: `/approvals/${asked.id}`, glass: `/approvals/${glass.approval}` };
 }
 
-let waits = null;
-
-for (const theme of ["light", "dark"]) {
-  test(`every page is sound, ${theme}, at each width, also without scripts`, async () => {
-    waits ??= await waiting();
-    const all = [...await paths(site), `/runs/${waits.run}`, "/policy?rule=COMP-BUDGET-001", "/intents/DEPLOY-WEB-001?old=1&new=2", waits.glass];
-    const page = await people.page(site, "operator", { colorScheme: theme });
-    const answers = await people.page(site, "reviewer", { colorScheme: theme });
-    const tap = await page.context().newCDPSession(page);
-    let bytes = 0;
-    await tap.send("Network.enable");
-    await tap.send("Network.setCacheDisabled", { cacheDisabled: true });
-    tap.on("Network.loadingFinished", ({ encodedDataLength }) => { bytes += encodedDataLength; });
-    const at = async (page, path, what = path) => {
-      await sound(page, `${what} ${theme}`);
-      for (const width of [390, 1024, 1440]) {
-        await page.setViewportSize({ width, height: 900 });
-        await fits(page, `${what} at ${width}`);
-        const name = what.replace(/[^a-z0-9]+/gi, "-").replace(/^-|-$/g, "").slice(0, 30) || "home";
-        await people.shot(page, `${name}-${width}-${theme}`);
-      }
-    };
-    for (const path of all) {
-      bytes = 0;
-      await page.goto(site.base + path);
-      await page.waitForFunction(() => window.htmx);
-      assert.ok(bytes > 5_000 && bytes <= 100 * 1024, `${path} takes ${bytes} bytes over the wire`);
-      assert.equal(await page.locator("h1").count(), 1, path);
-      await at(page, path);
+/** A page is sound in light and in dark, and fits at each width; it is kept as a picture of each. */
+async function passes(page, what) {
+  const name = what.replace(/[^a-z0-9]+/gi, "-").replace(/^-|-$/g, "").slice(0, 30) || "home";
+  for (const theme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: theme });
+    await sound(page, `${what} ${theme}`, theme === "dark" ? COLOURS : null);
+    for (const width of [390, 1024, 1440]) {
+      await page.setViewportSize({ width, height: 900 });
+      await fits(page, `${what} at ${width}`);
+      await people.shot(page, `${name}-${width}-${theme}`);
     }
-    await answers.goto(site.base + waits.approval);
-    await answers.getByRole("button", { name: "Approve" }).waitFor();
-    await at(answers, waits.approval, "an approval that is open");
-    await answers.goto(site.base + waits.glass);
-    await answers.getByRole("button", { name: "End it now" }).waitFor();
-    await at(answers, waits.glass, "broken glass that stands");
-    for (const [path, status] of [["/runs/run_00000000000000000000000000", 404], ["/intents/none", 404], ["/why/nothing", 404],
-      ["/audit/evt_none", 404], ["/runs?show=a&show=b", 400], ["/audit?outcome=fine", 400]]) {
-      const answer = await page.goto(site.base + path);
-      assert.equal(answer.status(), status, path);
-      await sound(page, `${path} ${theme}`);
-    }
-    // Somebody who may not, and what cannot be now.
-    const sent = async (page, path, fields, status) => {
-      await page.goto(site.base + "/settings");
-      const [answer] = await Promise.all([page.waitForResponse((answer) => answer.request().isNavigationRequest()), page.evaluate(([path, fields]) => {
-        const form = Object.assign(document.createElement("form"), { method: "post", action: path });
-        for (const [name, value] of Object.entries(fields)) form.append(Object.assign(document.createElement("input"), { name, value }));
-        document.body.append(form);
-        form.submit();
-      }, [path, fields])]);
-      assert.equal(answer.status(), status, path);
-      await page.getByRole("alert").waitFor();
-      await at(page, path, `refused with ${status}`);
-    };
-    await sent(answers, "/agents", { scope: "all", command: "pull" }, 403);
-    await sent(page, `/runs/${waits.run}`, { command: "resume" }, 409);
-    const refused = page.complaints.filter((told) => !/status of 4\d\d/.test(told));
-    assert.deepEqual(refused, [], "nothing that the content policy refuses, no script that fails");
-    await page.context().close();
-    await answers.context().close();
-    if (theme === "light") {
-      const plain = await people.page(site, "reviewer", { javaScriptEnabled: false });
-      for (const path of all) {
-        await plain.goto(site.base + path);
-        assert.ok((await plain.locator("main").textContent()).trim().length > 20, path);
-      }
-      await plain.context().close();
-    }
-  });
+  }
 }
+
+/** Sends a form that no page offers, and answers with the status. */
+async function sends(page, path, fields) {
+  await page.goto(site.base + "/settings");
+  const answered = page.waitForResponse((answer) => answer.request().isNavigationRequest() && answer.request().method() === "POST");
+  await page.evaluate(([path, fields]) => {
+    const form = Object.assign(document.createElement("form"), { method: "post", action: path });
+    for (const [name, value] of Object.entries(fields)) form.append(Object.assign(document.createElement("input"), { name, value }));
+    document.body.append(form);
+    form.submit();
+  }, [path, fields]);
+  const status = (await answered).status();
+  await page.getByRole("alert").waitFor();
+  return status;
+}
+
+test("every page is sound, light and dark, at each width, of no more than 100 KB, also without scripts", async () => {
+  const all = [...await paths(site), "/policy?rule=COMP-BUDGET-001"];
+  const page = await people.page(site, "operator");
+  const tap = await page.context().newCDPSession(page);
+  let bytes = 0;
+  await tap.send("Network.enable");
+  await tap.send("Network.setCacheDisabled", { cacheDisabled: true });
+  tap.on("Network.loadingFinished", ({ encodedDataLength }) => { bytes += encodedDataLength; });
+  const visit = async (path) => {
+    bytes = 0;
+    const answer = await page.goto(site.base + path);
+    assert.equal(answer.status(), 200, path);
+    await page.waitForFunction(() => window.htmx);
+    assert.ok(bytes > 20 * 1024 && bytes <= 100 * 1024, `${path} takes ${bytes} bytes over the wire`);
+    assert.equal(await page.locator("h1").count(), 1, path);
+    await passes(page, path);
+  };
+  for (const path of all) await visit(path);
+  const { run, approval, glass } = await waiting();
+  for (const path of [`/runs/${run}`, "/intents/DEPLOY-WEB-001?old=1&new=2", glass]) await visit(path);
+  for (const [path, status] of [["/runs/run_00000000000000000000000000", 404], ["/why/nothing", 404], ["/nowhere", 404], ["/runs?show=a&show=b", 400],
+    ["/audit?outcome=fine", 400]]) {
+    const answer = await page.goto(site.base + path);
+    assert.equal(answer.status(), status, path);
+    await passes(page, `${status} ${path}`);
+  }
+  assert.equal(await sends(page, `/runs/${run}`, { command: "resume" }), 409);
+  await passes(page, "409, what cannot be now");
+  const reviewer = await people.page(site, "reviewer");
+  for (const [path, button] of [[approval, "Approve"], [glass, "End it now"]]) {
+    await reviewer.goto(site.base + path);
+    await reviewer.getByRole("button", { name: button }).waitFor();
+    await passes(reviewer, `${button} ${path}`);
+  }
+  assert.equal(await sends(reviewer, "/agents", { scope: "all", command: "pull" }), 403);
+  await passes(reviewer, "403, what somebody may not");
+  const refused = [...page.complaints, ...reviewer.complaints].filter((told) => !/status of 4\d\d/.test(told));
+  assert.deepEqual(refused, [], "nothing that the content policy refuses, no script that fails");
+  await page.context().close();
+  await reviewer.context().close();
+  const plain = await people.page(site, "reviewer", { javaScriptEnabled: false });
+  for (const path of all) {
+    await plain.goto(site.base + path);
+    assert.ok((await plain.locator("main").textContent()).trim().length > 20, path);
+  }
+  await plain.context().close();
+});
 
 test("every page of an installation in which nothing happened yet is sound, light and dark", async () => {
   const empty = new Site(`${site.state}-empty`);
   await empty.start(["--no-submit"]);
   try {
-    for (const colorScheme of ["light", "dark"]) {
-      const page = await people.page(empty, "operator", { colorScheme });
-      for (const path of await paths(empty)) {
-        const answer = await page.goto(empty.base + path);
-        if (path.startsWith("/why/") || path === "/audit/20") continue;
-        assert.equal(answer.status(), 200, path);
-        await sound(page, `${path}, empty, ${colorScheme}`);
-        await page.setViewportSize({ width: 390, height: 900 });
-        await fits(page, `${path}, empty, at 390`);
-        await page.setViewportSize({ width: 1440, height: 900 });
+    const page = await people.page(empty, "operator");
+    for (const path of await paths(empty)) {
+      const answer = await page.goto(empty.base + path);
+      if (path.startsWith("/why/") || path === "/audit/20") continue;
+      assert.equal(answer.status(), 200, path);
+      for (const theme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme: theme });
+        await sound(page, `${path}, empty, ${theme}`, theme === "dark" ? COLOURS : null);
       }
-      assert.deepEqual(page.complaints.filter((told) => !/status of 4\d\d/.test(told)), []);
-      await page.context().close();
+      await page.setViewportSize({ width: 390, height: 900 });
+      await fits(page, `${path}, empty, at 390`);
+      await page.setViewportSize({ width: 1440, height: 900 });
     }
+    assert.deepEqual(page.complaints.filter((told) => !/status of 4\d\d/.test(told)), []);
+    await page.context().close();
   } finally {
     await empty.end("SIGINT");
   }

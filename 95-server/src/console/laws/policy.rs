@@ -116,6 +116,7 @@ async fn broken_glass_is_told_ended_and_reviewed_by_somebody_else() {
     assert!(place.get("/", &eve).await.text.contains("broke the glass until"));
     let page = place.get(&path, &bob).await.text;
     assert!(page.contains("restart_*") && page.contains("End it now") && !page.contains("<img"), "{page}");
+    assert!(!page.contains("<dt>Needs</dt>"), "nobody is asked for anything: {page}");
     assert!(!place.get(&path, &eve).await.text.contains("End it now"));
     assert_eq!(place.post(&path, &eve, &[("answer", "end")]).await.status, StatusCode::FORBIDDEN);
     assert_eq!(place.post(&path, &ann, &[("answer", "end")]).await.status, StatusCode::SEE_OTHER);

@@ -62,7 +62,7 @@ fn words(page: &str) -> Vec<String> {
 fn is_id(word: &str) -> bool {
     let sorts = ["run_", "inc_", "apr_", "evt_", "wvr_", "pmt_", "tkt_"];
     let minted = |sort: &&str| word.strip_prefix(*sort).is_some_and(|rest| rest.len() == 26 || rest.starts_with('…'));
-    sorts.iter().any(|sort| minted(sort)) || word.strip_prefix("OPT-").is_some_and(|rest| !rest.is_empty())
+    sorts.iter().any(minted) || word.strip_prefix("OPT-").is_some_and(|rest| !rest.is_empty())
 }
 
 fn links(page: &str) -> Vec<String> {

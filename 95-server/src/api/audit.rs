@@ -28,8 +28,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .says(
                 "audit",
                 "Tell why something is as it is",
-                "Of an intent, run, incident, recommendation, approval, agent, entry, resource, process, rule or digest; `last` is the \
-                 newest incident, or else the newest run.",
+                "Of an intent, run, incident, recommendation, approval, waiver, permit, ticket, token, agent, entry, resource, process, rule \
+                 or digest; `last` is the newest incident, or else the newest run.",
             )
             .answers::<Story>(),
         Route::get("/api/v1/audit/entries", Needs::Reader, query)

@@ -9,9 +9,7 @@ use super::list::{PAGE, newest, open as open_docs};
 use super::runs::{Outside, Row as RunRow, of as run_of};
 use super::session::Visitor;
 use super::steps::deed_of;
-use super::words::{
-    Html, badge, escape, link, list as items, number, page_of, segment, text, texts, when, when_of, word,
-};
+use super::words::{Html, badge, escape, link, number, page_of, segment, text, texts, when, when_of, word};
 use crate::api::{App, Shared, parsed, reason, votes};
 use crate::error::Failure;
 use crate::question::{Demand, Question};

@@ -69,6 +69,28 @@ pub enum ReflectError {
     Commit(#[from] CommitError),
 }
 
+/// A recommendation that waits for people.
+struct Open {
+    version: u64,
+    proposal: Proposal,
+    cause: Cause,
+}
+
+impl Open {
+    /// Whether it was made for another version of this intent than the one in force: nobody can approve it.
+    fn is_stale(&self, intent: &Intent) -> bool {
+        let patch = self.proposal.recommendation.patch.as_ref();
+        patch.is_some_and(|patch| patch.target == format!("intent/{}", intent.id) && patch.base != intent.digest())
+    }
+
+    /// Whether it says the same as another one.
+    fn says(&self, other: &Recommendation) -> bool {
+        let what = |one: &Recommendation| one.patch.as_ref().map(|patch| (patch.target.clone(), patch.ops.clone()));
+        let own = &self.proposal.recommendation;
+        (own.kind, what(own)) == (other.kind, what(other))
+    }
+}
+
 impl Pipeline {
     /// Looks back over a period: the source's `feedback:` document with real figures, and recommendations, which are recorded
     /// as made by whoever asked. Recommendations whose time has come are judged on the way.
@@ -88,31 +110,35 @@ impl Pipeline {
             let what_if = WhatIf { predict: &predict, backtest: &|_| None };
             recommend(&history, &figures, &intent.digest(), next, &settings, &what_if)
         };
-        let found = self.new_ones(found).await?;
+        let open = self.open_ones().await?;
+        let (stale, standing): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.is_stale(&intent));
+        let is_new = |one: &Recommendation| !standing.iter().any(|open| open.says(one));
+        let found: Vec<Recommendation> = found.into_iter().filter(is_new).collect();
         let mut drafts = vec![collected_draft(&intent.id, &figures, &Actor::human(&by.id))];
         for one in &found {
             drafts.extend(made(one, to, by));
         }
         self.journal().commit(&self.journal().new_cause(), Batch::of(drafts)).await?;
+        for Open { version, proposal, cause } in stale {
+            let same = |one: &&Recommendation| one.kind == proposal.recommendation.kind;
+            if let Some(new) = found.iter().find(same) {
+                let step = Move::Supersede { by: new.id.clone() };
+                self.move_on(version, &proposal, &cause, step, Vec::new(), &Actor::system("feedback")).await?;
+            }
+        }
         let mut all = document(&figures, &insights(&history, &figures));
         all["recommendations"] = recommendations_document(&found)["recommendations"].clone();
         all["judged"] = json!(judged);
         Ok(all)
     }
 
-    /// Recommendations that say what no open one says already.
-    async fn new_ones(&self, found: Vec<Recommendation>) -> Result<Vec<Recommendation>, ReflectError> {
-        let mut open = Vec::new();
-        for (_, proposal, _) in self.proposals().await? {
-            if matches!(proposal.state, State::Draft | State::Active | State::Claimed { .. }) {
-                open.push((proposal.recommendation.kind, proposal.recommendation.patch.map(|patch| patch.ops)));
-            }
-        }
-        let is_new = |one: &Recommendation| {
-            let ops = one.patch.as_ref().map(|patch| patch.ops.clone());
-            !open.contains(&(one.kind, ops))
+    /// Recommendations that wait for people.
+    async fn open_ones(&self) -> Result<Vec<Open>, ReflectError> {
+        let open = |(_, proposal, _): &(u64, Proposal, Cause)| {
+            matches!(proposal.state, State::Draft | State::Active | State::Claimed { .. })
         };
-        Ok(found.into_iter().filter(is_new).collect())
+        let all = self.proposals().await?.into_iter().filter(open);
+        Ok(all.map(|(version, proposal, cause)| Open { version, proposal, cause }).collect())
     }
 
     async fn next_number(&self) -> Result<u32, LedgerError> {

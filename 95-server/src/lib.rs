@@ -23,6 +23,7 @@ mod metrics;
 mod oidc;
 mod principals;
 mod question;
+mod refused;
 mod serve;
 mod server;
 mod setup;

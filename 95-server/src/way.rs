@@ -129,7 +129,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut files: Vec<_> =
             std::fs::read_dir(root.join("api")).unwrap().flatten().map(|entry| entry.path()).collect();
-        files.push(root.join("error.rs"));
+        files.push(root.join("refused.rs"));
         let mut named = 0;
         for file in files.iter().filter(|file| file.is_file()) {
             let source = std::fs::read_to_string(file).unwrap();

@@ -3,7 +3,8 @@
 use super::resources::Nothing;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
-use crate::error::{Failure, SOMEBODY_ELSE};
+use crate::error::Failure;
+use crate::refused::SOMEBODY_ELSE;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;

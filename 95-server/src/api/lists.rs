@@ -242,6 +242,11 @@ impl Bases {
     }
 }
 
+/// Whether what a recommendation was made for is no longer what is in force.
+pub(crate) async fn is_outdated(shared: &Shared, recommendation: &Value) -> Result<bool, Failure> {
+    Bases::default().is_outdated(shared, recommendation).await
+}
+
 async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value, bases: &mut Bases) -> Result<Value, Failure> {
     doc["id"] = json!(key);
     if let Some(state) = status::of(shared, view, key, &doc) {

@@ -3,7 +3,8 @@
 use super::resources::Words;
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason};
-use crate::error::{Failure, SOMEBODY_ELSE, short};
+use crate::error::{Failure, short};
+use crate::refused::SOMEBODY_ELSE;
 use crate::status;
 use axum::Json;
 use axum::extract::State;

@@ -171,6 +171,7 @@ pub(crate) async fn one(
     let looked = look(&shared, &format!("{id}.yaml"), &text_shown, &visitor, None).await;
     let (nodes, told) = planned(journal, &doc).await?;
     let assumptions = texts(&looked.document, "/plan/assumptions").map(str::to_owned);
+    let busy = shared.pipeline.drive().run_of(&intent).is_some();
     let runs = match shared.pipeline.drive().run_of(&intent) {
         Some(run) => vec![link(run.as_str())],
         None => {
@@ -183,7 +184,8 @@ pub(crate) async fn one(
     shown(&IntentPage {
         frame,
         row: Row::told(&shared, &id, &doc),
-        gone: matches!(text(&doc, "/to"), "archived" | "decommissioning"),
+        // While something is being done with it, it cannot be taken away.
+        gone: matches!(text(&doc, "/to"), "archived" | "decommissioning") || busy,
         assumptions: assumptions.collect(),
         lines: looked.lines,
         results: looked.results,

@@ -9,13 +9,14 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
 use std::time::Duration;
-use writ_pipeline::Pipeline;
+use writ_pipeline::{OutsideAsked, OutsideWish, Pipeline, Principal};
 
 mod changes;
 mod evidence;
 mod ids;
 mod intents;
 mod policy;
+mod recommendations;
 
 /// Written by people who mean harm, wherever people write something.
 const HOSTILE: &str = "x'\"><script>alert(1)</script><img src=x onerror=alert(1)>{{31*3373}}";
@@ -50,6 +51,37 @@ impl Place {
     async fn with(comes: fn(&str, &str) -> Comes, clock: Arc<SetClock>) -> Self {
         let (shared, pipeline) = unreal_in(Arc::new(World(comes)), clock, &PEOPLE).await;
         Self { router: router(shared), pipeline }
+    }
+
+    /// A command of one's own, the question about it, and an incident, of which each text is hostile; their pages.
+    async fn hostile_things(&self) -> [String; 3] {
+        let wish = OutsideWish {
+            action: None,
+            changes: None,
+            command: vec!["deploy".into(), HOSTILE.into()],
+            directory: format!("/{HOSTILE}"),
+            files: std::collections::BTreeMap::new(),
+            intent: None,
+            resource: None,
+        };
+        let asked = OutsideAsked { wish, silent: Duration::from_secs(60), here: false, reason: HOSTILE.into() };
+        let by = Principal { id: "person-01".parse().unwrap(), roles: vec!["operator".into()] };
+        let run = self.pipeline.ask_outside(asked, &by).await.unwrap();
+        let (found, _) = self.pipeline.drive().run(&run).await.unwrap();
+        let approval = found.pending().into_iter().next().unwrap().terms.approval;
+        let incident = "inc_01m7znjwjxsxdw0zwmr5z97yce";
+        let seen = writ_core::Draft {
+            action: "open_incident".into(),
+            actor: writ_core::Actor::system("self-healing"),
+            body: serde_json::json!({"component": HOSTILE, "seen": HOSTILE, "condition": HOSTILE, "instance": HOSTILE}),
+            kind: "incident.opened/1",
+            outcome: writ_core::Outcome::Success,
+            resource: HOSTILE.into(),
+            stream: format!("incident/{incident}"),
+        };
+        let journal = self.pipeline.journal();
+        journal.commit(&journal.new_cause(), writ_pipeline::Batch::of(vec![seen])).await.unwrap();
+        [format!("/runs/{run}"), format!("/approvals/{approval}"), format!("/incidents/{incident}")]
     }
 
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -254,10 +286,12 @@ async fn what_people_wrote_never_becomes_markup() {
     let waiver = [("rule", "COMP-BUDGET-001"), ("subject", HOSTILE), ("hours", "1"), ("reason", HOSTILE)];
     assert_eq!(place.post("/waivers", &ann, &waiver).await.to, "/policy#waivers");
     let rejected = place.post("/login", "", &[("token", HOSTILE), ("next", HOSTILE)]).await;
+    let [change, question, incident] = place.hostile_things().await;
     let mut pages = vec![("check", looked), ("broken", broken), ("playground", played), ("login", rejected)];
     let run = submitted.to.clone();
     let ids = ["/intents/DEPLOY-WEB-001", run.as_str(), "/why/DEPLOY-WEB-001", "/audit?resource=%22%3E%3Cscript%3E"];
-    for path in PAGES.iter().chain(&ids) {
+    let things = [change.as_str(), question.as_str(), incident.as_str()];
+    for path in PAGES.iter().chain(&ids).chain(&things) {
         for (who, cookie) in [("ann", &ann), ("bob", &bob), ("eve", &eve)] {
             let page = place.get(path, cookie).await;
             assert_eq!(page.status, StatusCode::OK, "{path} as {who}: {}", page.text);

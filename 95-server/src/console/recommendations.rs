@@ -8,7 +8,7 @@ use super::given::{Form, Path, Query};
 use super::list::newest;
 use super::session::Visitor;
 use super::words::{Html, badge, escape, link, list as items, segment, text, texts, when_of};
-use crate::api::{App, Needs, Of, looked_over, reason};
+use crate::api::{App, Needs, Of, is_outdated, looked_over, reason};
 use crate::benefit::{Expected, Measured, expected, measured};
 use crate::error::Failure;
 use crate::status;
@@ -123,6 +123,8 @@ struct RecommendationPage {
     shown: String,
     expires: Html,
     open: bool,
+    /// Whether it was made for another version than the one in force.
+    outdated: bool,
     barred: String,
     told: String,
 }
@@ -144,7 +146,8 @@ pub(crate) async fn one(
         Ok(None) => Vec::new(),
         Err(error) => return Err(Failure::of_reflect(error, &shared.pipeline).into()),
     };
-    let state = status::recommendation(&doc, journal.now());
+    let open = status::is_open(status::recommendation(&doc, journal.now()));
+    let outdated = open && is_outdated(&shared, &inner).await?;
     let of = shared.pipeline.scope_of_recommendation(&id).await?.unwrap_or_default();
     let frame = Frame::new(&shared, &visitor, "/recommendations", &id).await?.live(&format!("recommendation/{id}"));
     shown(&RecommendationPage {
@@ -162,7 +165,8 @@ pub(crate) async fn one(
         measured: measured(&doc),
         shown: text(&doc, "/digest").to_owned(),
         expires: when_of(&doc, "/expires_at"),
-        open: status::is_open(state),
+        open: open && !outdated,
+        outdated,
         barred: visitor.barred(&["approver"], &of),
         told: told(&wanted.done, &["approved", "rejected"]),
         id,

@@ -11,6 +11,7 @@ mod config;
 mod console;
 mod contract;
 mod crash;
+mod doors;
 mod exec;
 mod forms;
 mod glass;

@@ -33,7 +33,7 @@ fn previous() -> Option<PathBuf> {
 }
 
 /// Asks by HTTP, and answers what came of it.
-fn post(place: &Place, who: &str, path: &str, body: &str) -> Value {
+pub(crate) fn post(place: &Place, who: &str, path: &str, body: &str) -> Value {
     let (address, _) = place.door().unwrap();
     let token = fs::read_to_string(place.state().join("tokens").join(who)).unwrap();
     let answer = raw(

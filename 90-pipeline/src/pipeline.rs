@@ -298,19 +298,11 @@ impl Pipeline {
         let docs = self.journal().all_docs("intents", "").await?.into_iter();
         let intents: Vec<(IntentId, Value)> = docs.filter_map(|(id, doc)| Some((id.parse().ok()?, doc))).collect();
         self.find_holders(&intents).await?;
-        for (intent, doc) in intents {
-            // What was carried out last is watched, whatever became of newer versions since.
-            // Of what could not be taken away in full nothing is brought back.
-            let gone = matches!(state_in(&doc), State::Decommissioning | State::Archived | State::Failed);
-            if !gone
-                && !is_unwatched(&doc)
-                && let Some((intent, plan)) = self.in_force(&intent, &doc).await?
-            {
-                self.manage(&intent, &Some(plan), taken_in(&doc)).await;
+        for (intent, mut doc) in intents {
+            if self.seen_back(&intent, &doc).await? {
+                doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
             }
-            if !gone && taken_in(&doc).is_some() {
-                self.seen_back(&intent).await?;
-            }
+            self.watch(&intent, &doc).await?;
             self.settle_lost_end(&intent, &doc).await?;
         }
         for id in self.drive().live_where(|_, context| context.origin == Origin::Decommission) {
@@ -351,6 +343,18 @@ impl Pipeline {
             Ok(_) | Err(CommitError::Stale { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Watches what was carried out last of an intent, whatever became of newer versions since, unless it is gone or nobody is to
+    /// watch it.
+    pub(crate) async fn watch(&self, intent: &IntentId, doc: &Value) -> Result<(), PipelineError> {
+        if !is_gone(doc)
+            && !is_unwatched(doc)
+            && let Some((intent, plan)) = self.in_force(intent, doc).await?
+        {
+            self.manage(&intent, &Some(plan), taken_in(doc)).await;
+        }
+        Ok(())
     }
 
     /// A run may have ended without its intent having been told, if the process ended between the two.
@@ -511,6 +515,11 @@ impl Pipeline {
             in_force([json!(version), plan, said("manifest"), said("environment"), said("team")])
         }))
     }
+}
+
+/// Whether an intent is taken away, or could not be in full: nothing of it is brought back.
+pub(crate) fn is_gone(doc: &Value) -> bool {
+    matches!(state_in(doc), State::Decommissioning | State::Archived | State::Failed)
 }
 
 /// Whether part of an intent was taken away on purpose, so that what is gone is not brought back.

@@ -5,7 +5,7 @@ use crate::apart::REMOVE;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::drive::Ended;
 use crate::holding::is_left;
-use crate::pipeline::{Pipeline, PipelineError};
+use crate::pipeline::{Pipeline, PipelineError, is_gone};
 use crate::submission::Ground;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -36,35 +36,46 @@ pub(crate) fn taken_with(doc: &Value, run: &Run) -> BTreeSet<String> {
 }
 
 impl Pipeline {
-    /// What a run brought back of what was taken away is healed again.
+    /// What a run brought back of what was taken away is healed again, where the rest is.
     pub(crate) async fn brought_back(&self, over: &Ended) -> Result<(), PipelineError> {
         let brought = over.run.steps().filter(|(step, cell)| {
             step.verb != REMOVE && matches!(cell.state, StepState::Succeeded | StepState::Kept { .. })
         });
         let brought: BTreeSet<String> = brought.map(|(step, _)| step.resource.clone()).collect();
-        self.regained(&over.run.submitted().intent, &brought).await
+        let intent = &over.run.submitted().intent;
+        if self.regained(intent, &brought).await? {
+            // A removal that begins meanwhile would be watched.
+            let _one_at_a_time = self.inner.leaving.lock().await;
+            let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
+            self.watch(intent, &doc).await?;
+        }
+        Ok(())
     }
 
-    /// The same at a start, of what is seen to be there: a run may have ended without this having been recorded.
-    pub(crate) async fn seen_back(&self, intent: &IntentId) -> Result<(), PipelineError> {
-        let Some(component) = self.held_by(intent).await? else { return Ok(()) };
+    /// The same at a start, of what is seen to be there: a run may have ended without this having been recorded. Whether there
+    /// was any.
+    pub(crate) async fn seen_back(&self, intent: &IntentId, doc: &Value) -> Result<bool, PipelineError> {
+        if is_gone(doc) || taken_in(doc).is_none() {
+            return Ok(false);
+        }
+        let Some(component) = self.held_by(intent).await? else { return Ok(false) };
         // What cannot be seen now is looked for at the next start.
-        let Ok(world) = self.provider().observe(&component).await else { return Ok(()) };
+        let Ok(world) = self.provider().observe(&component).await else { return Ok(false) };
         self.regained(intent, &world.resources.into_keys().collect()).await
     }
 
-    async fn regained(&self, intent: &IntentId, there: &BTreeSet<String>) -> Result<(), PipelineError> {
+    /// Records what is there again of what was taken away. Whether there was any.
+    async fn regained(&self, intent: &IntentId, there: &BTreeSet<String>) -> Result<bool, PipelineError> {
         let Ground { version: expected, .. } = self.ground(intent).await?;
         let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
-        let Some(taken) = taken_in(&doc) else { return Ok(()) };
+        let Some(taken) = taken_in(&doc) else { return Ok(false) };
         let (back, away): (BTreeSet<_>, BTreeSet<_>) = taken.into_iter().partition(|one| there.contains(one));
         if back.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let names = back.into_iter().collect::<Vec<_>>().join(", ");
         let away = Some(away).filter(|away| !away.is_empty());
-        let regained =
-            Regained { intent: intent.clone(), summary: format!("there again: {names}"), taken_away: away.clone() };
+        let regained = Regained { intent: intent.clone(), summary: format!("there again: {names}"), taken_away: away };
         let draft = IntentEvent::Regained(regained).draft(&Actor::system("pipeline"));
         let expects = vec![Expect { stream: stream(intent), version: expected }];
         let batch = Batch { expects, ..Batch::of(vec![draft]) };
@@ -72,9 +83,6 @@ impl Pipeline {
             Err(CommitError::Stale { .. }) => return Box::pin(self.regained(intent, there)).await,
             told => told?,
         };
-        if let Some((intent, plan)) = self.in_force(intent, &doc).await? {
-            self.manage(&intent, &Some(plan), away).await;
-        }
-        Ok(())
+        Ok(true)
     }
 }

@@ -67,6 +67,12 @@ pub struct Finding {
     pub waived_by: Option<String>,
 }
 
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.rule, self.message)
+    }
+}
+
 /// What must be done along with an allowed action. A closed set: one that the enforcing side cannot honour denies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "obligation", rename_all = "snake_case")]

@@ -94,8 +94,7 @@ impl Pipeline {
 fn denial(decided: &Decided) -> Option<String> {
     let verdict = &decided.judgement.verdict;
     let denies = |finding: &&Finding| finding.asks == Decision::Deny && finding.waived_by.is_none();
-    let found: Vec<String> =
-        verdict.findings.iter().filter(denies).map(|one| format!("{}: {}", one.rule, one.message)).collect();
+    let found: Vec<String> = verdict.findings.iter().filter(denies).map(ToString::to_string).collect();
     let told = || format!("policy does not let it in any more: {}", found.join("; "));
     (verdict.decision == Decision::Deny).then(told)
 }

@@ -8,12 +8,17 @@ use crate::taken::taken_in;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use writ_automation::{Ask, HeldBy, Hold, Leg, Run, Signal, StepState, Submission};
-use writ_core::{ComponentId, LedgerError, RunId, Timestamp};
+use writ_core::{ComponentId, LedgerError, Plan, RunId, Step, Timestamp};
 use writ_intent::{OUTSIDE_VERB, State};
 use writ_self_healing::RemedyAction;
 
 /// The verb that takes an instance away.
 pub(crate) const REMOVE: &str = "instance.remove";
+
+/// The steps of a plan that see to it that an instance is there.
+pub(crate) fn instances(plan: &Plan) -> impl Iterator<Item = &Step> {
+    plan.steps.iter().filter(|step| step.verb == "instance.ensure")
+}
 
 impl Inner {
     /// Why a step must not start now: something else is at work on its resource. A change waits until a remedy is over. A remedy

@@ -6,7 +6,7 @@ use writ_core::{Digest, Entry};
 use writ_seal::{NoteError, NoteKey, sha256};
 
 /// Hashes in a full tile, entries in a full bundle.
-const TILE: u64 = 256;
+pub const TILE: u64 = 256;
 
 /// What an exported directory proved to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! a run like any other.
 
 use crate::agreement::InForce;
+use crate::apart::instances;
 use crate::causes::error_chain;
 use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::RunContext;
@@ -584,8 +585,7 @@ impl Task {
         let slot = |resource: &str| resource.rsplit_once('/').map(|(_, slot)| slot.to_owned());
         let there = world.resources.keys().filter(|name| name.starts_with(&prefix));
         self.expected = there.filter_map(|name| slot(name)).collect();
-        let planned = self.parts.plan.steps.iter().filter(|step| step.verb == "instance.ensure");
-        let planned = planned.filter(|step| !self.parts.taken.contains(&step.resource));
+        let planned = instances(&self.parts.plan).filter(|step| !self.parts.taken.contains(&step.resource));
         let planned: Vec<String> = planned.filter_map(|step| slot(&step.resource)).collect();
         let least = self.parts.config.scaling.as_ref().map_or(planned.len() as u64, |scaling| scaling.min);
         for name in planned {

@@ -91,7 +91,7 @@ pub use denials::{Denial, record_denial};
 pub use drive::{Drive, DriveError, Ended, RunSubmission};
 pub use erase::{ERASED, Erase, EraseError, Words, erase, say, text_beside, text_of, words_about, words_in};
 pub use evidence::evidence;
-pub use export::{ExportError, Exported, check_export, export_paths, tile_path};
+pub use export::{ExportError, Exported, TILE, check_export, export_paths, tile_path};
 pub use fault::order_fault;
 pub use fixes::with_fix;
 pub use gate::{Gate, GateState, Issued};

@@ -1,5 +1,6 @@
 //! Taking a component into care: what its intent declared about healing and scaling, compiled, and a task that lives by it.
 
+use crate::apart::instances;
 use crate::changes::Consent;
 use crate::heal;
 use crate::modes::{Given, ModeOrigin};
@@ -72,12 +73,11 @@ impl Pipeline {
 /// The same for a component of whose planned instances people took some away: scaling keeps no more than are left of them. Those
 /// that were there besides, and were taken away, make no difference.
 fn fewer(mut config: Config, plan: &Plan, taken: &BTreeSet<String>) -> Config {
-    if let Some(scaling) = &mut config.scaling {
-        let planned = || plan.steps.iter().filter(|step| step.verb == "instance.ensure");
-        if planned().any(|step| taken.contains(&step.resource)) {
-            let left = planned().filter(|step| !taken.contains(&step.resource)).count();
-            scaling.min = scaling.min.min(left as u64).max(1);
-        }
+    if let Some(scaling) = &mut config.scaling
+        && instances(plan).any(|step| taken.contains(&step.resource))
+    {
+        let left = instances(plan).filter(|step| !taken.contains(&step.resource)).count();
+        scaling.min = scaling.min.min(left as u64).max(1);
     }
     config
 }
@@ -132,7 +132,7 @@ fn heal_config(
         at_once_percent: None,
         freshness_seconds: None,
     };
-    let template = plan.steps.iter().find(|step| step.verb == "instance.ensure");
+    let template = instances(plan).next();
     let number = |field: &str| template.and_then(|step| step.params.get(field)?.as_u64());
     let limits = Limits { cpu_millicores: number("cpu_millicores"), memory_bytes: number("memory_bytes") };
     let target = plan.steps.iter().find(|step| step.verb == "scaling.configure");

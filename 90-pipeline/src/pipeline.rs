@@ -488,11 +488,8 @@ impl Pipeline {
             told => told?,
         };
         let doc = self.journal().doc("intents", intent.as_str()).await.ok().flatten().unwrap_or_default();
-        match self.in_force(intent, &doc).await {
-            Ok(Some(_)) if is_unwatched(&doc) => {}
-            Ok(Some((intent, plan))) => self.manage(&intent, &Some(plan), taken_in(&doc)).await,
-            Ok(None) => {}
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, %intent, "it is not watched"),
+        if let Err(error) = self.watch(intent, &doc).await {
+            tracing::error!(error = &error as &dyn std::error::Error, %intent, "it is not watched");
         }
         Ok(())
     }

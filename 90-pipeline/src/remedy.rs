@@ -2,6 +2,7 @@
 //! approval or after people were asked.
 
 use crate::agreement::Draw;
+use crate::apart::instances;
 use crate::causes::error_chain;
 use crate::commit::Batch;
 use crate::context::{Origin, RunContext};
@@ -163,7 +164,7 @@ impl Task {
     ) -> Result<Option<ApprovalTerms>, NotBegun> {
         let verdict = &decided.judgement.verdict;
         if verdict.decision == Decision::Deny {
-            let because = verdict.findings.first().map(|finding| format!("{}: {}", finding.rule, finding.message));
+            let because = verdict.findings.first().map(ToString::to_string);
             return Err(because.unwrap_or_else(|| format!("policy denies it on `{}`", first.resource)).into());
         }
         let mut needs = verdict.quorums();
@@ -245,7 +246,7 @@ pub(crate) fn component_view(
     world: &World,
     expected: &BTreeSet<String>,
 ) -> ComponentView {
-    let template = plan.steps.iter().find(|step| step.verb == "instance.ensure");
+    let template = instances(plan).next();
     let prefix = format!("{component}/");
     let there: BTreeMap<&str, &Value> = world
         .resources

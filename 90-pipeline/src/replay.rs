@@ -49,7 +49,7 @@ pub(crate) async fn replay(journal: &Journal, bundle: &Bundle, waivers: &[Waiver
         }
         *counts.entry(format!("{was} → {would}")).or_default() += 1;
         if others.len() < TOLD {
-            let because = verdict.findings.first().map(|finding| format!("{}: {}", finding.rule, finding.message));
+            let because = verdict.findings.first().map(ToString::to_string);
             others.push(json!({
                 "entry": entry.event_id, "at": entry.timestamp, "stage": stage, "action": entry.action,
                 "resource": entry.resource, "was": was, "would": would, "because": because,

@@ -47,7 +47,7 @@ use axum::routing::{get, post};
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
 
-pub(crate) use audit::attached;
+pub(crate) use audit::{attached, named};
 use frame::PageError;
 pub(crate) use session::visitor_of;
 

@@ -172,6 +172,11 @@ impl Failure {
         }
     }
 
+    /// A path has another word where one of a few stands; `part` is what the route calls it.
+    pub(crate) fn no_word(part: &str, given: &str, words: &[&str]) -> Self {
+        Self::not_found(part, given).hint(format!("one of {}", words.join(", "))).parameter(part)
+    }
+
     /// A request that cannot be understood, in the reader's words.
     pub(crate) fn unreadable(status: StatusCode, text: &str) -> Self {
         Self::new(status, "invalid", text.to_lowercase().trim_end_matches('.').to_owned())

@@ -2,7 +2,7 @@
 
 use crate::api::Shared;
 use crate::console::attached;
-use crate::console::words::{number, text};
+use crate::console::words::text;
 use crate::error::Failure;
 use crate::status;
 use crate::versions::{against_force, unified};
@@ -75,10 +75,7 @@ impl Question {
         let submitted = run.submitted();
         let asks = matches!(context.origin, Origin::Intent | Origin::Feedback) && step.is_none();
         let texts = if asks {
-            let (intent, version) = (submitted.intent.as_str(), submitted.intent_version);
-            let force = journal.doc("intents", intent).await?.unwrap_or_default();
-            let names = [number(&force, "/applied_version"), version].map(|version| format!("{intent} v{version}"));
-            against_force(journal, intent, version).await?.map(|(old, new)| named(names, [old, new]))
+            against_force(journal, submitted.intent.as_str(), submitted.intent_version).await?
         } else {
             None
         };
@@ -92,9 +89,8 @@ impl Question {
             let value = change.get(name).unwrap_or(&Value::Null);
             if value.is_null() { String::new() } else { serde_json::to_string_pretty(value).unwrap_or_default() + "\n" }
         };
-        let texts = [part("before"), part("after")];
-        let names = ["in force", "proposed"].map(str::to_owned);
-        let texts = (!change.is_null()).then(|| named(names, texts));
+        let under = |name: &str, field: &str| (name.to_owned(), part(field));
+        let texts = (!change.is_null()).then(|| [under("in force", "before"), under("proposed", "after")]);
         Self { texts, ..Self::default() }
     }
 
@@ -123,9 +119,4 @@ impl Question {
         });
         json!({"demands": self.demands, "diff": self.diff(), "reach": reach})
     }
-}
-
-fn named(names: [String; 2], texts: [String; 2]) -> [(String, String); 2] {
-    let ([old_name, new_name], [old, new]) = (names, texts);
-    [(old_name, old), (new_name, new)]
 }

@@ -1,6 +1,9 @@
 //! Versions of an intent: their texts, what became of each, and how two of them differ.
 
+use crate::api::Shared;
 use crate::console::words::{number, text};
+use crate::status;
+use serde_json::Value;
 use similar::TextDiff;
 use writ_core::{Entry, LedgerError};
 use writ_pipeline::{Journal, manifest_in};
@@ -29,21 +32,31 @@ pub(crate) fn newest(entries: &[Entry]) -> u64 {
     submitted.map(|entry| number(&entry.body, "/version")).max().unwrap_or_default()
 }
 
-/// The version in force and another one; none where none is in force, or they are the same.
+/// The version in force and another one, each under its name; none where none is in force, or they are the same.
 pub(crate) async fn against_force(
     journal: &Journal,
     id: &str,
     version: u64,
-) -> Result<Option<(String, String)>, LedgerError> {
+) -> Result<Option<[(String, String); 2]>, LedgerError> {
     let doc = journal.doc("intents", id).await?.unwrap_or_default();
     let entries = journal.stream(&format!("intent/{id}")).await?;
-    let old = manifest(journal, &entries, number(&doc, "/applied_version")).await?;
-    let new = manifest(journal, &entries, version).await?;
-    Ok(old.zip(new).filter(|(old, new)| old != new))
+    let applied = number(&doc, "/applied_version");
+    let (old, new) = (manifest(journal, &entries, applied).await?, manifest(journal, &entries, version).await?);
+    let name = |version: u64| format!("{id} v{version}");
+    Ok(old.zip(new).filter(|(old, new)| old != new).map(|(old, new)| [(name(applied), old), (name(version), new)]))
+}
+
+/// How a version stands: the newest as its intent does while it is not carried out yet.
+pub(crate) fn stands(shared: &Shared, id: &str, doc: &Value, entries: &[Entry], version: u64) -> String {
+    let state = became(entries, version, number(doc, "/applied_version"));
+    if state == "ready" && version == number(doc, "/version") {
+        return status::intent(shared, id, doc);
+    }
+    state
 }
 
 /// What became of a version, as the intent's entries tell it.
-pub(crate) fn became(entries: &[Entry], version: u64, in_force: u64) -> String {
+fn became(entries: &[Entry], version: u64, in_force: u64) -> String {
     let moves =
         entries.iter().filter(|entry| entry.kind == "intent.moved/1" && number(&entry.body, "/version") == version);
     let mut state = "refused".to_owned();

@@ -196,3 +196,13 @@ pub(crate) fn clock(value: &Value, pointer: &str) -> String {
     let text = text(value, pointer);
     text.get(11..23).map_or(text.clone(), str::to_owned)
 }
+
+/// What a page of a list holds.
+pub(crate) fn items(page: &Value) -> Vec<Value> {
+    page.get("items").and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+/// Whether a field says yes.
+pub(crate) fn holds(value: &Value, field: &str) -> bool {
+    value.get(field) == Some(&Value::Bool(true))
+}

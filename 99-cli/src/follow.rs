@@ -226,7 +226,7 @@ impl Log<'_> {
     async fn rotations(&self) -> Result<Vec<u64>, FollowError> {
         let path = format!("/api/v1/audit/entries?kind={}&oldest_first=true&limit=1000", escaped(KEY_ROTATED));
         let page = self.client.get(&path).await?;
-        let items = page.get("items").and_then(|items| items.as_array()).cloned().unwrap_or_default();
+        let items = crate::cmd::items(&page);
         let seqs = items.iter().filter_map(|item| item.get("seq")?.as_u64());
         Ok(seqs.filter(|seq| *seq < self.size).collect())
     }

@@ -257,7 +257,7 @@ async fn command(
         ("outcome", None) => return Err(bad("an `outcome` is missing").at("/outcome")),
         ("claim" | "alive", Some(_)) => return Err(bad("an `outcome` is said to `outcome`").at("/outcome")),
         (other, _) => {
-            return Err(Failure::not_found("command", other).hint("one of claim, alive, outcome").parameter("command"));
+            return Err(Failure::no_word("command", other, &["claim", "alive", "outcome"]));
         }
     };
     Ok(Json(ActionTold(answer)))

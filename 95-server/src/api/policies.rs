@@ -2,13 +2,14 @@
 
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Needs};
+use crate::console::named;
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
-use writ_pipeline::{ReportWanted, name_of};
+use writ_pipeline::ReportWanted;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -88,12 +89,7 @@ pub(crate) struct Bundles {
 async fn bundles(State(shared): App) -> Answer<Bundles> {
     let mut items = Vec::new();
     for period in shared.pipeline.policy_periods().await?.into_iter().rev() {
-        let by = match period.by.id.parse() {
-            Ok(person) if period.by.kind == writ_core::ActorKind::Human => {
-                name_of(shared.pipeline.journal(), &person).await?
-            }
-            Ok(_) | Err(_) => period.by.id.clone(),
-        };
+        let by = named(shared.pipeline.journal(), &period.by).await?;
         items.push(PastBundle(json!({
             "digest": period.digest, "from": period.from, "until": period.until, "by": by,
             "files": period.files.keys().collect::<Vec<_>>(),

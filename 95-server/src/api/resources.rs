@@ -117,7 +117,7 @@ async fn answer(
         let agrees = match answer.as_str() {
             "approve" => true,
             "reject" => false,
-            _ => return Err(Failure::not_found("answer", &answer).hint("one of approve, reject").parameter("answer")),
+            _ => return Err(Failure::no_word("answer", &answer, &["approve", "reject"])),
         };
         let state = shared.pipeline.answer(&id, &caller.0, agrees, reason(&said.reason)?).await?;
         Ok(Json(Answered { approval: id, state: serde_json::json!(state) }))
@@ -147,7 +147,7 @@ async fn incident(
         let signal = match command.as_str() {
             "ack" => HealSignal::Acknowledge { incident: incident.clone(), by },
             "close" => HealSignal::Close { incident: incident.clone(), by },
-            _ => return Err(Failure::not_found("command", &command).hint("one of ack, close").parameter("command")),
+            _ => return Err(Failure::no_word("command", &command, &["ack", "close"])),
         };
         tell_healing(&shared, &id, signal, (&caller.actor(), &said.reason)).await?;
         Ok(Json(IncidentTold { incident, done: command.clone() }))
@@ -222,11 +222,7 @@ async fn recommendation(
         let done = match command.as_str() {
             "approve" => shared.pipeline.approve_recommendation(&id, &caller.0).await,
             "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, because).await,
-            _ => {
-                return Err(Failure::not_found("command", &command)
-                    .hint("one of approve, reject")
-                    .parameter("command"));
-            }
+            _ => return Err(Failure::no_word("command", &command, &["approve", "reject"])),
         };
         let done = done.map_err(|error| Failure::of_reflect(error, &shared.pipeline))?;
         say(shared.pipeline.journal(), &id, &caller.actor(), because).await?;

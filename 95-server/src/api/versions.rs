@@ -2,18 +2,18 @@
 
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Needs, Path, parsed};
+use crate::console::named;
 use crate::console::words::{list, number, text};
 use crate::error::Failure;
-use crate::status;
-use crate::versions::{became, because, manifest, newest, unified};
+use crate::versions::{because, manifest, newest, stands, unified};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
-use writ_core::{ActorKind, Entry, Filter, IntentId, LedgerError, Outcome};
-use writ_pipeline::{Journal, decode, name_of};
+use writ_core::{Entry, Filter, IntentId, LedgerError, Outcome};
+use writ_pipeline::{Journal, decode};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -54,19 +54,12 @@ async fn history(State(shared): App, Path(id): Path<String>) -> Answer<History> 
     let journal = shared.pipeline.journal();
     let doc = journal.doc("intents", &id).await?.ok_or_else(|| Failure::not_found("intent", intent.as_str()))?;
     let entries = journal.stream(&format!("intent/{id}")).await?;
-    let (applied, last) = (number(&doc, "/applied_version"), number(&doc, "/version"));
-    let stands = status::intent(&shared, &id, &doc);
+    let applied = number(&doc, "/applied_version");
     let mut items = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev() {
         let version = number(&entry.body, "/version");
-        let state = match became(&entries, version, applied) {
-            ready if ready == "ready" && version == last => stands.clone(),
-            state => state,
-        };
-        let by = match entry.actor.id.parse() {
-            Ok(person) if entry.actor.kind == ActorKind::Human => name_of(journal, &person).await?,
-            Ok(_) | Err(_) => entry.actor.id.clone(),
-        };
+        let state = stands(&shared, &id, &doc, &entries, version);
+        let by = named(journal, &entry.actor).await?;
         items.push(Version(json!({
             "version": version, "by": by, "at": entry.timestamp, "state": state.replace(' ', "_"),
             "because": reason(journal, &entries, entry, version).await?, "in_force": version == applied, "manifest": text(&entry.body, "/manifest"),

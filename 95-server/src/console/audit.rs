@@ -5,7 +5,7 @@ use super::frame::{Frame, Page, PageError, shown, told_here};
 use super::given::{Path, Query};
 use super::list::{PAGE, older, older_of};
 use super::session::Visitor;
-use super::words::{Html, badge, escape, link, page_of, segment, short, shortened, visible, when, word};
+use super::words::{Html, agent_page, badge, escape, link, page_of, segment, short, shortened, visible, when, word};
 use crate::api::{App, audit_filter, check_journal};
 use crate::error::Failure;
 use askama::Template;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use writ_core::{Actor, ActorKind, Entry, LedgerError, Stored};
-use writ_pipeline::{Journal, Words, decode, name_of, sentence, tile_path, words_about, words_in};
+use writ_pipeline::{Journal, TILE, Words, decode, name_of, sentence, tile_path, words_about, words_in};
 
 /// One entry in a list.
 pub(crate) struct EntryRow {
@@ -76,8 +76,8 @@ pub(crate) async fn actor(journal: &Journal, actor: &Actor) -> Result<Html, Ledg
     let (kind, whole, name) = (word(actor.kind), escape(&actor.to_string()), escape(&named(journal, actor).await?));
     Ok(Html(match actor.kind {
         ActorKind::Agent => {
-            let to = segment(&actor.id);
-            format!("<a class=\"actor {kind}\" href=\"/agents/{to}\" title=\"{whole}\">{name}</a>")
+            let to = agent_page(&actor.id);
+            format!("<a class=\"actor {kind}\" href=\"{to}\" title=\"{whole}\">{name}</a>")
         }
         ActorKind::Human | ActorKind::System => {
             format!("<span class=\"actor {kind}\" title=\"{whole}\">{name}</span>")
@@ -171,9 +171,6 @@ impl Wanted {
 
 /// Entries that programs are given at once, at the most.
 const EXPORTED: usize = 1_000;
-
-/// Entries that a whole tile is over.
-const TILE: u64 = 256;
 
 /// Where programs find what filters show.
 fn exported(query: &str) -> String {

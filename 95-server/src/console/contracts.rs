@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, Page, shown};
 use super::session::Visitor;
-use super::words::{Html, badge, escape, link, list as items, segment, text};
+use super::words::{Html, agent_page, badge, escape, link, list as items, text};
 use crate::api::App;
 use askama::Template;
 use axum::extract::State;
@@ -31,7 +31,7 @@ struct ContractsPage {
 fn party(by: &str) -> Html {
     let by_name = escape(by);
     match by.strip_prefix("agent/") {
-        Some(agent) => Html(format!("<a href=\"/agents/{}\">{by_name}</a>", segment(agent))),
+        Some(agent) => Html(format!("<a href=\"{}\">{by_name}</a>", agent_page(agent))),
         None => Html(by_name),
     }
 }

@@ -12,7 +12,7 @@ use super::words::{Html, badge, link, list as items, number, segment, text, text
 use crate::api::{App, Shared, parsed};
 use crate::error::Failure;
 use crate::status;
-use crate::versions::{became, current, manifest};
+use crate::versions::{current, manifest, stands};
 use askama::Template;
 use axum::extract::State;
 use serde::Deserialize;
@@ -140,9 +140,7 @@ pub(crate) async fn one(
     let journal = shared.pipeline.journal();
     let doc = journal.doc("intents", &id).await?.ok_or_else(|| Failure::not_found("intent", &id))?;
     let entries = journal.stream(&format!("intent/{id}")).await?;
-    let (applied, newest) = (number(&doc, "/applied_version"), number(&doc, "/version"));
-    let stands = status::intent(&shared, &id, &doc);
-    let doc = status::in_force_of(&entries, doc);
+    let applied = number(&doc, "/applied_version");
     let mut versions = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev() {
         let number = number(&entry.body, "/version");
@@ -150,13 +148,11 @@ pub(crate) async fn one(
             number,
             by: super::audit::actor(journal, &entry.actor).await?,
             at: when(entry.timestamp),
-            state: badge(match became(&entries, number, applied).as_str() {
-                "ready" if number == newest => &stands,
-                state => state,
-            }),
+            state: badge(&stands(&shared, &id, &doc, &entries, number)),
             in_force: number == applied,
         });
     }
+    let doc = status::in_force_of(&entries, doc);
     let compared = match (wanted.old, wanted.new) {
         (Some(old), Some(new)) => {
             let text = async |version: u64| {
@@ -171,8 +167,9 @@ pub(crate) async fn one(
     let looked = look(&shared, &format!("{id}.yaml"), &text_shown, &visitor, None).await;
     let (nodes, told) = planned(journal, &doc).await?;
     let assumptions = texts(&looked.document, "/plan/assumptions").map(str::to_owned);
-    let busy = shared.pipeline.drive().run_of(&intent).is_some();
-    let runs = match shared.pipeline.drive().run_of(&intent) {
+    let under_way = shared.pipeline.drive().run_of(&intent);
+    let busy = under_way.is_some();
+    let runs = match under_way {
         Some(run) => vec![link(run.as_str())],
         None => {
             let last = journal.doc("last_runs", &id).await?.unwrap_or_default();

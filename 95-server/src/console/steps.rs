@@ -1,7 +1,7 @@
 //! The steps of a change: in which state each is, who works on it under which permit and ticket, and how long that took.
 
 use super::draw::{Bar, Lane, Node};
-use super::words::{Html, badge, escape, link, span, text, when, word};
+use super::words::{Html, agent_page, badge, escape, link, span, text, when, word};
 use crate::api::Shared;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -124,8 +124,10 @@ impl Told {
     }
 
     fn agent(&self) -> Html {
-        let agent = escape(&self.agent);
-        if agent.is_empty() { Html::default() } else { Html(format!("<a href=\"/agents/{agent}\">{agent}</a>")) }
+        if self.agent.is_empty() {
+            return Html::default();
+        }
+        Html(format!("<a href=\"{}\">{}</a>", agent_page(&self.agent), escape(&self.agent)))
     }
 
     fn permit(&self) -> Html {

@@ -256,6 +256,11 @@ pub(crate) fn page_of(id: &str) -> String {
     }
 }
 
+/// Where an agent is told of.
+pub(crate) fn agent_page(id: &str) -> String {
+    format!("/agents/{}", segment(id))
+}
+
 /// A text as one segment of a path or one value of a query.
 pub(crate) fn segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

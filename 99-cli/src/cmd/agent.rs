@@ -1,7 +1,7 @@
 //! `writ agent`.
 
 use super::list::{Which, get, list};
-use super::{Failure, clock, listed, state, text, warn};
+use super::{Failure, clock, holds, items, listed, state, text, warn};
 use crate::Common;
 use crate::client::{Client, escaped};
 use crate::exit::{self, Exit};
@@ -225,7 +225,7 @@ fn card(agent: &Value) -> String {
 
 async fn pulled(client: &Client) -> Result<Vec<Value>, Failure> {
     let page = client.get("/api/v1/kill-switch").await?;
-    Ok(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
+    Ok(items(&page))
 }
 
 /// A switch that is pulled, and how to take it back.
@@ -286,7 +286,7 @@ async fn switch(common: &Common, Switch { scope, message }: &Switch, pulled: boo
     let answer = common.client()?.post("/api/v1/kill-switch", &body).await?;
     let word = if pulled { "stopped" } else { "released" };
     out.document(&answer, |_| format!("{word}: {}\n", text(&answer, "/scope")));
-    let is = |field: &str| answer.get(field) == Some(&Value::Bool(true));
+    let is = |field: &str| holds(&answer, field);
     if !pulled && !is("was_pulled") {
         out.say(&format!("note: the switch for {} was not pulled", text(&answer, "/scope")));
     }

@@ -1,7 +1,7 @@
 //! `writ approve`, `writ reject` and `writ approval`.
 
 use super::list::Which;
-use super::{Failure, clock, listed, state, text, texts};
+use super::{Failure, clock, holds, listed, state, text, texts};
 use crate::Common;
 use crate::client::{Client, escaped};
 use crate::exit::{self, Exit};
@@ -118,7 +118,7 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
             None => all.push_str(&text(&item, "/diff")),
         }
         for answer in item.get("answers").and_then(Value::as_array).into_iter().flatten() {
-            let word = if answer.get("agrees") == Some(&Value::Bool(true)) { "agreed" } else { "refused" };
+            let word = if holds(answer, "agrees") { "agreed" } else { "refused" };
             let reason = text(answer, "/reason");
             let told = format!("{} at {}  {reason}", text(answer, "/by"), clock(answer, "/at"));
             all.push_str(&pair(9, word, &told));

@@ -1,6 +1,6 @@
 //! `writ audit`, `writ why`, `writ verify`.
 
-use super::{Failure, clock, text};
+use super::{Failure, clock, holds, items, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -143,7 +143,7 @@ impl Query {
             }
         }
         let page = common.client()?.get(&path).await?;
-        let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let items = items(&page);
         out.list(&items, "no entries", |wide| entry_table(&items, wide, out.is_terminal()));
         if let Some(next) = page.get("next").and_then(Value::as_u64) {
             out.next(&format!("the same with --after {next}"));
@@ -222,7 +222,7 @@ impl Verify {
                 text(&audit, "/root"),
                 text(&audit, "/checkpoints"),
                 text(&audit, "/attachments"),
-                if audit.get("witness") == Some(&Value::Bool(true)) { ", witness file" } else { "" },
+                if holds(&audit, "witness") { ", witness file" } else { "" },
                 audit.get("continued").and_then(Value::as_array).into_iter().flatten().map(continued).collect::<String>(),
             )
         });

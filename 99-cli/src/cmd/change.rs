@@ -1,6 +1,6 @@
 //! What commands say of changes of what governs: made, or waiting for somebody else.
 
-use super::{Failure, listed, text};
+use super::{Failure, holds, items, listed, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -84,7 +84,7 @@ impl Person {
         match self {
             Person::List => {
                 let page = client.get("/api/v1/principals").await?;
-                let people = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                let people = items(&page);
                 let row = |one: &Value| vec![text(one, "/principal"), text(one, "/name"), listed(one, "/roles")];
                 let rows: Vec<Vec<String>> = people.iter().map(row).collect();
                 out.list(&people, "nobody", |_| columns(&["ID", "NAME", "ROLES"], &rows, out.is_terminal()));
@@ -109,7 +109,7 @@ impl Person {
             }
             Person::Links { person } => {
                 let page = client.get(&format!("/api/v1/principals/{}/links", escaped(&person))).await?;
-                let links = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                let links = items(&page);
                 let row = |one: &Value| vec![text(one, "/id"), text(one, "/of"), text(one, "/since")];
                 let rows: Vec<Vec<String>> = links.iter().map(row).collect();
                 out.list(&links, "no links", |_| columns(&["ID", "OF", "SINCE"], &rows, out.is_terminal()));
@@ -169,9 +169,9 @@ impl Standing {
         match self {
             Standing::List => {
                 let page = client.get("/api/v1/standing").await?;
-                let all = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                let all = items(&page);
                 let row = |one: &Value| {
-                    let state = if one.get("holds") == Some(&Value::Bool(true)) { "holds" } else { "over" };
+                    let state = if holds(one, "holds") { "holds" } else { "over" };
                     let budget = format!("{} in {} s", text(one, "/budget/count"), text(one, "/budget/period_seconds"));
                     let (actions, targets) = (listed(one, "/actions"), listed(one, "/targets"));
                     let (author, approvers) = (text(one, "/author"), listed(one, "/approvers"));

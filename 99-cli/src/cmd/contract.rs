@@ -1,6 +1,6 @@
 //! `writ contract`.
 
-use super::{Failure, listed, text};
+use super::{Failure, items, listed, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -55,7 +55,7 @@ impl Contract {
         match self {
             Contract::List => {
                 let page = common.client()?.get("/api/v1/contracts").await?;
-                let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                let items = items(&page);
                 let fields = ["/contract", "/version", "/status", "/owner"];
                 let rows: Vec<Vec<String>> =
                     items.iter().map(|item| fields.map(|field| text(item, field)).to_vec()).collect();

@@ -1,8 +1,8 @@
 //! `writ dev`.
 
-use super::Failure;
 use super::config::Configured;
 use super::server::{Ends, not_started, now};
+use super::{Failure, holds};
 use crate::Common;
 use crate::client::{Client, ClientError};
 use crate::exit::{self, Exit};
@@ -195,8 +195,7 @@ fn stands(run: &str, state: &str) -> String {
 async fn taken_away(client: &Client, body: &Value, manifest: &Path) -> Option<String> {
     let (plan, known) = planned_and_known(client, body).await?;
     let (id, at, file) = (super::text(&plan, "/intent"), super::text(&known, "/last/at"), manifest.display());
-    let part =
-        known.get("unwatched") == Some(&Value::Bool(true)) || known.get("taken_away").is_some_and(Value::is_array);
+    let part = holds(&known, "unwatched") || known.get("taken_away").is_some_and(Value::is_array);
     match super::text(&known, "/to").as_str() {
         "archived" => {
             Some(format!("intent {id} is archived: taken away at {at}; bring it back with `writ apply -f {file}`"))

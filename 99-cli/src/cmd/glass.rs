@@ -1,6 +1,6 @@
 //! `writ glass`.
 
-use super::{Failure, text};
+use super::{Failure, items, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -59,7 +59,7 @@ impl Glass {
         match self {
             Glass::List => {
                 let page = client.get("/api/v1/break-glass").await?;
-                let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                let items = items(&page);
                 let row = |item: &Value| {
                     let fields = ["/approval", "/state", "/by", "/over_at", "/uses", "/review_due", "/reason"];
                     fields.map(|at| text(item, at)).to_vec()

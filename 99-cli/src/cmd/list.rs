@@ -1,6 +1,6 @@
 //! Pages of lists, and intents.
 
-use super::{Failure, listed, state, text};
+use super::{Failure, holds, items, listed, state, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -37,7 +37,7 @@ pub(crate) async fn list(
     let (mut items, mut after) = (Vec::new(), String::new());
     loop {
         let page = client.get(&format!("/api/v1/{view}?limit=1000{query}{after}")).await?;
-        items.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
+        items.extend(super::items(&page));
         match page.get("next").and_then(Value::as_str) {
             Some(next) => after = format!("&after={}", escaped(next)),
             None => break,
@@ -116,9 +116,9 @@ impl Intent {
 async fn history(common: &Common, id: &str) -> Result<Exit, Failure> {
     let out = common.out();
     let page = common.client()?.get(&format!("/api/v1/intents/{}/history", escaped(id))).await?;
-    let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let items = items(&page);
     let row = |one: &Value| {
-        let force = if one.get("in_force") == Some(&Value::Bool(true)) { ", in force" } else { "" };
+        let force = if holds(one, "in_force") { ", in force" } else { "" };
         let stands = format!("{}{force}", state(one));
         vec![text(one, "/version"), text(one, "/by"), text(one, "/at"), stands, text(one, "/because")]
     };

@@ -1,7 +1,7 @@
 //! How far each action of healing goes on its own: `writ incident shadows | judge | modes | mode`.
 
 use super::change::tell;
-use super::{Failure, clock, text};
+use super::{Failure, clock, items, text};
 use crate::Common;
 use crate::client::{Client, escaped};
 use crate::exit::{self, Exit};
@@ -84,7 +84,7 @@ async fn decisions(client: &Client, query: &str) -> Result<Vec<Value>, Failure> 
     let (mut items, mut after) = (Vec::new(), String::new());
     loop {
         let page = client.get(&format!("/api/v1/shadow-decisions?limit=1000{query}{after}")).await?;
-        items.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
+        items.extend(super::items(&page));
         match page.get("next").and_then(Value::as_str) {
             Some(next) => after = format!("&after={}", escaped(next)),
             None => return Ok(items),
@@ -142,7 +142,7 @@ async fn only_decision(client: &Client, incident: &str) -> Result<String, Failur
 /// Lists how far each action goes.
 pub(crate) async fn modes(common: &Common) -> Result<Exit, Failure> {
     let (out, page) = (common.out(), common.client()?.get("/api/v1/modes").await?);
-    let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let items = items(&page);
     let row = |item: &Value| {
         let from = match text(item, "/approval") {
             none if none.is_empty() => text(item, "/origin"),

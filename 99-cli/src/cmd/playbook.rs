@@ -1,7 +1,7 @@
 //! `writ playbook`.
 
 use super::intent::{begun, tell_findings};
-use super::{Failure, text};
+use super::{Failure, items, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -68,7 +68,7 @@ impl Playbook {
         match self {
             Playbook::List => {
                 let (out, all) = (common.out(), common.client()?.get("/api/v1/playbooks").await?);
-                let items = all.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                let items = items(&all);
                 let row = |item: &Value| ["/id", "/version", "/description"].map(|field| text(item, field)).to_vec();
                 let rows: Vec<Vec<String>> = items.iter().map(row).collect();
                 let head = ["ID", "VERSION", "DESCRIPTION"];

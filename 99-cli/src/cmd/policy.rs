@@ -1,7 +1,7 @@
 //! `writ policy`, `writ schema`.
 
 use super::intent::{Files, locally};
-use super::{Failure, text};
+use super::{Failure, items, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -58,7 +58,7 @@ impl Report {
     async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let (out, client) = (common.out(), common.client()?);
         let page = client.get("/api/v1/findings").await?;
-        let found = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let found = items(&page);
         let asked = [
             ("intent", self.intent.clone()),
             ("rule", self.rule.clone()),
@@ -113,7 +113,7 @@ fn report_table(told: &Value, terminal: bool) -> String {
 async fn bundles(common: &Common) -> Result<Exit, Failure> {
     let out = common.out();
     let page = common.client()?.get("/api/v1/policies/bundles").await?;
-    let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let items = items(&page);
     let row = |one: &Value| {
         let until =
             Some(text(one, "/until")).filter(|until| !until.is_empty()).unwrap_or_else(|| "in force".to_owned());

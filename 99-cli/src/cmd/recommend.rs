@@ -2,7 +2,7 @@
 
 use super::approval::Decide;
 use super::list::Which;
-use super::{Failure, clock, newest, state, text, texts};
+use super::{Failure, clock, holds, newest, state, text, texts};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -87,7 +87,7 @@ fn stands(item: &Value) -> String {
 }
 
 fn is_outdated(item: &Value) -> bool {
-    item.get("outdated") == Some(&Value::Bool(true))
+    holds(item, "outdated")
 }
 
 async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {

@@ -1,7 +1,7 @@
 //! `writ server`.
 
-use super::Failure;
 use super::config::Configured;
+use super::{Failure, items};
 use crate::Common;
 use crate::client::Client;
 use crate::exit::{self, Exit};
@@ -229,7 +229,7 @@ async fn doctor(config: &Config, common: &Common) -> Result<Exit, Failure> {
 
 async fn notify_test(common: &Common) -> Result<Exit, Failure> {
     let answer = Client::new(common)?.post("/api/v1/notifications/test", &json!({})).await?;
-    let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let items = items(&answer);
     let out = common.out();
     let text = |item: &Value, field: &str| item.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let took = |item: &Value| item.get("took") == Some(&json!(true));

@@ -1,6 +1,6 @@
 //! `writ token`.
 
-use super::{Failure, listed, text};
+use super::{Failure, items, listed, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -52,14 +52,15 @@ impl Token {
         let (out, client) = (common.out(), common.client()?);
         match self {
             Token::List => {
-                let (tokens, people) = (client.get("/api/v1/tokens").await?, client.get("/api/v1/principals").await?);
+                let tokens = items(&client.get("/api/v1/tokens").await?);
+                let people = items(&client.get("/api/v1/principals").await?);
                 let named = |token: &Value| {
                     let mut token = token.clone();
-                    let of = items(&people).find(|person| person.get("principal") == token.get("principal"));
+                    let of = people.iter().find(|person| person.get("principal") == token.get("principal"));
                     token["name"] = of.and_then(|person| person.get("name")).cloned().unwrap_or_default();
                     token
                 };
-                let mut all: Vec<Value> = items(&tokens).map(named).collect();
+                let mut all: Vec<Value> = tokens.iter().map(named).collect();
                 all.sort_by_key(|token| text(token, "/principal"));
                 let rows: Vec<Vec<String>> = all
                     .iter()
@@ -134,10 +135,6 @@ fn until(token: &Value) -> String {
         until if until.is_empty() => "it is revoked".to_owned(),
         until => until,
     }
-}
-
-fn items(page: &Value) -> impl Iterator<Item = &Value> {
-    page.get("items").and_then(Value::as_array).into_iter().flatten()
 }
 
 fn write(path: &Path, secret: &str) -> std::io::Result<()> {

@@ -1,6 +1,6 @@
 //! `writ waiver` and `writ maintenance`.
 
-use super::{Failure, text};
+use super::{Failure, holds, items, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -55,7 +55,7 @@ impl Waiver {
         match self {
             Waiver::List => {
                 let page = client.get("/api/v1/waivers").await?;
-                let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                let items = items(&page);
                 let row = |item: &Value| {
                     let fields = ["/rule", "/subject", "/author", "/expires_at", "/reason"].map(|at| text(item, at));
                     [vec![text(item, "/waiver"), text(item, "/state")], fields.to_vec()].concat()
@@ -119,7 +119,7 @@ impl Maintenance {
             Maintenance::End { message } => client.post(path, &json!({"on": false, "reason": message})).await?,
             Maintenance::Show => client.get(path).await?,
         };
-        let on = answer.get("on") == Some(&Value::Bool(true));
+        let on = holds(&answer, "on");
         out.document(&answer, |_| if on { "changes are frozen\n".into() } else { "changes go through\n".into() });
         if on {
             out.next("writ maintenance end");

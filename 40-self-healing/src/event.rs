@@ -156,7 +156,9 @@ impl HealEvent {
         }
     }
 
-    fn component(&self) -> &ComponentId {
+    /// The component that it is about.
+    #[must_use]
+    pub fn component(&self) -> &ComponentId {
         match self {
             HealEvent::Opened(event) => &event.component,
             HealEvent::Joined(event) => &event.component,

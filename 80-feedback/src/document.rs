@@ -108,6 +108,7 @@ pub fn recommendations_document(recommendations: &[Recommendation]) -> Value {
         });
         if let Some(fields) = document.as_object_mut() {
             let optional = [
+                ("intent", one.intent.as_ref().map(|intent| json!(intent))),
                 ("caveat", one.caveat.as_ref().map(|text| json!(text))),
                 ("patch", one.patch.as_ref().map(|patch| json!(patch))),
                 ("backtest", one.backtest.as_ref().map(|backtest| json!(backtest))),

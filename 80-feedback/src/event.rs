@@ -134,7 +134,7 @@ pub fn decode(of: &str, body: &Value) -> Result<FeedbackEvent, DecodeError> {
     fn read<T: DeserializeOwned>(kind: &str, body: &Value) -> Result<T, DecodeError> {
         T::deserialize(body).map_err(|source| DecodeError::Body { kind: kind.to_owned(), source })
     }
-    if of == "recommend.made/1" {
+    if matches!(of, "recommend.made/1" | "recommend.made/2") {
         return Ok(FeedbackEvent::Made(Box::new(read(of, body)?)));
     }
     if !of.starts_with("recommend.") {
@@ -151,7 +151,7 @@ impl Event for FeedbackEvent {
     fn draft(&self, actor: &Actor) -> Draft {
         let (id, (kind, action, outcome), body) = match self {
             FeedbackEvent::Made(made) => {
-                let labels = ("recommend.made/1", "make_recommendation", Outcome::Success);
+                let labels = ("recommend.made/2", "make_recommendation", Outcome::Success);
                 (&made.recommendation.id, labels, serde_json::to_value(made))
             }
             FeedbackEvent::Moved(moved) => (&moved.recommendation, kind(&moved.step), serde_json::to_value(moved)),

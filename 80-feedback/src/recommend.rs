@@ -6,7 +6,7 @@ use crate::insight::{attempts, few};
 use crate::patch::{Op, Patch};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use writ_core::{Digest, EventId, RecommendationId, Timestamp};
+use writ_core::{Digest, EventId, IntentId, RecommendationId, Timestamp};
 
 /// What sort of change it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,6 +122,9 @@ pub struct Recommendation {
     pub from: Timestamp,
     /// Its id.
     pub id: RecommendationId,
+    /// The intent that was looked back on; none of one that was made before this was recorded (`recommend.made/1`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<IntentId>,
     /// What sort of change it is.
     pub kind: RecommendationKind,
     /// What one cannot know yet.
@@ -152,6 +155,15 @@ pub struct Settings {
     pub idle_percent: u32,
     /// How long a change is looked at afterwards, in seconds.
     pub verify_seconds: u64,
+}
+
+impl Recommendation {
+    /// The intent that it is about; none where nothing tells.
+    #[must_use]
+    pub fn about(&self) -> Option<IntentId> {
+        let target = || self.patch.as_ref()?.target.strip_prefix("intent/")?.parse().ok();
+        self.intent.clone().or_else(target)
+    }
 }
 
 impl Default for Settings {
@@ -201,6 +213,7 @@ fn draft(history: &History, kind: RecommendationKind, description: String) -> Op
         evidence: vec![],
         from: history.from,
         id: "OPT-000".parse().ok()?,
+        intent: Some(history.targets.intent.clone()),
         kind,
         patch: None,
         priority: Priority::Low,

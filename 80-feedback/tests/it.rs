@@ -466,13 +466,15 @@ fn every_kind_is_read_and_written_as_it_always_was() {
         let value = serde_json::from_str(body).unwrap();
         let event = decode(kind, &value).unwrap_or_else(|error| panic!("{kind}: {error:?}"));
         let draft = event.draft(&Actor::system("feedback"));
-        assert_eq!((draft.kind, serde_json::to_string(&draft.body).unwrap().as_str()), (kind, body));
+        // What was made before the intent was recorded is read as it is, and would be written as the newest.
+        let newest = if kind == "recommend.made/1" { "recommend.made/2" } else { kind };
+        assert_eq!((draft.kind, serde_json::to_string(&draft.body).unwrap().as_str()), (newest, body));
         if let FeedbackEvent::Made(made) = event {
             assert_eq!(Proposal::made(&made).state, State::Active);
         }
         kinds.insert(kind);
     }
-    assert_eq!(kinds.len(), 15, "{kinds:?}");
+    assert_eq!(kinds.len(), 16, "{kinds:?}");
 }
 
 #[test]

@@ -50,6 +50,7 @@ mod opening;
 mod origin;
 mod outcome;
 mod outside;
+mod past;
 mod pipeline;
 mod playbook;
 mod policy_report;

@@ -6,34 +6,30 @@ use crate::causes::error_chain;
 use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::Origin;
 use crate::journal::decode as entry_of;
-use crate::pipeline::{Pipeline, PipelineError};
+use crate::pipeline::{Pipeline, PipelineError, is_gone};
 use crate::submit::SubmitError;
-use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::Duration;
-use writ_core::{Actor, Digest, Entry, Event, Filter, IncidentId, IntentId, LedgerError, Timestamp, Window};
+use writ_core::{Actor, ComponentId, Digest, Event, IntentId, LedgerError, Timestamp, Window};
 use writ_feedback::{
-    AttemptOutcome, AttemptRecord, Better, Evidence, FeedbackEvent, Figures, History, IncidentRecord, Interval, Made,
-    Move, Moved, Patch, Prediction, Proposal, Recommendation, RunKind, RunOutcome, RunRecord, Settings, State, Targets,
-    Verdict, WhatIf, WindowRecord, collected_draft, document, insights, judge, mtbf_interval, patch_text, recommend,
-    recommendations_document,
+    Better, Evidence, FeedbackEvent, Figures, History, Interval, Made, Move, Moved, Patch, Prediction, Proposal,
+    Recommendation, Settings, State, Verdict, WhatIf, WindowRecord, collected_draft, document, insights, judge,
+    mtbf_interval, patch_text, recommend, recommendations_document,
 };
 use writ_intent::{Intent, Platform, read_recorded_manifest, translate};
-use writ_self_healing::{HealEvent, Verification, decode as heal_event};
 
 /// How long a recommendation may be approved.
 const STANDS: Duration = Duration::from_secs(30 * 86_400);
 
-/// Entries of one kind in one period at the most.
-const ENTRIES_MAX: usize = 200_000;
-
 /// Why feedback could not be collected or acted upon.
 #[derive(Debug, thiserror::Error)]
 pub enum ReflectError {
-    /// No intent is in force, so there is nothing to look back on.
-    #[error("no intent is in force; there is nothing to look back on")]
-    Nothing,
+    /// No intent is in force, or not the one that was named, so there is nothing to look back on.
+    #[error("{} is in force; there is nothing to look back on", .wanted.as_ref().map_or("no intent".to_owned(), |one| format!("no version of `{one}`")))]
+    Nothing {
+        /// What was asked for.
+        wanted: Option<IntentId>,
+    },
     /// There is no such recommendation.
     #[error("there is no recommendation `{id}`")]
     Unknown {
@@ -80,45 +76,73 @@ impl Open {
     /// Whether it was made for another version of this intent than the one in force: nobody can approve it.
     fn is_stale(&self, intent: &Intent) -> bool {
         let patch = self.proposal.recommendation.patch.as_ref();
-        patch.is_some_and(|patch| patch.target == format!("intent/{}", intent.id) && patch.base != intent.digest())
+        patch.is_some_and(|patch| patch.base != intent.digest())
+            && self.proposal.recommendation.about().as_ref() == Some(&intent.id)
     }
 
     /// Whether it says the same as another one.
     fn says(&self, other: &Recommendation) -> bool {
-        let what = |one: &Recommendation| one.patch.as_ref().map(|patch| (patch.target.clone(), patch.ops.clone()));
-        let own = &self.proposal.recommendation;
-        (own.kind, what(own)) == (other.kind, what(other))
+        let what = |one: &Recommendation| (one.kind, one.about(), one.patch.as_ref().map(|patch| patch.ops.clone()));
+        what(&self.proposal.recommendation) == what(other)
     }
 }
 
 impl Pipeline {
-    /// Looks back over a period: the source's `feedback:` document with real figures, and recommendations, which are recorded
-    /// as made by whoever asked. Recommendations whose time has come are judged on the way.
+    /// Looks back over a period, on the named intent or on every one that is in force: for each the source's `feedback:` document
+    /// with real figures, and recommendations, which are recorded as made by whoever asked. Recommendations whose time has come
+    /// are judged on the way.
     ///
     /// # Errors
-    /// When nothing is in force, or the journal fails.
-    pub async fn reflect(&self, span: Duration, by: &Principal) -> Result<Value, ReflectError> {
-        let (intent, text) = self.intent_in_force(None).await?.ok_or(ReflectError::Nothing)?;
+    /// When nothing is in force, or the named one is not, or the journal fails.
+    pub async fn reflect(
+        &self,
+        span: Duration,
+        wanted: Option<&IntentId>,
+        by: &Principal,
+    ) -> Result<Value, ReflectError> {
+        let all = self.intents_in_force(wanted).await?;
+        if all.is_empty() {
+            return Err(ReflectError::Nothing { wanted: wanted.cloned() });
+        }
+        let judged = self.judge_due(self.journal().now()).await?;
+        let mut intents = Vec::new();
+        for (intent, text) in &all {
+            intents.push(self.reflect_on(intent, text, span, by).await?);
+        }
+        Ok(json!({"intents": intents, "judged": judged}))
+    }
+
+    async fn reflect_on(
+        &self,
+        intent: &Intent,
+        text: &str,
+        span: Duration,
+        by: &Principal,
+    ) -> Result<Value, ReflectError> {
         let to = self.journal().now();
-        let judged = self.judge_due(to).await?;
-        let history = self.history(&intent, to.minus(span), to).await?;
+        let history = self.history(intent, to.minus(span), to).await?;
         let figures = Figures::of(&history);
         let next = self.next_number().await?;
         let settings = Settings { verify_seconds: span.as_secs().max(1), ..Settings::default() };
         let found = {
-            let predict = |patch: Option<&Patch>| prediction(&intent, &text, &self.platform(), &history, patch);
+            let predict = |patch: Option<&Patch>| prediction(intent, text, &self.platform(), &history, patch);
             let what_if = WhatIf { predict: &predict, backtest: &|_| None };
             recommend(&history, &figures, &intent.digest(), next, &settings, &what_if)
         };
         let open = self.open_ones().await?;
-        let (stale, standing): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.is_stale(&intent));
+        let (stale, standing): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.is_stale(intent));
         let is_new = |one: &Recommendation| !standing.iter().any(|open| open.says(one));
         let found: Vec<Recommendation> = found.into_iter().filter(is_new).collect();
-        let mut drafts = vec![collected_draft(&intent.id, &figures, &Actor::human(&by.id))];
+        let mut batch = Batch::of(vec![collected_draft(&intent.id, &figures, &Actor::human(&by.id))]);
         for one in &found {
-            drafts.extend(made(one, to, by));
+            batch.drafts.extend(made(one, to, by));
+            batch.expects.push(Expect { stream: format!("recommendation/{}", one.id), version: 0 });
         }
-        self.journal().commit(&self.journal().new_cause(), Batch::of(drafts)).await?;
+        match self.journal().commit(&self.journal().new_cause(), batch).await {
+            // Somebody else looked back at the same moment, and took a number.
+            Err(CommitError::Stale { .. }) => return Box::pin(self.reflect_on(intent, text, span, by)).await,
+            done => done?,
+        };
         for Open { version, proposal, cause } in stale {
             let same = |one: &&Recommendation| one.kind == proposal.recommendation.kind;
             if let Some(new) = found.iter().find(same) {
@@ -127,8 +151,8 @@ impl Pipeline {
             }
         }
         let mut all = document(&figures, &insights(&history, &figures));
+        all["intent"] = json!(intent.id);
         all["recommendations"] = recommendations_document(&found)["recommendations"].clone();
-        all["judged"] = json!(judged);
         Ok(all)
     }
 
@@ -147,140 +171,34 @@ impl Pipeline {
         Ok(numbers.max().unwrap_or(0) + 1)
     }
 
-    /// The intent that is in force, with its manifest's text: the one named, or the first by id.
-    async fn intent_in_force(&self, wanted: Option<&IntentId>) -> Result<Option<(Intent, String)>, ReflectError> {
+    /// The intents that are in force, or the one that is named if it is, with their manifests' texts, by id.
+    async fn intents_in_force(&self, wanted: Option<&IntentId>) -> Result<Vec<(Intent, String)>, ReflectError> {
         let docs = match wanted {
             Some(wanted) => self.journal().doc("intents", wanted.as_str()).await?.into_iter().collect(),
             None => self.journal().all_docs("intents", "").await?.into_iter().map(|(_, doc)| doc).collect::<Vec<_>>(),
         };
-        for doc in docs {
+        let mut found = Vec::new();
+        for doc in docs.iter().filter(|doc| !is_gone(doc)) {
             let manifest = doc.get("applied_manifest").and_then(Value::as_str).and_then(|text| text.parse().ok());
             let Some(manifest) = manifest else { continue };
             let Some(text) = self.journal().ledger().attachment(&manifest).await? else { continue };
             if let Ok(read) = read_recorded_manifest("manifest", &text) {
-                return Ok(Some((read.intent, String::from_utf8_lossy(&text).into_owned())));
+                found.push((read.intent, String::from_utf8_lossy(&text).into_owned()));
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
-    /// Everything that was recorded of an intent in a period.
-    async fn history(&self, intent: &Intent, from: Timestamp, to: Timestamp) -> Result<History, ReflectError> {
-        let platform = self.platform();
-        let translation = translate(intent, &platform).ok();
-        let wanted = &intent.requirements;
-        let cores = translation.as_ref().map(|found| u64::from(found.layout.instance_type.cores) * 1_000);
-        Ok(History {
-            from,
-            to,
-            targets: Targets {
-                intent: intent.id.clone(),
-                version: self.latest_version(&intent.id).await?,
-                availability_ppm: wanted.availability_ppb.map(|ppb| ppb / 1_000),
-                latency_p95_us: wanted.latency_p95_us,
-                min_instances: wanted.min_instances.map(u64::from),
-                max_instances: wanted.max_instances.map(u64::from),
-                cpu_millicores: cores,
-            },
-            runs: self.runs_between(from, to).await?,
-            incidents: self.incidents_between(from, to).await?,
-            windows: self.windows_between(from, to).await?,
-        })
-    }
-
-    async fn entries_between(&self, kind: &str, from: Timestamp, to: Timestamp) -> Result<Vec<Entry>, ReflectError> {
-        let wanted =
-            Filter { kind: Some(kind.to_owned()), from_time: Some(from), to_time: Some(to), ..Filter::default() };
-        let stored = self.journal().ledger().query(&wanted, ENTRIES_MAX).await?;
-        Ok(stored.iter().map(entry_of).collect::<Result<Vec<_>, _>>()?)
-    }
-
-    async fn windows_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<WindowRecord>, ReflectError> {
-        let entries = self.entries_between("telemetry.window/1", from, to).await?;
-        let record = |entry: Entry| {
-            let window: Window = serde_json::from_value(entry.body).ok()?;
-            Some(WindowRecord { entry: entry.event_id, window })
-        };
-        Ok(entries.into_iter().filter_map(record).collect())
-    }
-
-    async fn runs_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<RunRecord>, ReflectError> {
-        let ends = [
-            ("run.succeeded/1", RunOutcome::Succeeded),
-            ("run.failed/1", RunOutcome::Failed),
-            ("run.rolled_back/1", RunOutcome::Failed),
-            ("run.cancelled/1", RunOutcome::Cancelled),
-        ];
-        let mut records = Vec::new();
-        for (kind, outcome) in ends {
-            for entry in self.entries_between(kind, from, to).await? {
-                let Some(id) = entry.stream.strip_prefix("run/") else { continue };
-                let doc = self.journal().doc("runs", id).await?.unwrap_or_default();
-                let origin = doc.pointer("/context/origin").map(Origin::deserialize).transpose();
-                let origin = origin
-                    .map_err(|error| PipelineError::Recorded { of: "a run", because: error.to_string() })?
-                    .unwrap_or_default();
-                let Some(kind) = run_kind(origin) else { continue };
-                if let Ok(run) = id.parse() {
-                    let ended_at = entry.timestamp;
-                    let started_at = self.began_at(&entry.stream).await?.unwrap_or(ended_at);
-                    records.push(RunRecord { entry: entry.event_id, run, kind, outcome, started_at, ended_at });
-                }
-            }
-        }
-        Ok(records)
-    }
-
-    /// When the first step of a run might begin, if it came to that.
-    async fn began_at(&self, run: &str) -> Result<Option<Timestamp>, ReflectError> {
-        let wanted = Filter { kind: Some("run.started/1".into()), stream: Some(run.to_owned()), ..Filter::default() };
-        let stored = self.journal().ledger().query(&wanted, 1).await?;
-        Ok(stored.first().map(entry_of).transpose()?.map(|entry| entry.timestamp))
-    }
-
-    async fn incidents_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<IncidentRecord>, ReflectError> {
-        let mut records: BTreeMap<IncidentId, IncidentRecord> = BTreeMap::new();
-        let mut actions: BTreeMap<IncidentId, String> = BTreeMap::new();
-        for entry in self.entries_between("incident.", from, to).await? {
-            let Ok(event) = heal_event(&entry.kind, &entry.body) else { continue };
-            let Some(id) = event.incident().cloned() else { continue };
-            if let HealEvent::Opened(opened) = &event {
-                let record = IncidentRecord {
-                    entry: entry.event_id.clone(),
-                    incident: id.clone(),
-                    symptom: opened.symptom.name().to_owned(),
-                    onset_at: opened.onset_at,
-                    opened_at: opened.at,
-                    over_at: None,
-                    attempts: Vec::new(),
-                    escalated: false,
-                };
-                records.insert(id.clone(), record);
-            } else if let HealEvent::Proposed(proposed) = &event {
-                actions.insert(id.clone(), proposed.remedy.action.name().to_owned());
-            }
-            let Some(record) = records.get_mut(&id) else { continue };
-            if let HealEvent::Verified(verified) = &event {
-                let outcome = match verified.outcome {
-                    Verification::Succeeded => AttemptOutcome::Succeeded,
-                    Verification::Failed => AttemptOutcome::Failed,
-                    Verification::Inconclusive => AttemptOutcome::Inconclusive,
-                };
-                let action = actions.get(&id).cloned().unwrap_or_default();
-                record.attempts.push(AttemptRecord { entry: entry.event_id.clone(), action, outcome });
-            } else if matches!(event, HealEvent::Resolved(_) | HealEvent::Closed(_)) {
-                record.over_at = Some(event.at());
-            } else if matches!(event, HealEvent::Escalated(_)) {
-                record.escalated = true;
-            }
-        }
-        Ok(records.into_values().collect())
+    /// The intent that a recommendation is about, as it is in force.
+    async fn about_in_force(&self, one: &Recommendation) -> Result<Option<(Intent, String)>, ReflectError> {
+        let Some(intent) = one.about() else { return Ok(None) };
+        Ok(self.intents_in_force(Some(&intent)).await?.pop())
     }
 
     /// All recommendations as they stand, with their last entries.
     async fn proposals(&self) -> Result<Vec<(u64, Proposal, Cause)>, ReflectError> {
         let mut all = Vec::new();
-        for (key, _) in self.journal().ledger().views("recommendations", "", None, 10_000).await? {
+        for (key, _) in self.journal().all_docs("recommendations", "").await? {
             if let Some(found) = self.proposal(&key).await? {
                 all.push(found);
             }
@@ -335,8 +253,8 @@ impl Pipeline {
         let unknown = || ReflectError::Unknown { id: id.to_owned() };
         let (version, proposal, cause) = self.proposal(id).await?.ok_or_else(unknown)?;
         let patch = proposal.recommendation.patch.clone();
-        let target = patch.as_ref().and_then(|patch| patch.target.strip_prefix("intent/")?.parse().ok());
-        let (intent, text) = self.intent_in_force(target.as_ref()).await?.ok_or(ReflectError::Nothing)?;
+        let nothing = || ReflectError::Nothing { wanted: proposal.recommendation.about() };
+        let (intent, text) = self.about_in_force(&proposal.recommendation).await?.ok_or_else(nothing)?;
         let (actor, now) = (Actor::human(&by.id), self.journal().now());
         let step = proposal.approve(&actor, &proposal.digest, &intent.digest(), now)?;
         let cause = self.move_on(version, &proposal, &cause, step, Vec::new(), &actor).await?;
@@ -374,7 +292,7 @@ impl Pipeline {
         let Some(intent) = target.strip_prefix("intent/").and_then(|target| target.parse().ok()) else {
             return Ok(None);
         };
-        Ok(self.intent_in_force(Some(&intent)).await?.map(|(intent, _)| intent.digest()))
+        Ok(self.intents_in_force(Some(&intent)).await?.pop().map(|(intent, _)| intent.digest()))
     }
 
     /// The manifest in force, and what it would be with a recommendation's patch; none where there is no patch, or it was made
@@ -384,9 +302,8 @@ impl Pipeline {
     /// When the journal cannot be read or the patch does not fit.
     pub async fn recommended_texts(&self, id: &str) -> Result<Option<(String, String)>, ReflectError> {
         let Some((_, proposal, _)) = self.proposal(id).await? else { return Ok(None) };
+        let Some((intent, text)) = self.about_in_force(&proposal.recommendation).await? else { return Ok(None) };
         let Some(patch) = proposal.recommendation.patch else { return Ok(None) };
-        let target = patch.target.strip_prefix("intent/").and_then(|target| target.parse().ok());
-        let Some((intent, text)) = self.intent_in_force(target.as_ref()).await? else { return Ok(None) };
         if intent.digest() != patch.base {
             return Ok(None);
         }
@@ -416,8 +333,13 @@ impl Pipeline {
                 continue;
             }
             let one = &proposal.recommendation;
-            let before = shares(&self.windows_between(one.from, one.to).await?);
-            let after = shares(&self.windows_between(since, until).await?);
+            let (before, after) = match self.watched(one).await? {
+                Some(component) => (
+                    shares(&self.windows_between(&component, one.from, one.to).await?),
+                    shares(&self.windows_between(&component, since, until).await?),
+                ),
+                None => (Vec::new(), Vec::new()),
+            };
             let benefit = one.benefits.iter().find(|benefit| benefit.unit == "ppm");
             let expected = benefit.map_or(0, |benefit| benefit.expected);
             let effect = judge(&before, &after, Better::Higher, expected);
@@ -436,15 +358,13 @@ impl Pipeline {
         }
         Ok(told)
     }
-}
 
-/// What feedback calls a run that comes from there; none for what brings no intent about, on which nothing of an intent rests.
-fn run_kind(origin: Origin) -> Option<RunKind> {
-    match origin {
-        Origin::Intent | Origin::Feedback => Some(RunKind::Deployment),
-        Origin::Remedy => Some(RunKind::Remedy),
-        Origin::Scaling => Some(RunKind::Scaling),
-        Origin::Exec | Origin::Decommission | Origin::Playbook => None,
+    /// The component by which a recommendation is judged; none where its intent has none any more.
+    async fn watched(&self, one: &Recommendation) -> Result<Option<ComponentId>, LedgerError> {
+        match one.about() {
+            Some(intent) => self.held_by(&intent).await,
+            None => Ok(None),
+        }
     }
 }
 
@@ -467,14 +387,21 @@ fn made(one: &Recommendation, at: Timestamp, by: &Principal) -> Vec<writ_core::D
     vec![FeedbackEvent::Made(Box::new(made)).draft(&author), FeedbackEvent::Moved(active).draft(&feedback)]
 }
 
-/// What a recommendation was made with: what the entries after it say is where it stands. Null when there is none.
+/// What a recommendation was made with, and the intent that it is about wherever something tells: what the entries after it say
+/// is where it stands. Null when there is none.
 ///
 /// # Errors
 /// When the journal cannot be read.
 pub async fn recommendation_made(journal: &crate::Journal, id: &str) -> Result<Value, LedgerError> {
     let first = journal.ledger().stream(&format!("recommendation/{id}"), 0, 1).await?;
     let entry = first.first().map(entry_of).transpose()?;
-    Ok(entry.map_or(Value::Null, |entry| entry.body))
+    let mut made = entry.map_or(Value::Null, |entry| entry.body);
+    let target =
+        made.pointer("/recommendation/patch/target").and_then(|target| target.as_str()?.strip_prefix("intent/"));
+    if let Some(intent) = target.map(str::to_owned) {
+        made["recommendation"]["intent"] = json!(intent);
+    }
+    Ok(made)
 }
 
 /// The manifest with the patch in it: in place where its values stand on lines of their own, written anew where not.
@@ -531,24 +458,4 @@ fn prediction(
         cost_cents: i64::try_from(chosen.predicted.cost_micros / 10_000).ok()?,
         level_percent: 90,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_brings_an_intent_about_is_a_deployment() {
-        for (origin, kind) in [
-            (Origin::Exec, None),
-            (Origin::Playbook, None),
-            (Origin::Decommission, None),
-            (Origin::Intent, Some(RunKind::Deployment)),
-            (Origin::Feedback, Some(RunKind::Deployment)),
-            (Origin::Remedy, Some(RunKind::Remedy)),
-            (Origin::Scaling, Some(RunKind::Scaling)),
-        ] {
-            assert_eq!(run_kind(origin), kind, "{}", origin.word());
-        }
-    }
 }

@@ -114,8 +114,8 @@ impl Pipeline {
     pub async fn scope_of_recommendation(&self, id: &str) -> Result<Option<Scope>, LedgerError> {
         let Some(_) = self.journal().doc("recommendations", id).await? else { return Ok(None) };
         let made = crate::reflect::recommendation_made(self.journal(), id).await?;
-        let target = made.pointer("/recommendation/patch/target").and_then(Value::as_str);
-        let intent = target.and_then(|target| target.strip_prefix("intent/")?.parse::<IntentId>().ok());
+        let intent =
+            made.pointer("/recommendation/intent").and_then(|intent| intent.as_str()?.parse::<IntentId>().ok());
         match intent {
             Some(intent) => Ok(Some(self.scope_of_intent(&intent).await?.unwrap_or_default())),
             None => Ok(Some(Scope::whole())),

@@ -215,7 +215,7 @@ impl Failure {
         match error {
             ReflectError::Unknown { id } => Self::not_found("recommendation", &id),
             ReflectError::Refused(ref cause) => Self::of_recommendation(cause, error_chain(&error)),
-            ReflectError::Nothing => refused(&error).hint("carry one out with `writ apply -f FILE`"),
+            ReflectError::Nothing { .. } => refused(&error).hint("carry one out with `writ apply -f FILE`"),
             ReflectError::Illegal { ref id, .. } => refused(&error).hint(answered(id)),
             ReflectError::Patch(_) => refused(&error).hint(ANEW),
             ReflectError::Submit(error) => Self::of_submit(error, pipeline),

@@ -221,6 +221,7 @@ pub(crate) fn recommendation(doc: &Value, now: Timestamp) -> &'static str {
     let until = time_of(doc, "/expires_at");
     match text(doc, "/last/kind") {
         "recommend.made/1"
+        | "recommend.made/2"
         | "recommend.activated/1"
         | "recommend.reopened/1"
         | "recommend.released/1"
@@ -230,7 +231,7 @@ pub(crate) fn recommendation(doc: &Value, now: Timestamp) -> &'static str {
         {
             "expired"
         }
-        "recommend.made/1" => "draft",
+        "recommend.made/1" | "recommend.made/2" => "draft",
         "recommend.activated/1" | "recommend.reopened/1" | "recommend.released/1" | "recommend.refused/1" => "open",
         "recommend.claimed/1" => "claimed",
         "recommend.approved/1" => "approved",

@@ -400,15 +400,15 @@ impl Player<'_> {
     }
 
     async fn reflect(&self, span: Duration, by: &Principal) -> Result<String, Senseless> {
-        Ok(match self.site.pipeline().reflect(span, by).await {
+        Ok(match self.site.pipeline().reflect(span, None, by).await {
             Ok(document) => {
                 let of =
                     |pointer: &str| document.pointer(pointer).map_or(0, |list| list.as_array().map_or(0, Vec::len));
-                let took = document.pointer("/feedback/metrics_collected/deployment/average_deployment_time");
+                let took = document.pointer("/intents/0/feedback/metrics_collected/deployment/average_deployment_time");
                 let took = took
                     .filter(|took| !took.is_null())
                     .map_or_else(String::new, |took| format!(", deployed in {took} s"));
-                format!("= {} recommendations, {} judged{took}", of("/recommendations"), of("/judged"))
+                format!("= {} recommendations, {} judged{took}", of("/intents/0/recommendations"), of("/judged"))
             }
             Err(error) => refused(&error),
         })

@@ -21,7 +21,7 @@ const OF: [(&str, &str, &str); 6] = [
     ("runs", "component", "/context/component"),
     ("incidents", "component", "/component"),
     ("incidents", "intent", "/intent"),
-    ("recommendations", "intent", "/recommendation/patch/target"),
+    ("recommendations", "intent", "/recommendation/intent"),
 ];
 
 /// Which of a list are wanted.
@@ -100,8 +100,7 @@ impl Which {
     pub(super) fn takes(&self, view: &str, item: &Value) -> bool {
         let of = |name: &str, wanted: &Option<String>| {
             let at = OF.iter().find(|(known, of, _)| *known == view && *of == name).map(|(.., at)| *at);
-            let found = text(item, at.unwrap_or_default());
-            wanted.as_deref().is_none_or(|wanted| found.strip_prefix("intent/").unwrap_or(found) == wanted)
+            wanted.as_deref().is_none_or(|wanted| text(item, at.unwrap_or_default()) == wanted)
         };
         of("intent", &self.intent) && of("component", &self.component)
     }

@@ -2,7 +2,7 @@
 
 use super::matches::matching;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason, words};
+use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason, words};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
-use writ_core::{Actor, ApprovalId, IncidentId};
+use writ_core::{Actor, ApprovalId, IncidentId, IntentId};
 use writ_pipeline::{HealSignal, say};
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -183,6 +183,8 @@ pub(crate) struct Period {
     /// A week unless it is said; at most a year.
     #[schema(minimum = 1, maximum = 31622400)]
     seconds: u64,
+    /// The intent to look back on; every one that is in force unless it is said.
+    intent: Option<String>,
 }
 
 /// The longest period, in seconds.
@@ -190,7 +192,7 @@ const PERIOD_MAX: u64 = 366 * 86_400;
 
 impl Default for Period {
     fn default() -> Self {
-        Self { seconds: 7 * 86_400 }
+        Self { seconds: 7 * 86_400, intent: None }
     }
 }
 
@@ -206,7 +208,13 @@ pub(crate) fn looked_over(count: u64, unit: &str, unit_seconds: u64) -> Result<D
 
 async fn feedback(State(shared): App, caller: Caller, Body(period): Body<Period>) -> Answer<Feedback> {
     let span = looked_over(period.seconds, "seconds", 1)?;
-    let document = shared.pipeline.reflect(span, &caller.0).await;
+    let wanted: Option<IntentId> = period.intent.as_deref().map(|intent| field("/intent", intent)).transpose()?;
+    if let Some(wanted) = &wanted
+        && shared.pipeline.journal().doc("intents", wanted.as_str()).await?.is_none()
+    {
+        return Err(Failure::not_found("intent", wanted.as_str()));
+    }
+    let document = shared.pipeline.reflect(span, wanted.as_ref(), &caller.0).await;
     document.map(|document| Json(Feedback(document))).map_err(|error| Failure::of_reflect(error, &shared.pipeline))
 }
 

@@ -27,7 +27,7 @@ struct Row {
     id: Html,
     kind: String,
     description: String,
-    target: Html,
+    intent: Html,
     priority: Html,
     state: Html,
     made: Html,
@@ -39,7 +39,7 @@ impl Row {
             id: link(id),
             kind: text(made, "/recommendation/kind").replace('_', " "),
             description: text(made, "/recommendation/description").to_owned(),
-            target: target(text(made, "/recommendation/patch/target")),
+            intent: intent(text(made, "/recommendation/intent")),
             priority: Html(super::words::escape(text(made, "/recommendation/priority"))),
             state: badge(status::recommendation(doc, now)),
             made: when_of(doc, "/since"),
@@ -47,16 +47,12 @@ impl Row {
     }
 }
 
-/// What a recommendation would change, as a link.
-fn target(of: &str) -> Html {
-    match of.strip_prefix("intent/") {
-        Some(intent) => {
-            let to = escape(&format!("/intents/{}", segment(intent)));
-            Html(format!("<a href=\"{to}\">{}</a>", escape(intent)))
-        }
-        None if of.is_empty() => Html("–".to_owned()),
-        None => Html(escape(of)),
+/// The intent that a recommendation is about, as a link.
+fn intent(of: &str) -> Html {
+    if of.is_empty() {
+        return Html("–".to_owned());
     }
+    Html(format!("<a href=\"/intents/{}\">{}</a>", segment(of), escape(of)))
 }
 
 /// Filters, as the address has them.
@@ -98,9 +94,9 @@ pub(crate) struct Period {
 pub(crate) async fn collect(State(shared): App, visitor: Visitor, Form(period): Form<Period>) -> Page {
     visitor.must("viewer")?;
     let span = looked_over(period.hours, "hours", 3_600)?;
-    let document = shared.pipeline.reflect(span, &visitor.principal).await;
+    let document = shared.pipeline.reflect(span, None, &visitor.principal).await;
     let document = document.map_err(|error| PageError::from(Failure::of_reflect(error, &shared.pipeline)))?;
-    let found = items(&document, "/recommendations").len();
+    let found: usize = items(&document, "/intents").iter().map(|one| items(one, "/recommendations").len()).sum();
     Ok(Redirect::to(&format!("/recommendations?done={found}")).into_response())
 }
 
@@ -203,7 +199,7 @@ mod tests {
 
     #[test]
     fn an_intent_that_would_be_changed_is_a_link() {
-        assert_eq!(target("intent/WEB-\"1").0, "<a href=\"/intents/WEB-%221\">WEB-&quot;1</a>");
-        assert_eq!((target("").0, target("x<y").0), ("–".to_owned(), "x&lt;y".to_owned()));
+        assert_eq!(intent("WEB-\"1").0, "<a href=\"/intents/WEB-%221\">WEB-&quot;1</a>");
+        assert_eq!(intent("").0, "–");
     }
 }

@@ -40,6 +40,9 @@ pub(crate) struct Collect {
     /// The period: `7d`, `12h`, `90s`
     #[arg(long, default_value = "7d")]
     period: String,
+    /// The intent to look back on; every one that is in force unless it is said
+    #[arg(long)]
+    intent: Option<String>,
 }
 
 impl Recommend {
@@ -48,8 +51,9 @@ impl Recommend {
             Recommend::Collect(collect) => {
                 let out = common.out();
                 let seconds = seconds(&collect.period)?;
-                let document = common.client()?.post("/api/v1/feedback", &json!({"seconds": seconds})).await?;
-                out.document(&document, |_| yaml(&document));
+                let asked = json!({"seconds": seconds, "intent": collect.intent});
+                let document = common.client()?.post("/api/v1/feedback", &asked).await?;
+                out.document(&document, |_| collected(&document));
                 match next(&document) {
                     Some(next) => out.next(&next),
                     None => out.say("nothing to recommend"),
@@ -107,7 +111,7 @@ fn told(id: &str, item: &Value) -> String {
     let mut line = |name: &str, value: &str| all.push_str(&pair(10, name, value));
     line("what", &text(&made, "/description"));
     line("but", &text(&made, "/caveat"));
-    line("of", &text(&made, "/patch/target"));
+    line("intent", &text(&made, "/intent"));
     line("rests on", &format!("{} to {}, {} entries", text(&made, "/from"), text(&made, "/to"), evidence.len()));
     line("evidence", &evidence.iter().take(EVIDENCE_SHOWN).map(String::as_str).collect::<Vec<_>>().join(" "));
     for one in listed(item, "expected") {
@@ -143,10 +147,17 @@ fn after(id: &str, item: &Value) -> String {
     }
 }
 
+/// What was found: a document for each intent, and one of what was judged.
+fn collected(document: &Value) -> String {
+    let judged = json!({"judged": document.get("judged")});
+    let judged = Some(&judged).filter(|_| listed(document, "judged").next().is_some());
+    listed(document, "intents").chain(judged).map(yaml).collect::<Vec<_>>().join("---\n")
+}
+
 /// What can be done with what was recommended: the first that would change something is approved, advice is only looked at.
 fn next(document: &Value) -> Option<String> {
-    let all = document.get("recommendations")?.as_array()?;
-    let id = |one: &Value| Some(one.get("recommendation_id")?.as_str()?.to_owned());
+    let all: Vec<&Value> = listed(document, "intents").flat_map(|one| listed(one, "recommendations")).collect();
+    let id = |one: &&Value| Some(one.get("recommendation_id")?.as_str()?.to_owned());
     match all.iter().find(|one| one.get("patch").is_some_and(Value::is_object)).and_then(id) {
         Some(id) => Some(format!("writ recommend get {id}, or writ recommend approve {id} --as reviewer -m REASON")),
         None => all.first().and_then(id).map(|id| format!("writ recommend get {id}")),
@@ -189,7 +200,9 @@ mod tests {
                 Some("writ recommend get OPT-002, or writ recommend approve OPT-002 --as reviewer -m REASON"),
             ),
         ] {
-            assert_eq!(next(&json!({"recommendations": all})).as_deref(), told);
+            let (some, others) = all.split_at(all.len() / 2);
+            let intents = json!([{"recommendations": some}, {"recommendations": others}]);
+            assert_eq!(next(&json!({"intents": intents})).as_deref(), told);
         }
     }
 
@@ -197,7 +210,7 @@ mod tests {
     fn one_is_told_with_what_it_would_bring_and_what_it_brought() {
         let made = json!({
             "description": "run 4 instances", "priority": "high", "evidence": ["evt_1", "evt_2"], "from": "t0", "to": "t1",
-            "patch": {"target": "intent/WEB", "ops": []},
+            "intent": "WEB", "patch": {"target": "intent/WEB", "ops": []},
         });
         let expected = json!([{"name": "availability", "expected": "0.02%", "interval": "0.01% to 0.03% (90 %)"}]);
         let item = |state: &str, realised: &str| {
@@ -210,7 +223,7 @@ mod tests {
         };
         assert_eq!(
             super::told("OPT-001", &item("open", "")),
-            "OPT-001  open  high\nwhat       run 4 instances\nof         intent/WEB\nrests on   t0 to t1, 2 entries\n\
+            "OPT-001  open  high\nwhat       run 4 instances\nintent     WEB\nrests on   t0 to t1, 2 entries\n\
              evidence   evt_1 evt_2\nexpected   availability 0.02%, 0.01% to 0.03% (90 %)\nuntil      t2\n--- in force\n"
         );
         let answer = |word: &str| format!("writ recommend {word} OPT-001 --as reviewer -m REASON");

@@ -274,7 +274,7 @@ fn a_command_that_failed_is_no_failed_deployment() {
     dev.until_up().unwrap();
     ends(&place, &["--action", "job", "--", "false"], 1);
     let feedback = place.writ(&["recommend", "collect", "-o", "json"]).unwrap().json();
-    let feedback = &feedback["feedback"];
+    let feedback = &feedback["intents"][0]["feedback"];
     assert_eq!(feedback["metrics_collected"]["deployment"]["success_rate"], 100, "{feedback}");
     assert!(!feedback["analysis"].to_string().contains("deployment failure"), "{feedback}");
     assert_eq!(dev.end(), Some(0));

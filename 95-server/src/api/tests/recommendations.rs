@@ -21,15 +21,20 @@ impl Place {
         let example = include_str!("../../../../examples/deploy-web-001/intent.yaml");
         let text = example.replace("min_instances: 3", &format!("min_instances: {min}"));
         assert!(min == 3 || text != example);
+        self.stands("DEPLOY-WEB-001", version, text).await;
+        self.shared.pipeline.base_in_force("intent/DEPLOY-WEB-001").await.unwrap().unwrap()
+    }
+
+    /// A version of an intent, in force.
+    async fn stands(&self, id: &str, version: u64, text: String) {
         let mut batch = Batch::default();
         let manifest = batch.attach(text.into_bytes());
         let applied = json!({
             "applied_version": version, "applied_manifest": manifest, "version": version, "to": "monitoring",
             "attachments": {"manifest": manifest},
         });
-        batch.drafts = vec![draft("intent.moved/1", "intent/DEPLOY-WEB-001", applied)];
+        batch.drafts = vec![draft("intent.moved/1", &format!("intent/{id}"), applied)];
         self.record(batch).await;
-        self.shared.pipeline.base_in_force("intent/DEPLOY-WEB-001").await.unwrap().unwrap()
     }
 
     /// A recommendation that was made for a version, and what moved it on.
@@ -162,4 +167,82 @@ async fn an_answer_that_comes_too_late_is_told_so_whatever_was_asked() {
     place.in_force(2, 2).await;
     let (found, problem) = say(&recommend("OPT-002", "approve")).await;
     assert_eq!((found, problem["code"].as_str(), problem["hint"].as_str()), (409, Some("stale"), Some(anew.as_str())));
+}
+
+/// What went wrong with a component: windows in which so many of a thousand answers failed, and an instance that went down often.
+fn troubles(component: &str, errors: u64) -> Vec<Draft> {
+    let window = json!({
+        "component": component, "errors": errors, "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T00:01:00Z",
+        "instances": [], "latency": [], "requests": 1_000, "retried": 0,
+    });
+    let mut all = vec![draft("telemetry.window/1", &format!("component/{component}"), window)];
+    for number in 0..errors / 10 {
+        let incident = format!("inc_{number:02}");
+        let opened = json!({
+            "at": "2026-01-01T00:00:01Z", "component": component, "incident": incident, "instance": "i-1",
+            "onset_at": "2026-01-01T00:00:00Z", "seen": "it ended", "severity": "high", "symptom": "down",
+        });
+        all.push(draft("incident.opened/1", &format!("incident/{component}/{incident}"), opened));
+    }
+    all
+}
+
+#[tokio::test]
+async fn each_intent_is_looked_back_on_for_itself() {
+    let place = Place::new().await;
+    let example = include_str!("../../../../examples/deploy-web-001/intent.yaml");
+    let other = example.replace("DEPLOY-WEB-001", "PAYMENTS").replacen(
+        "intent:\n",
+        "intent:\n  target:\n    component: payments-001\n",
+        1,
+    );
+    assert!(other.contains("payments-001"));
+    place.stands("DEPLOY-WEB-001", 1, example.to_owned()).await;
+    place.stands("PAYMENTS", 1, other.clone()).await;
+    place.stands("A-GONE-ONE", 1, other.replace("PAYMENTS", "A-GONE-ONE")).await;
+    place.record(Batch::of(vec![draft("intent.moved/1", "intent/A-GONE-ONE", json!({"to": "archived"}))])).await;
+    let drafts = [troubles("web-service-001", 0), troubles("payments-001", 100)].concat();
+    place.record(Batch::of(drafts)).await;
+
+    let collect = async |asked: Value| place.say("viewer", "/api/v1/feedback", asked).await;
+    let (status, found) = collect(json!({"seconds": 600})).await;
+    assert_eq!(status, 200, "{found}");
+    let told = |at: usize| {
+        let one = &found["intents"][at];
+        let made: Vec<&str> = one["recommendations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["patch"]["target"].as_str().unwrap())
+            .collect();
+        (one["intent"].clone(), one["feedback"]["metrics_collected"]["availability"]["achieved"].clone(), made)
+    };
+    assert_eq!(told(0), (json!("DEPLOY-WEB-001"), json!(100), vec![]));
+    assert_eq!(told(1), (json!("PAYMENTS"), json!(90), vec!["intent/PAYMENTS"]));
+    assert_eq!(found["intents"].as_array().unwrap().len(), 2, "{found}");
+
+    // Nothing is recommended twice, and one alone can be looked back on.
+    let (_, again) = collect(json!({"intent": "PAYMENTS", "seconds": 600})).await;
+    assert_eq!((again["intents"].as_array().unwrap().len(), &again["intents"][0]["recommendations"]), (1, &json!([])));
+    let (_, listed) = look(&place, "/api/v1/recommendations?intent=PAYMENTS").await;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+    for (wanted, code) in [("NOBODYS", 404), ("A-GONE-ONE", 409), ("x y", 400)] {
+        assert_eq!(collect(json!({"intent": wanted})).await.0, code, "{wanted}");
+    }
+}
+
+#[tokio::test]
+async fn who_looks_back_at_one_moment_takes_no_number_twice() {
+    let place = Place::new().await;
+    place.in_force(1, 3).await;
+    place.record(Batch::of(troubles("web-service-001", 100))).await;
+    let collect = || place.say("viewer", "/api/v1/feedback", json!({"seconds": 600}));
+    let all = futures::join!(collect(), collect(), collect(), collect());
+    for (status, found) in [all.0, all.1, all.2, all.3] {
+        assert_eq!(status, 200, "{found}");
+    }
+    let (_, listed) = look(&place, "/api/v1/recommendations").await;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+    let stream = place.shared.pipeline.journal().stream("recommendation/OPT-001").await.unwrap();
+    assert_eq!(stream.iter().filter(|entry| entry.kind == "recommend.made/2").count(), 1);
 }

@@ -122,7 +122,7 @@ pub use shadows::{JudgeError, ShadowFilter, Shadows};
 pub use submit::{Accepted, SubmitError};
 pub use tokens::{
     Person, Token, TokenError, TokenWish, enrol, enrol_person, issue_token, name_of, people, person, principal_of,
-    revoke_token, tokens, was_issued,
+    revoke_token, tokens, tokens_ever, was_issued,
 };
 pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};

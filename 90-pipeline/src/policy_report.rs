@@ -26,7 +26,7 @@ pub struct PolicyPeriod {
     /// Their files.
     pub files: BTreeMap<String, Digest>,
     /// From which entry on.
-    seq: u64,
+    pub seq: u64,
 }
 
 /// Which decisions are counted.

@@ -6,8 +6,9 @@ use crate::erase::{said_about, words};
 use crate::glass::{self, Glasses};
 use crate::journal::Journal;
 use crate::pipeline::{Pipeline, PipelineError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use writ_agents::{Decoded, KILL_SWITCH_STREAM, KillScope, KillSwitchMoved, KillSwitches};
+use writ_agents::{Decoded, KILL_SWITCH_STREAM, KillScope, KillSwitchMoved, KillSwitches, Pulled};
 use writ_core::{Actor, Entry, Event, LedgerError, PrincipalId, RuleId, WaiverId};
 use writ_policy::{
     EXCEPTIONS_STREAM, ExceptionEvent, Exceptions, MaintenanceSet, WaiverAnswered, WaiverAsked, WaiverRefused,
@@ -37,16 +38,24 @@ pub(crate) struct Safety {
 /// When the journal cannot be read.
 pub(crate) async fn read(journal: &Journal) -> Result<Safety, PipelineError> {
     let mut safety = Safety::default();
-    for entry in journal.stream(KILL_SWITCH_STREAM).await? {
-        let decoded = writ_agents::decode(&entry.kind, &entry.body);
-        if let Decoded::KillSwitch(moved) = decoded.map_err(|error| unreadable("kill switches", &error))? {
-            safety.switches.apply(&moved);
-        }
-        safety.switch_version = entry.version;
-    }
+    let (moves, version) = switched(&journal.stream(KILL_SWITCH_STREAM).await?)?;
+    moves.iter().for_each(|moved| safety.switches.apply(moved));
+    safety.switch_version = version;
     safety.glasses = glass::read(journal).await?;
     (safety.exceptions, safety.exceptions_version) = exceptions(&journal.stream(EXCEPTIONS_STREAM).await?)?;
     Ok(safety)
+}
+
+/// How kill switches were moved, oldest first, and the version of their stream.
+fn switched(entries: &[Entry]) -> Result<(Vec<KillSwitchMoved>, u64), PipelineError> {
+    let mut moves = Vec::new();
+    for entry in entries {
+        let decoded = writ_agents::decode(&entry.kind, &entry.body);
+        if let Decoded::KillSwitch(moved) = decoded.map_err(|error| unreadable("kill switches", &error))? {
+            moves.push(moved);
+        }
+    }
+    Ok((moves, entries.last().map_or(0, |entry| entry.version)))
 }
 
 fn exceptions(entries: &[Entry]) -> Result<(Exceptions, u64), PipelineError> {
@@ -106,6 +115,21 @@ impl Pipeline {
             self.gate().state().switches.apply(&moved);
         }
         Ok(())
+    }
+
+    /// Every kill switch that was ever pulled, in the order of what they stop, with how it is pulled now.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn kill_switches(&self) -> Result<BTreeMap<KillScope, Option<Pulled>>, ExceptionError> {
+        let (mut scopes, mut switches) = (BTreeSet::new(), KillSwitches::default());
+        let recorded = switched(&self.journal().stream(KILL_SWITCH_STREAM).await?);
+        for moved in recorded.map_err(ExceptionError::Recorded)?.0 {
+            switches.apply(&moved);
+            scopes.insert(moved.scope);
+        }
+        let mut now: BTreeMap<_, _> = switches.pulled().map(|(scope, one)| (scope.clone(), one.clone())).collect();
+        Ok(scopes.into_iter().map(|scope| (scope.clone(), now.remove(&scope))).collect())
     }
 
     /// Every waiver there ever was, and whether changes are frozen.

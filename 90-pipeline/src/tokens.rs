@@ -16,8 +16,8 @@ use writ_seal::sha256;
 /// Roles of one person, or of one token, at the most.
 const ROLES_MAX: usize = 32;
 
-/// People at the most.
-const PEOPLE_MAX: usize = 10_000;
+/// People that are read at once.
+const READ: usize = 1_000;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 3_600;
@@ -235,10 +235,8 @@ pub async fn enrol(
 /// # Errors
 /// When the journal cannot be read.
 pub async fn people(journal: &Journal) -> Result<Vec<Person>, LedgerError> {
-    let enrolled = Filter { kind: Some(ENROLLED.into()), ..Filter::default() };
     let mut people = Vec::new();
-    for stored in journal.ledger().query(&enrolled, PEOPLE_MAX).await? {
-        let entry = decode(&stored)?;
+    for entry in enrolments(journal).await? {
         let Some(principal) = entry.stream.strip_prefix("principal/").and_then(|id| id.parse().ok()) else { continue };
         let name = match erasables_of(&entry).first() {
             Some(commitment) => text_beside(journal.ledger(), commitment).await?,
@@ -250,6 +248,21 @@ pub async fn people(journal: &Journal) -> Result<Vec<Person>, LedgerError> {
         people.push(Person { principal, name, roles, since: entry.timestamp });
     }
     Ok(people)
+}
+
+/// The entries that made people known, oldest first.
+async fn enrolments(journal: &Journal) -> Result<Vec<Entry>, LedgerError> {
+    let (mut wanted, mut all) = (Filter { kind: Some(ENROLLED.into()), ..Filter::default() }, Vec::new());
+    loop {
+        let found = journal.ledger().query(&wanted, READ).await?;
+        wanted.from_seq = found.last().map(|stored| stored.seq + 1);
+        for stored in &found {
+            all.push(decode(stored)?);
+        }
+        if found.len() < READ {
+            return Ok(all);
+        }
+    }
 }
 
 /// What a person is called: the name they were enrolled with, that it was erased, or the id of whoever is not known.
@@ -285,24 +298,35 @@ pub async fn person(journal: &Journal, who: &str) -> Result<Person, TokenError> 
 /// # Errors
 /// When the journal cannot be read.
 pub async fn tokens(journal: &Journal) -> Result<Vec<Token>, LedgerError> {
-    let (mut tokens, now): (Vec<Token>, _) = (Vec::new(), journal.now());
+    let good = |(token, good): (Token, bool)| good.then_some(token);
+    Ok(tokens_ever(journal).await?.into_iter().filter_map(good).collect())
+}
+
+/// Every token that there ever was, oldest first, and whether it is good.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn tokens_ever(journal: &Journal) -> Result<Vec<(Token, bool)>, LedgerError> {
+    let (mut tokens, now): (Vec<(Token, bool)>, _) = (Vec::new(), journal.now());
     for person in people(journal).await? {
         for entry in journal.stream(&stream(&person.principal)).await? {
             let hash = entry.body.get("token_hash").and_then(|hash| hash.as_str()).unwrap_or_default();
             let hash = hash.trim_start_matches("sha256:").to_owned();
             if entry.kind == REVOKED {
-                tokens.retain(|token| token.hash != hash);
+                tokens.iter_mut().filter(|(token, _)| token.hash == hash).for_each(|(_, good)| *good = false);
             } else if is_issued(&entry) {
+                // What is issued again stands once, as it was issued last.
+                tokens.retain(|(token, _)| token.hash != hash);
                 let (roles, principal) = (roles_of(&entry), person.principal.clone());
                 let expires_at = entry.body.get("expires_at").and_then(|at| at.as_str()?.parse().ok());
                 let id = hash.chars().take(16).collect();
                 let (issued_at, issued_by) = (entry.timestamp, entry.actor);
-                tokens.push(Token { id, principal, roles, issued_at, issued_by, expires_at, hash });
+                let good = expires_at.is_none_or(|until| until > now);
+                tokens.push((Token { id, principal, roles, issued_at, issued_by, expires_at, hash }, good));
             }
         }
     }
-    tokens.retain(|token| token.expires_at.is_none_or(|until| until > now));
-    tokens.sort_by_key(|token| token.issued_at);
+    tokens.sort_by_key(|(token, _)| token.issued_at);
     Ok(tokens)
 }
 

@@ -1,6 +1,7 @@
 //! Talking to a running writ over HTTP.
 
 use crate::Common;
+use crate::cmd::items;
 use crate::exit::{self, Exit};
 use crate::out::{Form, Out};
 use http_body_util::{BodyExt, Full};
@@ -130,6 +131,25 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, ClientError> {
         self.json(Method::GET, path, None).await
+    }
+
+    /// All items of a list, page by page; `query` is what is asked for besides a page, as `&name=value`.
+    pub(crate) async fn all(&self, list: &str, query: &str) -> Result<Vec<Value>, ClientError> {
+        Ok(self.pages(list, query).await?.iter().flat_map(items).collect())
+    }
+
+    /// All pages of a list.
+    pub(crate) async fn pages(&self, list: &str, query: &str) -> Result<Vec<Value>, ClientError> {
+        let (mut pages, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("{list}?limit=1000{query}{after}")).await?;
+            let next = page.get("next").and_then(Value::as_str).map(|next| format!("&after={}", escaped(next)));
+            pages.push(page);
+            match next {
+                Some(next) => after = next,
+                None => return Ok(pages),
+            }
+        }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {

@@ -84,9 +84,9 @@ documents! {
 /// A page of entries.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EntryPage {
-    items: Vec<Entry>,
+    pub(super) items: Vec<Entry>,
     /// What to ask for as `after`; none when there is no more.
-    next: Option<u64>,
+    pub(super) next: Option<u64>,
 }
 
 /// A journal that holds.

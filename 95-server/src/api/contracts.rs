@@ -1,7 +1,8 @@
 //! Contracts: what is published, publishing a version, and whether what is required fits.
 
+use super::part::Part;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, words};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, words};
 use crate::error::{Failure, short};
 use crate::wrong::Wrong;
 use axum::Json;
@@ -25,6 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "List the contracts, and which version fits whom",
                 "`items` is every version that was published, `matrix` what is required held against each.",
             )
+            .query::<Part>()
             .answers::<Contracts>(),
         Route::post("/api/v1/contracts", Needs::Operator, Of::Said, publish)
             .says(
@@ -92,20 +94,28 @@ impl ContractVersion {
     }
 }
 
-/// All contracts.
+/// A page of contracts.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Contracts {
     items: Vec<ContractVersion>,
-    /// There is one page.
+    /// What to ask for as `after`; none when there is no more.
     next: Option<String>,
+    /// Of the versions of this page; what is required and was never published stands on the first.
     matrix: Vec<Fitting>,
 }
 
-async fn list(State(shared): App) -> Answer<Contracts> {
+async fn list(State(shared): App, Asked(page): Asked<Part>) -> Answer<Contracts> {
+    let registry = shared.pipeline.contracts();
+    let all = registry.records().map(ContractVersion::of);
+    let (items, next) = page.of(all.map(|one| (format!("{}/{}", one.contract, one.version), Some(one))).collect())?;
     let mut matrix = shared.pipeline.contracts_matrix();
-    let rows = matrix.get_mut("matrix").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
-    let items = shared.pipeline.contracts().records().map(ContractVersion::of).collect();
-    Ok(Json(Contracts { items, next: None, matrix: rows.into_iter().map(Fitting).collect() }))
+    let mut rows = matrix.get_mut("matrix").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+    let here = |row: &Value| match row.get("version").and_then(Value::as_str) {
+        Some(version) => items.iter().any(|one| row["contract"] == one.contract && version == one.version),
+        None => page.after.is_none(),
+    };
+    rows.retain(here);
+    Ok(Json(Contracts { items, next, matrix: rows.into_iter().map(Fitting).collect() }))
 }
 
 /// A contract with all its versions.

@@ -1,6 +1,7 @@
 //! Which of a list are wanted: those in a state, of an intent, of a component.
 
 use super::Shared;
+use super::part::no_next;
 use crate::console::words::text;
 use crate::error::{Failure, short};
 use crate::status;
@@ -125,8 +126,5 @@ pub(super) async fn begins(shared: &Shared, view: &str, after: Option<&str>) -> 
     if known?.is_some() {
         return Ok(());
     }
-    let detail = format!("`{}` is no `next` of a page", short(after));
-    Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail)
-        .hint("begin without `after`, and send each `next` as it was told")
-        .parameter("after"))
+    Err(no_next(after))
 }

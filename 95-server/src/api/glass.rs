@@ -1,8 +1,9 @@
 //! Breaking the glass, and what somebody must look at in how the installation is governed.
 
+use super::part::Part;
 use super::resources::Nothing;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
 use crate::error::Failure;
 use crate::refused::SOMEBODY_ELSE;
 use axum::Json;
@@ -10,6 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
 use writ_core::ApprovalId;
@@ -19,6 +21,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/break-glass", Needs::Reader, list)
             .says("approvals", "List every breaking of the glass", "Newest first, with what became of each.")
+            .query::<Part>()
             .answers::<BrokenGlasses>(),
         Route::post("/api/v1/break-glass", Needs::Operator, Of::Realm, break_glass)
             .says(
@@ -46,6 +49,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "List what somebody must look at",
                 "In how the installation is governed: broken glass that nobody reviewed in two working days.",
             )
+            .query::<Part>()
             .answers::<Findings>(),
     ]
 }
@@ -57,28 +61,30 @@ documents! {
     Finding;
 }
 
-/// All breakings of the glass.
+/// A page of breakings of the glass.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BrokenGlasses {
     items: Vec<BrokenGlass>,
-    /// There is one page.
+    /// What to ask for as `after`; none when there is no more.
     next: Option<String>,
 }
 
-/// All there is to look at.
+/// A page of what there is to look at.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Findings {
     items: Vec<Finding>,
-    /// There is one page.
+    /// What to ask for as `after`; none when there is no more.
     next: Option<String>,
 }
 
-async fn list(State(shared): App) -> Answer<BrokenGlasses> {
-    let mut items = Vec::new();
-    for glass in shared.pipeline.glass() {
+async fn list(State(shared): App, Asked(page): Asked<Part>) -> Answer<BrokenGlasses> {
+    let all = shared.pipeline.glass().into_iter().map(|glass| (glass.broken.id.to_string(), Some(glass)));
+    let (found, next) = page.of(all.collect())?;
+    let mut items = Vec::with_capacity(found.len());
+    for glass in found {
         items.push(BrokenGlass(document(&shared, &glass).await?));
     }
-    Ok(Json(BrokenGlasses { items, next: None }))
+    Ok(Json(BrokenGlasses { items, next }))
 }
 
 /// What somebody wants to do without being asked for approval.
@@ -135,14 +141,21 @@ async fn review(
     one(&shared, &id).await
 }
 
-async fn findings(State(shared): App) -> Answer<Findings> {
+async fn findings(State(shared): App, Asked(page): Asked<Part>) -> Answer<Findings> {
+    let mut found: BTreeMap<String, GovernanceFinding> = BTreeMap::new();
+    for finding in shared.pipeline.findings() {
+        let GovernanceFinding::UnreviewedGlass { approval, .. } = &finding;
+        found.insert(approval.to_string(), finding);
+    }
+    // What somebody looked at is a finding no more, and its glass was broken all the same.
+    let all = shared.pipeline.glass().into_iter().map(|glass| glass.broken.id.to_string());
+    let (found, next) = page.of(all.map(|id| (id.clone(), found.remove(&id))).collect())?;
     let told = |finding: &GovernanceFinding| {
         let mut document = json!(finding);
         document["text"] = json!(finding.to_string());
         Finding(document)
     };
-    let items = shared.pipeline.findings().iter().map(told).collect();
-    Ok(Json(Findings { items, next: None }))
+    Ok(Json(Findings { items: found.iter().map(told).collect(), next }))
 }
 
 async fn one(shared: &Shared, id: &ApprovalId) -> Answer<BrokenGlass> {

@@ -1,9 +1,10 @@
 //! Submitting intents.
 
-use super::audit::Entry;
+use super::audit::{Entry, EntryPage};
+use super::log::From;
 use super::once::Begun;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, parsed, reason};
 use crate::error::Failure;
 use crate::wrong::Wrong;
 use axum::extract::State;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use writ_core::{Digest, IntentId, RunId};
-use writ_pipeline::{Origin, Pipeline, SubmitError};
+use writ_pipeline::{Origin, Pipeline, SubmitError, decode};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -76,7 +77,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .fails(&[409, 502]),
         Route::get("/api/v1/intents/{id}/versions", Needs::Reader, versions)
             .says("intents", "List the versions of an intent", "The entries of its stream, oldest first.")
-            .answers_each::<Entry>(),
+            .query::<From>()
+            .answers::<EntryPage>(),
     ]
 }
 
@@ -214,11 +216,14 @@ async fn decommission(
     Ok(Json(Leaving { run: leaving.run, removal: Some(Removal(leaving.removal.document())) }))
 }
 
-async fn versions(State(shared): App, Path(id): Path<String>) -> Answer<Vec<Entry>> {
-    let id: IntentId = parsed(&id)?;
-    let entries = shared.pipeline.journal().stream(&format!("intent/{id}")).await?;
-    if entries.is_empty() {
+async fn versions(State(shared): App, Path(id): Path<String>, Asked(from): Asked<From>) -> Answer<EntryPage> {
+    let (id, limit): (IntentId, _) = (parsed(&id)?, super::limit(from.limit)?);
+    let (stream, ledger) = (format!("intent/{id}"), shared.pipeline.journal().ledger());
+    if ledger.stream_version(&stream).await? == 0 {
         return Err(Failure::not_found("intent", id.as_str()));
     }
-    Ok(Json(entries.iter().map(|entry| Entry(json!(entry))).collect()))
+    let found = ledger.stream(&stream, from.place(), limit + 1).await?;
+    let entries = found.iter().take(limit).map(decode).collect::<Result<Vec<_>, _>>()?;
+    let next = entries.last().filter(|_| found.len() > limit).map(|entry| entry.version);
+    Ok(Json(EntryPage { items: entries.iter().map(|entry| Entry(json!(entry))).collect(), next }))
 }

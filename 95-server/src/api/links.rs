@@ -16,6 +16,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/principals/{id}/links", Needs::Admin, list)
             .says("people", "List what issuers call somebody", "Whoever an issuer says so of logs in as them.")
+            .whole("a person has a link for each name that an issuer has for them")
             .answers::<Links>(),
         Route::post("/api/v1/principals/{id}/links", Needs::Admin, Of::Realm, link)
             .says(

@@ -93,7 +93,14 @@ pub(crate) struct From {
     after: u64,
     /// Items at the most.
     #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: usize,
+    pub(super) limit: usize,
+}
+
+impl From {
+    /// Behind which place it begins. What no journal comes to is no place.
+    pub(super) fn place(&self) -> u64 {
+        self.after.min(i64::MAX.unsigned_abs())
+    }
 }
 
 impl Default for From {
@@ -166,9 +173,7 @@ async fn proof(State(shared): App, Path(id): Path<String>) -> Answer<EntryProof>
 
 async fn checkpoints(State(shared): App, Asked(from): Asked<From>) -> Answer<Checkpoints> {
     let limit = super::limit(from.limit)?;
-    // What no journal comes to is no place either.
-    let after = from.after.min(i64::MAX.unsigned_abs());
-    let mut found = shared.pipeline.journal().ledger().checkpoints(after, limit + 1).await?;
+    let mut found = shared.pipeline.journal().ledger().checkpoints(from.place(), limit + 1).await?;
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|kept| kept.size);

@@ -26,6 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "For each action on each component in care: its mode, where that comes from, and how people judged what it would have \
                  done.",
             )
+            .whole("each component in care has as many rows as there are actions of healing")
             .answers::<Modes>(),
         Route::post("/api/v1/modes/{component}/{action}", Needs::Operator, Of::Component, change)
             .says(

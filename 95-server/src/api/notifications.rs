@@ -13,6 +13,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/notifications", Needs::Reader, list)
             .says("notifications", "List the channels", "By which people are told, and how each fares.")
+            .whole("the configuration names the channels")
             .answers::<Channels>(),
         Route::post("/api/v1/notifications/test", Needs::Admin, Of::Realm, test)
             .says(

@@ -1,8 +1,9 @@
 //! People, their tokens, and what is to be forgotten: what administrators do.
 
 use super::changes::propose;
+use super::part::Part;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, field, reason, words};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, field, reason, words};
 use crate::error::{Failure, short};
 use axum::Json;
 use axum::extract::State;
@@ -13,16 +14,18 @@ use std::time::Duration;
 use utoipa::ToSchema;
 use writ_pipeline::{
     Erase, EraseError, GovernanceWish, TokenError, TokenWish, erase, issue_token, people, person, revoke_token,
-    tokens as all_tokens,
+    tokens_ever,
 };
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/principals", Needs::Reader, principals)
             .says("people", "List people", "Their opaque ids, names where they were not erased, and roles.")
+            .query::<Part>()
             .answers::<People>(),
         Route::get("/api/v1/tokens", Needs::Admin, tokens)
             .says("people", "List tokens", "Whose each is and what it may be used for; never the token itself.")
+            .query::<Part>()
             .answers::<Tokens>(),
         Route::post("/api/v1/tokens", Needs::Admin, Of::Realm, issue)
             .secret()
@@ -60,30 +63,32 @@ documents! {
     Issued;
 }
 
-/// All people.
+/// A page of people.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct People {
     items: Vec<Person>,
-    /// There is one page.
+    /// What to ask for as `after`; none when there is no more.
     next: Option<String>,
 }
 
-/// All tokens.
+/// A page of tokens.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Tokens {
     items: Vec<Token>,
-    /// There is one page.
+    /// What to ask for as `after`; none when there is no more.
     next: Option<String>,
 }
 
-async fn principals(State(shared): App) -> Answer<People> {
-    let items = people(shared.pipeline.journal()).await?.iter().map(|person| Person(json!(person))).collect();
-    Ok(Json(People { items, next: None }))
+async fn principals(State(shared): App, Asked(page): Asked<Part>) -> Answer<People> {
+    let known = people(shared.pipeline.journal()).await?.into_iter();
+    let (found, next) = page.of(known.map(|person| (person.principal.to_string(), Some(person))).collect())?;
+    Ok(Json(People { items: found.iter().map(|person| Person(json!(person))).collect(), next }))
 }
 
-async fn tokens(State(shared): App) -> Answer<Tokens> {
-    let items = all_tokens(shared.pipeline.journal()).await?.iter().map(|token| Token(json!(token))).collect();
-    Ok(Json(Tokens { items, next: None }))
+async fn tokens(State(shared): App, Asked(page): Asked<Part>) -> Answer<Tokens> {
+    let ever = tokens_ever(shared.pipeline.journal()).await?.into_iter();
+    let (found, next) = page.of(ever.map(|(token, good)| (token.id.clone(), good.then_some(token))).collect())?;
+    Ok(Json(Tokens { items: found.iter().map(|token| Token(json!(token))).collect(), next }))
 }
 
 /// Whose token is wanted, and for what.

@@ -18,6 +18,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/playbooks", Needs::Reader, list)
             .says("playbooks", "List the playbooks", "Each version of each, as the files of the installation say it.")
+            .whole("the files of the installation say which there are")
             .answers::<Playbooks>(),
         Route::get("/api/v1/playbooks/{id}", Needs::Reader, one)
             .says("playbooks", "Show a playbook", "Its newest version: its parameters and its actions.")
@@ -57,6 +58,8 @@ documents! {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Playbooks {
     items: Vec<Playbook>,
+    /// There is one page.
+    next: Option<String>,
 }
 
 /// What a playbook is to be run with.
@@ -96,7 +99,7 @@ pub(crate) struct Running {
 
 async fn list(State(shared): App) -> Answer<Playbooks> {
     let items = shared.pipeline.playbooks().iter().map(Written::document).map(Playbook).collect();
-    Ok(Json(Playbooks { items }))
+    Ok(Json(Playbooks { items, next: None }))
 }
 
 async fn one(State(shared): App, Path(id): Path<String>) -> Answer<Playbook> {

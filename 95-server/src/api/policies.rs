@@ -1,5 +1,6 @@
 //! What policy decided, counted, and which policies there were.
 
+use super::part::Part;
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Needs};
 use crate::console::named;
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .fails(&[404]),
         Route::get("/api/v1/policies/bundles", Needs::Reader, bundles)
             .says("policies", "List the policies that were in force", "Newest first, each from when to when.")
+            .query::<Part>()
             .answers::<Bundles>(),
     ]
 }
@@ -78,22 +80,25 @@ async fn report(State(shared): App, Asked(wanted): Asked<Wanted>) -> Answer<Poli
     Ok(Json(PolicyReport(told)))
 }
 
-/// All policies that were in force.
+/// A page of policies that were in force.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Bundles {
     items: Vec<PastBundle>,
-    /// There is one page.
+    /// What to ask for as `after`; none when there is no more.
     next: Option<String>,
 }
 
-async fn bundles(State(shared): App) -> Answer<Bundles> {
-    let mut items = Vec::new();
-    for period in shared.pipeline.policy_periods().await?.into_iter().rev() {
+async fn bundles(State(shared): App, Asked(page): Asked<Part>) -> Answer<Bundles> {
+    // The same policies may come to be in force again: a page begins behind the entry that put some in force.
+    let all = shared.pipeline.policy_periods().await?.into_iter().rev();
+    let (found, next) = page.of(all.map(|period| (period.seq.to_string(), Some(period))).collect())?;
+    let mut items = Vec::with_capacity(found.len());
+    for period in found {
         let by = named(shared.pipeline.journal(), &period.by).await?;
         items.push(PastBundle(json!({
             "digest": period.digest, "from": period.from, "until": period.until, "by": by,
             "files": period.files.keys().collect::<Vec<_>>(),
         })));
     }
-    Ok(Json(Bundles { items, next: None }))
+    Ok(Json(Bundles { items, next }))
 }

@@ -51,9 +51,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .fails(&[409, 502]),
         Route::get("/api/v1/processes", Needs::Reader, processes)
             .says("server", "List the processes that writ started", "As the local provider sees them now.")
+            .whole("it is what runs at the moment")
             .answers::<Processes>(),
         Route::get("/api/v1/monitoring", Needs::Reader, monitoring)
             .says("incidents", "Show what is watched", "Each component in care, with its series and detectors.")
+            .whole("it is what is in care at the moment")
             .answers::<Watched>(),
         Route::get("/api/v1/policies", Needs::Reader, policies)
             .says("policies", "Show the policies in force", "The bundle's digest, its files, and each rule with its place.")

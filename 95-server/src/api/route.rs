@@ -14,7 +14,7 @@ use std::sync::Arc;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Required, ResponseBuilder, Schema, SecurityRequirement};
 use utoipa::{IntoParams, ToSchema};
 
@@ -44,6 +44,8 @@ pub(crate) struct Route {
     answer: (&'static str, Option<RefOr<Schema>>),
     fails: BTreeSet<u16>,
     tagged: bool,
+    /// Why a list that it answers has one page.
+    pub(crate) whole: Option<&'static str>,
     /// What the types of it are called and look like, in the order in which they were named.
     pub(crate) schemas: Vec<(String, RefOr<Schema>)>,
 }
@@ -100,6 +102,7 @@ impl Route {
             answer: ("application/json", None),
             fails,
             tagged: false,
+            whole: None,
             schemas: Vec::new(),
         }
     }
@@ -147,6 +150,12 @@ impl Route {
         self.method == Method::GET && self.path.starts_with("/api/") && !self.parameters.iter().any(of_query)
     }
 
+    /// What it answers is a list of one page, because it is bounded by nature.
+    pub(crate) fn whole(mut self, because: &'static str) -> Self {
+        self.whole = Some(because);
+        self
+    }
+
     /// The answer names the state that it shows.
     pub(crate) fn tagged(mut self) -> Self {
         self.tagged = true;
@@ -176,13 +185,6 @@ impl Route {
     /// A JSON answer.
     pub(crate) fn answers<T: ToSchema>(mut self) -> Self {
         self.answer = ("application/json", Some(self.schema::<T>()));
-        self
-    }
-
-    /// A JSON answer that is a list.
-    pub(crate) fn answers_each<T: ToSchema>(mut self) -> Self {
-        let list = ArrayBuilder::new().items(self.schema::<T>()).build();
-        self.answer = ("application/json", Some(Schema::Array(list).into()));
         self
     }
 
@@ -227,9 +229,7 @@ impl Route {
         let mut operation = OperationBuilder::new()
             .tag(self.tag)
             .summary(Some(self.summary))
-            .description(Some(
-                format!("{}\n\n{}", self.description, [self.needs.sentence(), self.of.sentence()].join(" ")).trim(),
-            ))
+            .description(Some(self.told().trim()))
             .operation_id(Some(format!("{method}_{}", id.join("_").replace("api_v1_", ""))));
         for name in self.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
             operation = operation.parameter(self.path_parameter(name.trim_start_matches('*')));
@@ -271,6 +271,12 @@ impl Route {
             }
         }
         operation.build()
+    }
+
+    /// What it does, whether a list is all there is, and who may use it.
+    fn told(&self) -> String {
+        let one_page = self.whole.map(|because| format!(" There is one page: {because}.")).unwrap_or_default();
+        format!("{}{one_page}\n\n{} {}", self.description, self.needs.sentence(), self.of.sentence())
     }
 
     fn path_parameter(&self, name: &str) -> Parameter {

@@ -1,7 +1,9 @@
 //! Kill switches, and the freeze of changes.
 
+use super::part::Part;
 use super::route::Route;
-use super::{Answer, App, Body, Caller, Needs, Of, words};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Shared, words};
+use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/kill-switch", Needs::Reader, kill_switches)
             .says("agents", "List the kill switches that are pulled", "What each stops, by whom and since when.")
+            .query::<Part>()
             .answers::<Switches>(),
         Route::post("/api/v1/kill-switch", Needs::Operator, Of::Realm, kill_switch)
             .says(
@@ -109,18 +112,17 @@ pub(crate) struct PulledSwitch {
     at: Timestamp,
 }
 
-/// All kill switches that are pulled.
+/// A page of the kill switches that are pulled.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Switches {
     items: Vec<PulledSwitch>,
-    /// There is one page.
+    /// What to ask for as `after`; none when there is no more.
     next: Option<String>,
 }
 
-async fn kill_switches(State(shared): App) -> Answer<Switches> {
-    let pulled: Vec<(KillScope, Pulled)> =
-        shared.pipeline.gate().state().switches.pulled().map(|(scope, one)| (scope.clone(), one.clone())).collect();
-    let mut items = Vec::new();
+async fn kill_switches(State(shared): App, Asked(page): Asked<Part>) -> Answer<Switches> {
+    let (pulled, next) = page.of(switches(&shared).await?)?;
+    let mut items = Vec::with_capacity(pulled.len());
     for (scope, one) in pulled {
         let reason = match &one.reason {
             Some(reason) => Some(text_beside(shared.pipeline.journal().ledger(), reason).await?),
@@ -129,7 +131,23 @@ async fn kill_switches(State(shared): App) -> Answer<Switches> {
         let (what, by) = (scope.to_string(), one.by.to_string());
         items.push(PulledSwitch { what, scope: scope.into(), by, reason, at: one.at });
     }
-    Ok(Json(Switches { items, next: None }))
+    Ok(Json(Switches { items, next }))
+}
+
+/// Every kill switch that was ever pulled, by its name, with how it is pulled now.
+pub(crate) async fn switches(shared: &Shared) -> Result<Vec<(String, Option<(KillScope, Pulled)>)>, Failure> {
+    let all = shared.pipeline.kill_switches().await?.into_iter();
+    Ok(all.map(|(scope, pulled)| (switch_name(&scope), pulled.map(|pulled| (scope, pulled)))).collect())
+}
+
+/// What a kill switch is called: `all`, `agent:ID`, `action:NAME` or `resource:NAME`.
+pub(crate) fn switch_name(scope: &KillScope) -> String {
+    match scope {
+        KillScope::All => "all".to_owned(),
+        KillScope::Agent { agent } => format!("agent:{agent}"),
+        KillScope::Action { action } => format!("action:{action}"),
+        KillScope::Resource { resource } => format!("resource:{resource}"),
+    }
 }
 
 /// A kill switch after it was asked to do something.

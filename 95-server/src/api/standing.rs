@@ -1,9 +1,11 @@
 //! Standing approvals: what people agree to beforehand.
 
 use super::changes::{ChangeTold, propose};
+use super::filter::begins;
+use super::part::Part;
 use super::resources::Nothing;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, parsed, reason};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, parsed, reason};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -13,13 +15,11 @@ use utoipa::ToSchema;
 use writ_core::{ApprovalId, Timestamp};
 use writ_pipeline::{GovernanceWish, StandingBudget};
 
-/// Standing approvals that are listed at the most.
-const LISTED: usize = 1_000;
-
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/standing", Needs::Reader, list)
             .says("approvals", "List standing approvals", "Those that were granted and not taken back.")
+            .query::<Part>()
             .answers::<StandingApprovals>(),
         Route::post("/api/v1/standing", Needs::Operator, Of::Realm, ask)
             .says("approvals", "Propose a standing approval", "On a server it stands once somebody else agrees.")
@@ -43,17 +43,21 @@ documents! {
     StandingApproval;
 }
 
-/// All standing approvals.
+/// A page of standing approvals.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StandingApprovals {
     items: Vec<StandingApproval>,
-    /// There is one page.
+    /// What to ask for as `after`; none when there is no more.
     next: Option<String>,
 }
 
-async fn list(State(shared): App) -> Answer<StandingApprovals> {
-    let journal = shared.pipeline.journal();
-    let (docs, _) = journal.docs("standing", "", None, LISTED).await?;
+async fn list(State(shared): App, Asked(page): Asked<Part>) -> Answer<StandingApprovals> {
+    let (journal, limit, after) = (shared.pipeline.journal(), super::limit(page.limit)?, page.after.as_deref());
+    begins(&shared, "standing", after).await?;
+    let (mut docs, _) = journal.docs("standing", "", after, limit + 1).await?;
+    let more = docs.len() > limit;
+    docs.truncate(limit);
+    let next = docs.last().filter(|_| more).map(|(key, _)| key.clone());
     let now = journal.now();
     let item = |(key, mut doc): (String, Value)| {
         let until = doc.get("expires_at").and_then(|at| at.as_str()?.parse::<Timestamp>().ok());
@@ -62,7 +66,7 @@ async fn list(State(shared): App) -> Answer<StandingApprovals> {
         StandingApproval(doc)
     };
     let items = docs.into_iter().map(item).collect();
-    Ok(Json(StandingApprovals { items, next: None }))
+    Ok(Json(StandingApprovals { items, next }))
 }
 
 /// How often something may be done.

@@ -5,6 +5,7 @@ mod contracts;
 mod forms;
 mod matches;
 mod modes;
+mod pages;
 mod places;
 mod questions;
 mod recommendations;
@@ -25,6 +26,11 @@ use writ_pipeline::{TokenWish, enrol, enrol_person, issue_token};
 /// The roles of the table; the first is that of who shows no token.
 const ROLES: [&str; 6] = ["none", "viewer", "operator", "approver", "admin", "agent"];
 
+/// The example's files.
+fn example() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy-web-001")
+}
+
 /// A server over an empty journal, with a token for each role.
 struct Place {
     router: Router,
@@ -34,10 +40,13 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
+        Self::over(crate::wire::offline(&read_files(&example()).unwrap()).await.unwrap()).await
+    }
+
+    /// The same over a pipeline.
+    async fn over(pipeline: Pipeline) -> Self {
         let mut config = Config::standard();
         config.limits.writes_per_minute = 1_000_000;
-        let files = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy-web-001");
-        let pipeline = crate::wire::offline(&read_files(&files).unwrap()).await.unwrap();
         let journal = pipeline.journal();
         enrol(journal, &"person-01".parse().unwrap(), "ada", &["admin"], "writ_ada").await.unwrap();
         let mut tokens = vec![String::new()];

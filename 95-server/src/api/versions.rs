@@ -1,5 +1,6 @@
 //! Versions of an intent: who handed in which, what became of it, and how two of them differ.
 
+use super::part::Part;
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Needs, Path, parsed};
 use crate::console::named;
@@ -23,6 +24,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "List what became of each version",
                 "Newest first: who handed it in and when, how it stands, why, and which is in force.",
             )
+            .query::<Part>()
             .answers::<History>(),
         Route::get("/api/v1/intents/{id}/diff", Needs::Reader, diff)
             .says(
@@ -41,22 +43,25 @@ documents! {
     Version;
 }
 
-/// The versions of an intent.
+/// A page of the versions of an intent.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct History {
     items: Vec<Version>,
-    /// There is one page.
+    /// What to ask for as `after`; none when there is no more.
     next: Option<String>,
 }
 
-async fn history(State(shared): App, Path(id): Path<String>) -> Answer<History> {
+async fn history(State(shared): App, Path(id): Path<String>, Asked(page): Asked<Part>) -> Answer<History> {
     let intent: IntentId = parsed(&id)?;
     let journal = shared.pipeline.journal();
     let doc = journal.doc("intents", &id).await?.ok_or_else(|| Failure::not_found("intent", intent.as_str()))?;
     let entries = journal.stream(&format!("intent/{id}")).await?;
     let applied = number(&doc, "/applied_version");
-    let mut items = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev() {
+    let submitted = entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev();
+    let all = submitted.map(|entry| (number(&entry.body, "/version").to_string(), Some(entry)));
+    let (found, next) = page.of(all.collect())?;
+    let mut items = Vec::with_capacity(found.len());
+    for entry in found {
         let version = number(&entry.body, "/version");
         let state = stands(&shared, &id, &doc, &entries, version);
         let by = named(journal, &entry.actor).await?;
@@ -65,7 +70,7 @@ async fn history(State(shared): App, Path(id): Path<String>) -> Answer<History> 
             "because": reason(journal, &entries, entry, version).await?, "in_force": version == applied, "manifest": text(&entry.body, "/manifest"),
         })));
     }
-    Ok(Json(History { items, next: None }))
+    Ok(Json(History { items, next }))
 }
 
 /// Why a version stands as it does. One that policy refused never moved: what denied it is in the same trace.

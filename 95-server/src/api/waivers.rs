@@ -1,8 +1,9 @@
 //! Waivers: what is excepted from the rules.
 
+use super::part::Part;
 use super::resources::Words;
 use super::route::{Route, documents};
-use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason};
 use crate::error::{Failure, short};
 use crate::refused::SOMEBODY_ELSE;
 use crate::status;
@@ -22,8 +23,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .says(
                 "policies",
                 "List waivers",
-                "All there ever were, with how far each has come and whether it holds now.",
+                "All there ever were, oldest first, with how far each has come and whether it holds now.",
             )
+            .query::<Part>()
             .answers::<Waivers>(),
         Route::post("/api/v1/waivers", Needs::Operator, Of::Realm, ask)
             .says(
@@ -58,19 +60,20 @@ documents! {
     Waiver;
 }
 
-/// All waivers.
+/// A page of waivers.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Waivers {
     items: Vec<Waiver>,
-    /// There is one page.
+    /// What to ask for as `after`; none when there is no more.
     next: Option<String>,
 }
 
-async fn list(State(shared): App) -> Answer<Waivers> {
-    let journal = shared.pipeline.journal();
-    let now = journal.now();
-    let mut items = Vec::new();
-    for waiver in shared.pipeline.exceptions().await?.waivers() {
+async fn list(State(shared): App, Asked(page): Asked<Part>) -> Answer<Waivers> {
+    let (exceptions, journal) = (shared.pipeline.exceptions().await?, shared.pipeline.journal());
+    let all = exceptions.waivers().map(|waiver| (waiver.asked.waiver.to_string(), Some(waiver)));
+    let (found, next) = page.of(all.collect())?;
+    let (mut items, now) = (Vec::with_capacity(found.len()), journal.now());
+    for waiver in found {
         let mut item = json!(waiver);
         item["reason"] = json!(text_beside(journal.ledger(), &waiver.asked.reason).await?);
         let state = status::waiver(waiver, now);
@@ -78,7 +81,7 @@ async fn list(State(shared): App) -> Answer<Waivers> {
         item["state"] = json!(state);
         items.push(Waiver(item));
     }
-    Ok(Json(Waivers { items, next: None }))
+    Ok(Json(Waivers { items, next }))
 }
 
 /// A rule that is not to hold somewhere for a while.

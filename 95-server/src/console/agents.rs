@@ -1,10 +1,11 @@
 //! Agents: what each may do, how much of it is left, and the kill switch.
 
 use super::frame::{Frame, Page, shown};
-use super::given::Form;
+use super::given::{Form, Query};
+use super::list::{Paged, by_name, more_of};
 use super::session::Visitor;
 use super::words::{Html, badge, escape, link, when, when_of};
-use crate::api::{App, Shared};
+use crate::api::{App, Shared, switch_name, switches};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::State;
@@ -13,10 +14,7 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
 use writ_core::{Actor, AgentId};
-use writ_pipeline::KillScope;
-
-/// Agents on the page.
-const SHOWN: usize = 500;
+use writ_pipeline::{KillScope, Pulled};
 
 pub(super) struct Row {
     pub(super) id: String,
@@ -56,7 +54,19 @@ struct AgentsPage {
     rows: Vec<Row>,
     all_pulled: bool,
     switches: Vec<Switch>,
+    more: Html,
+    more_switches: Html,
     may: bool,
+}
+
+/// Where the lists of the page begin, as its address says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Wanted {
+    /// The agent before.
+    after: Option<String>,
+    /// The kill switch before.
+    switches: Option<String>,
 }
 
 /// Agents as they are now, with when each last changed as its document says.
@@ -99,30 +109,26 @@ fn used(how: &str, contract: &str, version: &str) -> Html {
     Html(format!("{how} {} {}", link(contract), escape(version)))
 }
 
-pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
-    let journal = shared.pipeline.journal();
-    let frame = Frame::new(&shared, &visitor, "/agents", "Agents").await?.live("agent/ safety/");
-    let pulled: Vec<(KillScope, String, writ_core::Timestamp)> = {
-        let state = shared.pipeline.gate().state();
-        state.switches.pulled().map(|(scope, pulled)| (scope.clone(), pulled.by.to_string(), pulled.at)).collect()
-    };
-    let (docs, _) = journal.docs("agents", "", None, SHOWN).await?;
-    let switches = pulled.iter().map(|(scope, by, at)| Switch {
+pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
+    let first = wanted.after.is_none() && wanted.switches.is_none();
+    let live = if first { "agent/ safety/" } else { "" };
+    let frame = Frame::new(&shared, &visitor, "/agents", "Agents").await?.live(live);
+    let agents = by_name(shared.pipeline.journal(), "agents", wanted.after.as_deref()).await?;
+    let switches = Paged::part(switches(&shared).await?, wanted.switches.as_deref())?;
+    let all_pulled = shared.pipeline.gate().state().switches.pulled().any(|(scope, _)| *scope == KillScope::All);
+    let switch = |(scope, pulled): &(KillScope, Pulled)| Switch {
         scope: scope.to_string(),
-        form: match scope {
-            KillScope::All => "all".to_owned(),
-            KillScope::Agent { agent } => format!("agent:{agent}"),
-            KillScope::Action { action } => format!("action:{action}"),
-            KillScope::Resource { resource } => format!("resource:{resource}"),
-        },
-        by: by.clone(),
-        at: when(*at),
-    });
+        form: switch_name(scope),
+        by: pulled.by.to_string(),
+        at: when(pulled.at),
+    };
     shown(&AgentsPage {
         frame,
-        rows: rows(&shared, &docs),
-        all_pulled: pulled.iter().any(|(scope, _, _)| *scope == KillScope::All),
-        switches: switches.collect(),
+        rows: rows(&shared, &agents.rows),
+        all_pulled,
+        switches: switches.rows.iter().map(switch).collect(),
+        more: agents.more("/agents"),
+        more_switches: more_of("switches", "/agents", "", switches.next.as_deref()),
         may: visitor.holds("operator"),
     })
 }

@@ -25,6 +25,14 @@ pub(super) struct Wanted<'a> {
     pub(super) from: Option<u64>,
 }
 
+impl Wanted<'_> {
+    /// What is filtered by, as an address has it.
+    pub(super) fn query(&self) -> String {
+        let filters = [("intent", self.intent), ("rule", self.rule)].into_iter().filter(|(_, set)| !set.is_empty());
+        filters.map(|(name, value)| format!("{name}={}", segment(value))).collect::<Vec<_>>().join("&")
+    }
+}
+
 /// A page of decisions.
 pub(super) struct Decisions {
     pub(super) rows: Vec<EntryRow>,
@@ -42,12 +50,10 @@ pub(super) fn about(intent: &str) -> Filter {
 impl Decisions {
     pub(super) async fn of(journal: &Journal, wanted: &Wanted<'_>) -> Result<Self, LedgerError> {
         let found = Found::of(journal, wanted).await?;
-        let filters = [("intent", wanted.intent), ("rule", wanted.rule)].into_iter().filter(|(_, set)| !set.is_empty());
-        let query: Vec<String> = filters.map(|(name, value)| format!("{name}={}", segment(value))).collect();
         let next = found.next.map(|seq| seq.to_string());
         Ok(Self {
             rows: rows(journal, &found.entries).await?,
-            older: older_of("decisions", "/policy", &query.join("&"), next.as_deref()),
+            older: older_of("decisions", "/policy", &wanted.query(), next.as_deref()),
             looked_through: if found.entries.len() < LISTED && next.is_some() { found.looked_through } else { 0 },
         })
     }

@@ -1,6 +1,7 @@
 //! Lists, a page at a time, newest first.
 
 use super::words::{Html, escape, segment};
+use crate::error::Failure;
 use serde_json::Value;
 use writ_core::LedgerError;
 use writ_pipeline::Journal;
@@ -20,6 +21,12 @@ impl<T> Paged<T> {
         let next = if rows.len() > PAGE { rows.get(PAGE - 1).map(|last| key(last).to_owned()) } else { None };
         rows.truncate(PAGE);
         Self { rows, next }
+    }
+
+    /// A page of what is read whole, behind a row where one is given.
+    pub(crate) fn part(all: Vec<(String, Option<T>)>, after: Option<&str>) -> Result<Self, Failure> {
+        let (rows, next) = crate::api::part(all, after, PAGE)?;
+        Ok(Self { rows, next })
     }
 
     /// The way to what is older, below a list.
@@ -89,6 +96,11 @@ pub(crate) fn older(path: &str, query: &str, before: Option<&str>) -> Html {
 /// The same below one of several lists of a page; it leads to that list again.
 pub(crate) fn older_of(list: &str, path: &str, query: &str, at: Option<&str>) -> Html {
     on(path, query, (list, at), &format!("#h-{list}"), ("Older", &format!("Pages of {list}")))
+}
+
+/// The way to the rest of one of several lists of a page, in whatever order it is.
+pub(crate) fn more_of(list: &str, path: &str, query: &str, at: Option<&str>) -> Html {
+    on(path, query, (list, at), &format!("#h-{list}"), ("More", &format!("Pages of {list}")))
 }
 
 fn way(path: &str, query: &str, name: &str, at: Option<&str>, word: &str) -> Html {

@@ -4,6 +4,7 @@ use super::decisions::{Decisions, Wanted as Which, about};
 use super::frame::{Frame, Page, PageError, shown};
 use super::given::{Form, Path, Query};
 use super::home::{Look, overdue};
+use super::list::{Paged, older_of};
 use super::look::{Judged, Looked, look};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, text, when, word};
@@ -61,6 +62,7 @@ struct PolicyPage {
     decisions: Decisions,
     decided: usize,
     waivers: Vec<Waiver>,
+    older_waivers: Html,
     may_ask: bool,
     may_grant: bool,
     intent: String,
@@ -103,11 +105,13 @@ pub(crate) struct Wanted {
     rule: String,
     /// The entry that the page of decisions begins with.
     decisions: Option<u64>,
+    /// The waiver that the page of waivers begins behind.
+    waivers: Option<String>,
 }
 
 pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
     let journal = shared.pipeline.journal();
-    let live = if wanted.decisions.is_none() { "decisions/ policy/ approval/" } else { "" };
+    let live = if wanted.decisions.is_none() && wanted.waivers.is_none() { "decisions/ policy/ approval/" } else { "" };
     let frame = Frame::new(&shared, &visitor, "/policy", "Policy").await?.live(live);
     let stored = journal.ledger().query(&about(&wanted.intent), LOOKED_THROUGH).await?;
     let entries = stored.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
@@ -138,7 +142,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
     let which = Which { intent: &wanted.intent, rule: &wanted.rule, from: wanted.decisions };
     let decisions = Decisions::of(journal, &which).await?;
     let demands = shared.pipeline.gate().state().bundle.demands(&wanted.rule);
-    let waivers = waivers(&shared, &visitor).await?;
+    let (waivers, next) = waivers(&shared, &visitor, wanted.waivers.as_deref()).await?;
     shown(&PolicyPage {
         frame,
         findings: overdue(&shared),
@@ -147,6 +151,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
         decisions,
         decided: entries.len(),
         waivers,
+        older_waivers: older_of("waivers", "/policy", &which.query(), next.as_deref()),
         may_ask: visitor.holds("operator"),
         may_grant: visitor.holds("approver"),
         demands: demands.into_iter().map(Demanded::of).collect(),
@@ -155,14 +160,21 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
     })
 }
 
-async fn waivers(shared: &Shared, visitor: &Visitor) -> Result<Vec<Waiver>, PageError> {
+/// The newest waivers, behind one where one is given, and where the next page begins.
+async fn waivers(
+    shared: &Shared,
+    visitor: &Visitor,
+    after: Option<&str>,
+) -> Result<(Vec<Waiver>, Option<String>), PageError> {
     let journal = shared.pipeline.journal();
     let exceptions = shared.pipeline.exceptions().await.map_err(Failure::from)?;
-    let now = journal.now();
-    let mut all = Vec::new();
-    for waiver in exceptions.waivers() {
+    let mut all: Vec<_> = exceptions.waivers().map(|waiver| (waiver.asked.waiver.to_string(), Some(waiver))).collect();
+    all.reverse();
+    let page = Paged::part(all, after)?;
+    let (mut rows, now) = (Vec::with_capacity(page.rows.len()), journal.now());
+    for waiver in page.rows {
         let state = status::waiver(waiver, now);
-        all.push(Waiver {
+        rows.push(Waiver {
             id: waiver.asked.waiver.to_string(),
             why: link(waiver.asked.waiver.as_str()),
             rule: waiver.asked.rule.to_string(),
@@ -176,8 +188,7 @@ async fn waivers(shared: &Shared, visitor: &Visitor) -> Result<Vec<Waiver>, Page
             own: waiver.asked.author == visitor.principal.id,
         });
     }
-    all.reverse();
-    Ok(all)
+    Ok((rows, page.next))
 }
 
 /// A rule that is not to hold somewhere for a while.

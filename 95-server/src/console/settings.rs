@@ -1,7 +1,8 @@
 //! Settings: who one is, how pages look, people and tokens, the journal's key, and what this program is.
 
 use super::frame::{Frame, Page, Theme, shown};
-use super::given::Form;
+use super::given::{Form, Query};
+use super::list::{Paged, more_of};
 use super::session::Visitor;
 use super::words::{Html, badge, when};
 use crate::api::App;
@@ -10,7 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use writ_pipeline::{Grant, Scope, people, tokens};
+use writ_pipeline::{Grant, Scope, Token, people, tokens_ever};
 
 struct Person {
     id: String,
@@ -42,6 +43,8 @@ struct SettingsPage {
     frame: Frame,
     people: Vec<Person>,
     tokens: Vec<TokenRow>,
+    more_people: Html,
+    more_tokens: Html,
     channels: Vec<ChannelRow>,
     admin: bool,
     key: String,
@@ -58,31 +61,44 @@ pub(crate) fn held(roles: &[String]) -> String {
     roles.iter().map(told).collect::<Vec<_>>().join(", ")
 }
 
-pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
+/// Where the lists of the page begin, as its address says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Wanted {
+    /// The person before.
+    people: Option<String>,
+    /// The token before.
+    tokens: Option<String>,
+}
+
+pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
     let journal = shared.pipeline.journal();
     let frame = Frame::new(&shared, &visitor, "/settings", "Settings").await?;
     let known = people(journal).await?;
     let admin = visitor.holds("admin");
-    let mut issued = Vec::new();
-    if admin {
-        for token in tokens(journal).await.map_err(crate::error::Failure::from)? {
-            let whose = known.iter().find(|person| person.principal == token.principal);
-            issued.push(TokenRow {
-                id: token.id,
-                whose: whose.map_or_else(|| token.principal.to_string(), |person| person.name.clone()),
-                roles: held(&token.roles),
-                issued: when(token.issued_at),
-                until: token.expires_at.map_or_else(|| Html("it is revoked".to_owned()), when),
-            });
+    let ever = if admin { tokens_ever(journal).await? } else { Vec::new() };
+    let ever = ever.into_iter().map(|(token, good)| (token.id.clone(), good.then_some(token)));
+    let issued = Paged::part(ever.collect(), wanted.tokens.as_deref().filter(|_| admin))?;
+    let token = |token: &Token| {
+        let whose = known.iter().find(|person| person.principal == token.principal);
+        TokenRow {
+            id: token.id.clone(),
+            whose: whose.map_or_else(|| token.principal.to_string(), |person| person.name.clone()),
+            roles: held(&token.roles),
+            issued: when(token.issued_at),
+            until: token.expires_at.map_or_else(|| Html("it is revoked".to_owned()), when),
         }
-    }
-    let people = known.into_iter().map(|person| Person {
+    };
+    let tokens = issued.rows.iter().map(token).collect();
+    let rows = known.iter().map(|person| (person.principal.to_string(), Some(person)));
+    let shown_people = Paged::part(rows.collect(), wanted.people.as_deref())?;
+    let person = |person: &&writ_pipeline::Person| Person {
         id: person.principal.to_string(),
-        name: person.name,
+        name: person.name.clone(),
         roles: held(&person.roles),
         since: when(person.since),
-    });
-    let people = people.collect();
+    };
+    let people = shown_people.rows.iter().map(person).collect();
     let maintenance = shared.pipeline.exceptions().await.map_err(crate::error::Failure::from)?.maintenance();
     let channels = shared.pipeline.channels().await?.into_iter().map(|channel| {
         let because = channel.failing.as_ref().or(channel.failed.as_ref()).map(|(_, because)| because.clone());
@@ -101,7 +117,9 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
         frame,
         people,
         channels,
-        tokens: issued,
+        tokens,
+        more_people: more_of("people", "/settings", "", shown_people.next.as_deref()),
+        more_tokens: more_of("tokens", "/settings", "", issued.next.as_deref()),
         admin,
         key: journal.key().to_string(),
         version: env!("CARGO_PKG_VERSION"),

@@ -1,7 +1,7 @@
 //! `writ agent`.
 
 use super::list::{Which, get, list};
-use super::{Failure, clock, holds, items, listed, state, text, warn};
+use super::{Failure, clock, holds, listed, state, text, warn};
 use crate::Common;
 use crate::client::{Client, escaped};
 use crate::exit::{self, Exit};
@@ -224,8 +224,7 @@ fn card(agent: &Value) -> String {
 }
 
 async fn pulled(client: &Client) -> Result<Vec<Value>, Failure> {
-    let page = client.get("/api/v1/kill-switch").await?;
-    Ok(items(&page))
+    Ok(client.all("/api/v1/kill-switch", "").await?)
 }
 
 /// A switch that is pulled, and how to take it back.

@@ -83,8 +83,7 @@ impl Person {
         let of = |person: &str| format!("/api/v1/principals/{}/roles", escaped(person));
         match self {
             Person::List => {
-                let page = client.get("/api/v1/principals").await?;
-                let people = items(&page);
+                let people = client.all("/api/v1/principals", "").await?;
                 let row = |one: &Value| vec![text(one, "/principal"), text(one, "/name"), listed(one, "/roles")];
                 let rows: Vec<Vec<String>> = people.iter().map(row).collect();
                 out.list(&people, "nobody", |_| columns(&["ID", "NAME", "ROLES"], &rows, out.is_terminal()));
@@ -168,8 +167,7 @@ impl Standing {
         let (out, client) = (common.out(), common.client()?);
         match self {
             Standing::List => {
-                let page = client.get("/api/v1/standing").await?;
-                let all = items(&page);
+                let all = client.all("/api/v1/standing", "").await?;
                 let row = |one: &Value| {
                     let state = if holds(one, "holds") { "holds" } else { "over" };
                     let budget = format!("{} in {} s", text(one, "/budget/count"), text(one, "/budget/period_seconds"));

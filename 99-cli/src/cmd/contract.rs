@@ -1,6 +1,6 @@
 //! `writ contract`.
 
-use super::{Failure, items, listed, text};
+use super::{Failure, listed, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -54,8 +54,7 @@ impl Contract {
         let out = common.out();
         match self {
             Contract::List => {
-                let page = common.client()?.get("/api/v1/contracts").await?;
-                let items = items(&page);
+                let items = common.client()?.all("/api/v1/contracts", "").await?;
                 let fields = ["/contract", "/version", "/status", "/owner"];
                 let rows: Vec<Vec<String>> =
                     items.iter().map(|item| fields.map(|field| text(item, field)).to_vec()).collect();
@@ -69,8 +68,9 @@ impl Contract {
             Contract::Publish(publish) => publish.run(common).await?,
             Contract::Check(check) => return check.run(common).await,
             Contract::Matrix => {
-                let answer = common.client()?.get("/api/v1/contracts").await?;
-                let cells = answer.get("matrix").and_then(Value::as_array).cloned().unwrap_or_default();
+                let pages = common.client()?.pages("/api/v1/contracts", "").await?;
+                let cells = |page: &Value| page.get("matrix").and_then(Value::as_array).cloned().unwrap_or_default();
+                let cells: Vec<Value> = pages.iter().flat_map(cells).collect();
                 let row = |cell: &Value| {
                     let fits = if cell.get("fits") == Some(&json!(true)) { "fits" } else { "does not fit" };
                     let [by, contract, version, because] =

@@ -1,6 +1,6 @@
 //! `writ glass`.
 
-use super::{Failure, items, text};
+use super::{Failure, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -58,8 +58,7 @@ impl Glass {
         let (out, client) = (common.out(), common.client()?);
         match self {
             Glass::List => {
-                let page = client.get("/api/v1/break-glass").await?;
-                let items = items(&page);
+                let items = client.all("/api/v1/break-glass", "").await?;
                 let row = |item: &Value| {
                     let fields = ["/approval", "/state", "/by", "/over_at", "/uses", "/review_due", "/reason"];
                     fields.map(|at| text(item, at)).to_vec()

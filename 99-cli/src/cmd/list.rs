@@ -1,6 +1,6 @@
 //! Pages of lists, and intents.
 
-use super::{Failure, holds, items, listed, state, text};
+use super::{Failure, holds, listed, state, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -34,15 +34,7 @@ pub(crate) async fn list(
     row: impl Fn(&Value) -> Vec<String>,
 ) -> Result<Exit, Failure> {
     let (out, client) = (common.out(), common.client()?);
-    let (mut items, mut after) = (Vec::new(), String::new());
-    loop {
-        let page = client.get(&format!("/api/v1/{view}?limit=1000{query}{after}")).await?;
-        items.extend(super::items(&page));
-        match page.get("next").and_then(Value::as_str) {
-            Some(next) => after = format!("&after={}", escaped(next)),
-            None => break,
-        }
-    }
+    let items = client.all(&format!("/api/v1/{view}"), query).await?;
     let none = if query.is_empty() { format!("no {view}") } else { format!("no such {view}") };
     out.list(&items, &none, |_| columns(head, &items.iter().map(&row).collect::<Vec<_>>(), out.is_terminal()));
     Ok(exit::OK)
@@ -115,8 +107,7 @@ impl Intent {
 
 async fn history(common: &Common, id: &str) -> Result<Exit, Failure> {
     let out = common.out();
-    let page = common.client()?.get(&format!("/api/v1/intents/{}/history", escaped(id))).await?;
-    let items = items(&page);
+    let items = common.client()?.all(&format!("/api/v1/intents/{}/history", escaped(id)), "").await?;
     let row = |one: &Value| {
         let force = if holds(one, "in_force") { ", in force" } else { "" };
         let stands = format!("{}{force}", state(one));

@@ -81,15 +81,7 @@ impl Shadows {
 
 /// All shadow decisions that a query finds.
 async fn decisions(client: &Client, query: &str) -> Result<Vec<Value>, Failure> {
-    let (mut items, mut after) = (Vec::new(), String::new());
-    loop {
-        let page = client.get(&format!("/api/v1/shadow-decisions?limit=1000{query}{after}")).await?;
-        items.extend(super::items(&page));
-        match page.get("next").and_then(Value::as_str) {
-            Some(next) => after = format!("&after={}", escaped(next)),
-            None => return Ok(items),
-        }
-    }
+    Ok(client.all("/api/v1/shadow-decisions", query).await?)
 }
 
 /// A word on what would have been done

@@ -1,7 +1,7 @@
 //! `writ policy`, `writ schema`.
 
 use super::intent::{Files, locally};
-use super::{Failure, items, text};
+use super::{Failure, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -57,8 +57,7 @@ pub(crate) struct Report {
 impl Report {
     async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let (out, client) = (common.out(), common.client()?);
-        let page = client.get("/api/v1/findings").await?;
-        let found = items(&page);
+        let found = client.all("/api/v1/findings", "").await?;
         let asked = [
             ("intent", self.intent.clone()),
             ("rule", self.rule.clone()),
@@ -68,7 +67,7 @@ impl Report {
         let query = asked.collect::<Vec<_>>().join("&");
         let query = if query.is_empty() { query } else { format!("?{query}") };
         let mut told = client.get(&format!("/api/v1/policies/report{query}")).await?;
-        told["findings"] = page.get("items").cloned().unwrap_or_default();
+        told["findings"] = json!(found);
         out.document(&told, |_| report_table(&told, out.is_terminal()));
         let options = [("--intent", &self.intent), ("--rule", &self.rule)];
         let options = options.iter().filter_map(|(name, value)| Some(format!(" {name} {}", value.as_ref()?)));
@@ -112,8 +111,7 @@ fn report_table(told: &Value, terminal: bool) -> String {
 
 async fn bundles(common: &Common) -> Result<Exit, Failure> {
     let out = common.out();
-    let page = common.client()?.get("/api/v1/policies/bundles").await?;
-    let items = items(&page);
+    let items = common.client()?.all("/api/v1/policies/bundles", "").await?;
     let row = |one: &Value| {
         let until =
             Some(text(one, "/until")).filter(|until| !until.is_empty()).unwrap_or_else(|| "in force".to_owned());

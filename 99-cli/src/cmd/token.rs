@@ -1,6 +1,6 @@
 //! `writ token`.
 
-use super::{Failure, items, listed, text};
+use super::{Failure, listed, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -52,8 +52,8 @@ impl Token {
         let (out, client) = (common.out(), common.client()?);
         match self {
             Token::List => {
-                let tokens = items(&client.get("/api/v1/tokens").await?);
-                let people = items(&client.get("/api/v1/principals").await?);
+                let tokens = client.all("/api/v1/tokens", "").await?;
+                let people = client.all("/api/v1/principals", "").await?;
                 let named = |token: &Value| {
                     let mut token = token.clone();
                     let of = people.iter().find(|person| person.get("principal") == token.get("principal"));

@@ -1,6 +1,6 @@
 //! `writ waiver` and `writ maintenance`.
 
-use super::{Failure, holds, items, text};
+use super::{Failure, holds, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -54,8 +54,7 @@ impl Waiver {
         let (out, client) = (common.out(), common.client()?);
         match self {
             Waiver::List => {
-                let page = client.get("/api/v1/waivers").await?;
-                let items = items(&page);
+                let items = client.all("/api/v1/waivers", "").await?;
                 let row = |item: &Value| {
                     let fields = ["/rule", "/subject", "/author", "/expires_at", "/reason"].map(|at| text(item, at));
                     [vec![text(item, "/waiver"), text(item, "/state")], fields.to_vec()].concat()

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A contract of a team, with one command that carries a text of so many characters.
-fn contract(version: &str, longest: u32, owner: &str) -> String {
+pub(super) fn contract(version: &str, longest: u32, owner: &str) -> String {
     format!(
         "contract: {{id: contract.echo.v{}, version: '{version}', owner: {owner}, status: approved,\n  messages: {{say: {{direction: \
          command, schema: {{type: string, maxLength: {longest}}}}}}}}}\n",

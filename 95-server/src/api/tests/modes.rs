@@ -29,7 +29,7 @@ async fn place() -> (Place, Vec<String>) {
 
 impl Place {
     /// Sends something as one of the roles.
-    async fn send(&self, role: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
+    pub(super) async fn send(&self, role: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
         let token = &self.tokens[ROLES.iter().position(|known| *known == role).unwrap()];
         let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
         let answer = self.ask(request.header("authorization", format!("Bearer {token}")), body.to_owned()).await;

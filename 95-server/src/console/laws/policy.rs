@@ -167,3 +167,51 @@ async fn an_intent_is_tried_under_the_policies_that_somebody_chooses() {
     }
     assert_eq!(place.entries().await, size, "nothing of it is recorded");
 }
+
+/// The cells of a page that begin so, and where the next page of a list is.
+fn rows(page: &str, cell: &str, list: &str) -> (Vec<String>, Option<String>) {
+    let rows = page.split(cell).skip(1).map(|row| row.split(['"', '<']).next().unwrap().to_owned());
+    let nav = page.split_once(&format!("aria-label=\"Pages of {list}\"><a href=\"")).map(|(_, nav)| nav);
+    (rows.collect(), nav.map(|nav| nav.split(['"', '#']).next().unwrap().replace("&#38;", "&").replace("&amp;", "&")))
+}
+
+#[tokio::test]
+async fn what_grows_is_shown_a_page_at_a_time() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    let ann_is = Actor::human(&"person-01".parse().unwrap());
+    let (_, rule) =
+        place.get("/policy", &ann).await.text.split_once("rule=").map(|(_, rule)| ((), rule.to_owned())).unwrap();
+    let rule = rule.split('"').next().unwrap().parse().unwrap();
+    let (journal, hour) = (place.pipeline.journal(), Duration::from_secs(3_600));
+    for at in 0..60 {
+        let by = "person-01".parse().unwrap();
+        place.pipeline.ask_waiver(&rule, &format!("subject-{at:02}*"), hour, "why", &by).await.unwrap();
+        let scope = writ_pipeline::KillScope::Resource { resource: format!("pulled-{at:02}") };
+        place.pipeline.kill_switch(scope, true, "", &ann_is).await.unwrap();
+        let person = writ_pipeline::enrol_person(journal, &format!("newcomer-{at:02}"), &[], &ann_is).await.unwrap();
+        let wish = writ_pipeline::TokenWish::default();
+        writ_pipeline::issue_token(journal, &person, &wish, &ann_is).await.unwrap();
+    }
+    let all = |name: &str| (0..60).map(|at| format!("{name}-{at:02}")).collect::<Vec<_>>();
+    for (path, cell, list, wanted) in [
+        ("/policy", "<td>subject-", "waivers", all("subject")),
+        ("/agents", "resource `pulled-", "switches", all("pulled")),
+        ("/settings", "<tr><td>newcomer-", "people", all("newcomer")),
+        ("/settings", "</a></td><td>newcomer-", "tokens", all("newcomer")),
+    ] {
+        let (mut seen, mut pages, mut next) = (Vec::new(), 0, Some(path.to_owned()));
+        while let Some(path) = next {
+            let page = place.get(&path, &ann).await;
+            assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text);
+            let (found, more) = rows(&page.text, cell, list);
+            assert!(found.len() <= crate::console::list::PAGE, "{path}");
+            let name = wanted[0].trim_end_matches("-00");
+            seen.extend(found.iter().map(|at| format!("{name}-{}", &at[..2])));
+            (pages, next) = (pages + 1, more);
+        }
+        seen.sort();
+        assert_eq!((seen, pages), (wanted, 3), "{path} {list}");
+        assert_eq!(place.get(&format!("{path}?{list}=nonsense"), &ann).await.status, StatusCode::BAD_REQUEST);
+    }
+}

@@ -37,7 +37,7 @@ pub(crate) const APPROVAL_SPAN: Duration = Duration::from_secs(24 * 3_600);
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The stream of policy sets, which every decision has read.
-pub(crate) const POLICY_STREAM: &str = "policy/set";
+pub const POLICY_STREAM: &str = "policy/set";
 
 /// What the gate granted for one step: everything that carrying it out needs.
 #[derive(Debug, Clone)]

@@ -287,8 +287,14 @@ impl Pipeline {
     /// Every breaking of the glass, newest first.
     #[must_use]
     pub fn glass(&self) -> Vec<Glass> {
-        let mut all: Vec<Glass> = self.gate().state().glasses.all().cloned().collect();
-        all.sort_by_key(|glass| std::cmp::Reverse(glass.broken.broken_at));
+        self.known_glass().into_iter().map(|(glass, _)| glass).collect()
+    }
+
+    /// The same, each with the version of its stream.
+    #[must_use]
+    pub fn known_glass(&self) -> Vec<(Glass, u64)> {
+        let mut all: Vec<(Glass, u64)> = self.gate().state().glasses.0.values().cloned().collect();
+        all.sort_by_key(|(glass, _)| std::cmp::Reverse(glass.broken.broken_at));
         all
     }
 

@@ -95,7 +95,7 @@ pub use evidence::evidence;
 pub use export::{ExportError, Exported, TILE, check_export, export_paths, tile_path};
 pub use fault::order_fault;
 pub use fixes::with_fix;
-pub use gate::{Gate, GateState, Issued};
+pub use gate::{Gate, GateState, Issued, POLICY_STREAM};
 pub use glass::{GlassError, GlassWish, GovernanceFinding};
 pub use grant::{AGENT, Barred, Grant, NoGrant, Scope};
 pub use heal::Healing;
@@ -116,20 +116,21 @@ pub use reflect::{ReflectError, recommendation_made};
 pub use replan::{ReplanError, manifest_in};
 pub use report::rebuild_views;
 pub use rotate::{RotateError, key_chain};
-pub use safety::ExceptionError;
+pub use safety::{ExceptionError, KnownSwitch};
 pub use sessions::{SESSION_SPAN, Session, SessionError, close_session, open_session, refuse_login, session_of};
 pub use shadows::{JudgeError, ShadowFilter, Shadows};
 pub use submit::{Accepted, SubmitError};
 pub use tokens::{
-    Person, Token, TokenError, TokenWish, enrol, enrol_person, issue_token, name_of, people, person, principal_of,
-    revoke_token, tokens, tokens_ever, was_issued,
+    Person, Token, TokenError, TokenWish, enrol, enrol_person, good_token, issue_token, name_of, people, person,
+    principal_of, revoke_token, tokens, tokens_ever, was_issued,
 };
 pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};
 pub use why::{Line, Story, incident_story, sentence, why};
 pub use wish::{ChangeError, GovernanceWish, Proposed};
 pub use writ_agents::{
-    Agent, AgentMove, AgentState, ContractUse, KillScope, Limits as AgentLimits, Pulled, RedeemRefused, RosterRefused,
+    Agent, AgentMove, AgentState, ContractUse, KILL_SWITCH_STREAM, KillScope, Limits as AgentLimits, Pulled,
+    RedeemRefused, RosterRefused,
 };
 pub use writ_automation::{
     Answer as RunAnswer, BallotRefused, Budget as StandingBudget, Glass, GlassRefused, Refused as RunRefused, Run,
@@ -138,5 +139,5 @@ pub use writ_automation::{
 pub use writ_contracts::{PublishRefused, Refusal as PublishRefusal};
 pub use writ_feedback::{Benefit, Refused as RecommendationRefused};
 pub use writ_intent::{OutsideChange, OutsideRefused, OutsideWish, Reach};
-pub use writ_policy::{WaiverRefused, WaiverState, WaiverStatus};
+pub use writ_policy::{EXCEPTIONS_STREAM, WaiverRefused, WaiverState, WaiverStatus};
 pub use writ_self_healing::{Mode, NotEnough, Opinion, RemedyAction, Signal as HealSignal};

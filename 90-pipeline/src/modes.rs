@@ -209,6 +209,21 @@ impl Pipeline {
         Ok(RemedyAction::ALL.map(of).into())
     }
 
+    /// What last set how far an action may go on a component, or ended that; none where nobody ever did.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn mode_moved(
+        &self,
+        component: &ComponentId,
+        action: RemedyAction,
+    ) -> Result<Option<String>, LedgerError> {
+        let doc = self.journal().doc(MODES, &format!("{component}/{action}")).await?.unwrap_or_default();
+        let text = |field: &str| doc.get(field).and_then(Value::as_str).map(str::to_owned);
+        // One that was ended names no entry, and was taken back when it was.
+        Ok(text("entry").or_else(|| text("lowered_at")))
+    }
+
     /// What this installation wants of shadow decisions before an action goes further on its own.
     #[must_use]
     pub fn bar(&self) -> Bar {

@@ -6,7 +6,7 @@ use crate::erase::{said_about, words};
 use crate::glass::{self, Glasses};
 use crate::journal::Journal;
 use crate::pipeline::{Pipeline, PipelineError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use writ_agents::{Decoded, KILL_SWITCH_STREAM, KillScope, KillSwitchMoved, KillSwitches, Pulled};
 use writ_core::{Actor, Entry, Event, LedgerError, PrincipalId, RuleId, WaiverId};
@@ -39,20 +39,20 @@ pub(crate) struct Safety {
 pub(crate) async fn read(journal: &Journal) -> Result<Safety, PipelineError> {
     let mut safety = Safety::default();
     let (moves, version) = switched(&journal.stream(KILL_SWITCH_STREAM).await?)?;
-    moves.iter().for_each(|moved| safety.switches.apply(moved));
+    moves.iter().for_each(|(_, moved)| safety.switches.apply(moved));
     safety.switch_version = version;
     safety.glasses = glass::read(journal).await?;
     (safety.exceptions, safety.exceptions_version) = exceptions(&journal.stream(EXCEPTIONS_STREAM).await?)?;
     Ok(safety)
 }
 
-/// How kill switches were moved, oldest first, and the version of their stream.
-fn switched(entries: &[Entry]) -> Result<(Vec<KillSwitchMoved>, u64), PipelineError> {
+/// How kill switches were moved, oldest first, each with where that stands in their stream; and the version of that.
+fn switched(entries: &[Entry]) -> Result<(Vec<(u64, KillSwitchMoved)>, u64), PipelineError> {
     let mut moves = Vec::new();
     for entry in entries {
         let decoded = writ_agents::decode(&entry.kind, &entry.body);
         if let Decoded::KillSwitch(moved) = decoded.map_err(|error| unreadable("kill switches", &error))? {
-            moves.push(moved);
+            moves.push((entry.version, moved));
         }
     }
     Ok((moves, entries.last().map_or(0, |entry| entry.version)))
@@ -69,6 +69,15 @@ fn exceptions(entries: &[Entry]) -> Result<(Exceptions, u64), PipelineError> {
 
 fn unreadable(of: &'static str, error: &dyn std::error::Error) -> PipelineError {
     PipelineError::Recorded { of, because: error.to_string() }
+}
+
+/// A kill switch that was moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSwitch {
+    /// Where that stands in the stream of kill switches.
+    pub moved: u64,
+    /// How it is pulled; none while it is not.
+    pub pulled: Option<Pulled>,
 }
 
 /// Why an exception is not made.
@@ -117,19 +126,31 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Every kill switch that was ever pulled, in the order of what they stop, with how it is pulled now.
+    /// Every kill switch that was ever moved, in the order of what they stop.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn kill_switches(&self) -> Result<BTreeMap<KillScope, Option<Pulled>>, ExceptionError> {
-        let (mut scopes, mut switches) = (BTreeSet::new(), KillSwitches::default());
+    pub async fn kill_switches(&self) -> Result<BTreeMap<KillScope, KnownSwitch>, ExceptionError> {
+        let (mut known, mut switches) = (BTreeMap::new(), KillSwitches::default());
         let recorded = switched(&self.journal().stream(KILL_SWITCH_STREAM).await?);
-        for moved in recorded.map_err(ExceptionError::Recorded)?.0 {
+        for (version, moved) in recorded.map_err(ExceptionError::Recorded)?.0 {
             switches.apply(&moved);
-            scopes.insert(moved.scope);
+            known.insert(moved.scope, KnownSwitch { moved: version, pulled: None });
         }
-        let mut now: BTreeMap<_, _> = switches.pulled().map(|(scope, one)| (scope.clone(), one.clone())).collect();
-        Ok(scopes.into_iter().map(|scope| (scope.clone(), now.remove(&scope))).collect())
+        for (scope, pulled) in switches.pulled() {
+            known.entry(scope.clone()).and_modify(|one| one.pulled = Some(pulled.clone()));
+        }
+        Ok(known)
+    }
+
+    /// Where each exception last moved: the newest entry about it in their stream. A waiver goes by its id, the freeze of changes
+    /// by `policies`.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn exceptions_moved(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
+        let entries = self.journal().stream(EXCEPTIONS_STREAM).await?;
+        Ok(entries.into_iter().map(|entry| (entry.resource, entry.version)).collect())
     }
 
     /// Every waiver there ever was, and whether changes are frozen.

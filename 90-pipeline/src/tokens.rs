@@ -46,6 +46,9 @@ pub struct Person {
     pub roles: Vec<String>,
     /// Since when.
     pub since: Timestamp,
+    /// Where their stream stood before this was read.
+    #[serde(skip)]
+    pub version: u64,
 }
 
 /// A token, without its secret.
@@ -63,6 +66,9 @@ pub struct Token {
     pub issued_by: Actor,
     /// When it is good no more; none where it is until it is revoked.
     pub expires_at: Option<Timestamp>,
+    /// Where its person's stream stood when this was read.
+    #[serde(skip)]
+    pub version: u64,
     #[serde(skip)]
     hash: String,
 }
@@ -242,10 +248,11 @@ pub async fn people(journal: &Journal) -> Result<Vec<Person>, LedgerError> {
             Some(commitment) => text_beside(journal.ledger(), commitment).await?,
             None => String::new(),
         };
+        let version = journal.ledger().stream_version(&entry.stream).await?;
         let set = journal.doc("roles", entry.stream.trim_start_matches("principal/")).await?;
         let roles = set.and_then(|doc| serde_json::from_value(doc.get("roles")?.clone()).ok());
         let roles = roles.unwrap_or_else(|| roles_of(&entry));
-        people.push(Person { principal, name, roles, since: entry.timestamp });
+        people.push(Person { principal, name, roles, since: entry.timestamp, version });
     }
     Ok(people)
 }
@@ -309,7 +316,9 @@ pub async fn tokens(journal: &Journal) -> Result<Vec<Token>, LedgerError> {
 pub async fn tokens_ever(journal: &Journal) -> Result<Vec<(Token, bool)>, LedgerError> {
     let (mut tokens, now): (Vec<(Token, bool)>, _) = (Vec::new(), journal.now());
     for person in people(journal).await? {
-        for entry in journal.stream(&stream(&person.principal)).await? {
+        let entries = journal.stream(&stream(&person.principal)).await?;
+        let version = entries.len() as u64;
+        for entry in entries {
             let hash = entry.body.get("token_hash").and_then(|hash| hash.as_str()).unwrap_or_default();
             let hash = hash.trim_start_matches("sha256:").to_owned();
             if entry.kind == REVOKED {
@@ -322,7 +331,7 @@ pub async fn tokens_ever(journal: &Journal) -> Result<Vec<(Token, bool)>, Ledger
                 let id = hash.chars().take(16).collect();
                 let (issued_at, issued_by) = (entry.timestamp, entry.actor);
                 let good = expires_at.is_none_or(|until| until > now);
-                tokens.push((Token { id, principal, roles, issued_at, issued_by, expires_at, hash }, good));
+                tokens.push((Token { id, principal, roles, issued_at, issued_by, expires_at, version, hash }, good));
             }
         }
     }
@@ -391,8 +400,9 @@ pub async fn enrol_person(journal: &Journal, name: &str, roles: &[String], by: &
     let expects = vec![Expect { stream: stream(&principal), version: 0 }];
     let batch = Batch { expects, erasables: vec![named], ..Batch::of(vec![draft]) };
     let receipt = journal.commit(&journal.new_cause(), batch).await?;
-    let since = receipt.entries.first().map_or_else(|| journal.now(), |entry| entry.timestamp);
-    Ok(Person { principal, name: name.to_owned(), roles: roles.to_vec(), since })
+    let first = receipt.entries.first();
+    let (since, version) = first.map_or_else(|| (journal.now(), 0), |entry| (entry.timestamp, entry.version));
+    Ok(Person { principal, name: name.to_owned(), roles: roles.to_vec(), since, version })
 }
 
 /// Issues a token for a person. The secret is answered here and nowhere else.
@@ -425,10 +435,27 @@ pub async fn issue_token(
         batch.erasables.push(words);
     }
     let receipt = journal.commit(&journal.new_cause(), batch).await?;
-    let issued_at = receipt.entries.first().map_or_else(|| journal.now(), |entry| entry.timestamp);
+    let first = receipt.entries.first();
+    let (issued_at, version) = first.map_or_else(|| (journal.now(), 0), |entry| (entry.timestamp, entry.version));
     let (principal, roles, hash) = (person.principal.clone(), roles.to_vec(), hash.hex());
     let id = hash.chars().take(16).collect();
-    Ok((Token { id, principal, roles, issued_at, issued_by: by.clone(), expires_at, hash }, secret))
+    Ok((Token { id, principal, roles, issued_at, issued_by: by.clone(), expires_at, version, hash }, secret))
+}
+
+/// The good token that an id, or its beginning, names.
+///
+/// # Errors
+/// When there is no such token, or the journal cannot be read.
+pub async fn good_token(journal: &Journal, id: &str) -> Result<Token, TokenError> {
+    named(&tokens(journal).await?, id)
+}
+
+fn named(all: &[Token], id: &str) -> Result<Token, TokenError> {
+    let mut named = all.iter().filter(|token| id.len() >= 8 && token.hash.starts_with(id));
+    match (named.next(), named.next()) {
+        (Some(token), None) => Ok(token.clone()),
+        _ => Err(TokenError::Unknown { id: id.chars().take(140).collect() }),
+    }
 }
 
 /// Revokes the token that an id, or its beginning, names. From then on it is refused.
@@ -437,11 +464,7 @@ pub async fn issue_token(
 /// When there is no such token, it is the last with which tokens can be issued, or it could not be recorded.
 pub async fn revoke_token(journal: &Journal, id: &str, by: &Actor) -> Result<Token, TokenError> {
     let all = tokens(journal).await?;
-    let mut named = all.iter().filter(|token| id.len() >= 8 && token.hash.starts_with(id));
-    let token = match (named.next(), named.next()) {
-        (Some(token), None) => token.clone(),
-        _ => return Err(TokenError::Unknown { id: id.chars().take(140).collect() }),
-    };
+    let token = named(&all, id)?;
     let administers = |token: &&Token| token.expires_at.is_none() && token.roles.iter().any(|role| role == ADMIN);
     if administers(&&token) && all.iter().filter(administers).count() == 1 {
         return Err(TokenError::Last { id: token.id });

@@ -50,7 +50,7 @@ pub(crate) use part::part;
 pub(crate) use resources::{looked_over, tell_healing};
 pub(crate) use route::Route;
 pub(crate) use runs::not_told;
-pub(crate) use safety::{switch_name, switches};
+pub(crate) use safety::{Stopping, switch_name, switches};
 
 use crate::config::Config;
 use crate::error::Failure;

@@ -1,7 +1,7 @@
 //! Agents: making one known, and changing what it is and may do.
 
 use super::changes::propose;
-use super::matches::matching;
+use super::matches::{Thing, matching};
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason};
 use crate::error::{Failure, short};
@@ -167,7 +167,7 @@ async fn command(
     Body(details): Body<AgentDetails>,
 ) -> Answer<AgentTold> {
     let work = tell_agent(&shared, &caller, &id, &command, details);
-    matching(&shared, ("agents", &id), &headers, work).await.map(AgentTold).map(Json)
+    matching(&shared, &Thing::one("agents", &id), &headers, work).await.map(AgentTold).map(Json)
 }
 
 /// Tells an agent something, or proposes to; on a page or over the interface.

@@ -2,13 +2,14 @@
 //! else as an approval like any other.
 
 use super::agents::stays;
+use super::matches::{Thing, matching};
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, parsed, reason};
 use crate::error::Failure;
 use crate::wrong::Wrong;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -25,6 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Refused whole when one is broken or a test fails. Told with what they would have decided on the last decisions; on a \
                  server they are in force once somebody else agrees.",
             )
+            .matches()
             .takes::<PoliciesWanted>()
             .answers::<ChangeTold>()
             .fails(&[409]),
@@ -35,6 +37,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .fails(&[409]),
         Route::post("/api/v1/principals/{id}/roles", Needs::Admin, Of::Realm, roles)
             .says("people", "Give and take roles", "A role that is taken away is in no token and no session from then on.")
+            .matches()
             .takes::<RolesWanted>()
             .answers::<ChangeTold>()
             .fails(&[409]),
@@ -96,13 +99,19 @@ pub(crate) fn few(files: &[PolicyFile], tests: &[PolicyFile]) -> Result<(), Fail
     Ok(())
 }
 
-async fn policies(State(shared): App, caller: Caller, Body(wanted): Body<PoliciesWanted>) -> Answer<ChangeTold> {
+async fn policies(
+    State(shared): App,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(wanted): Body<PoliciesWanted>,
+) -> Answer<ChangeTold> {
     few(&wanted.files, &wanted.tests)?;
     let files: Vec<String> = wanted.files.iter().map(|file| file.name.clone()).collect();
     let bytes = |files: Vec<PolicyFile>| files.into_iter().map(|file| (file.name, file.text.into_bytes())).collect();
     let wish = GovernanceWish::Policies { files: bytes(wanted.files), tests: bytes(wanted.tests) };
-    let proposed = shared.pipeline.propose(wish, reason(&wanted.reason)?, &caller.actor()).await;
-    let proposed = proposed.map_err(|error| unsound(&files, error))?;
+    let (because, by) = (reason(&wanted.reason)?, caller.actor());
+    let work = async { shared.pipeline.propose(wish, because, &by).await.map_err(|error| unsound(&files, error)) };
+    let proposed = matching(&shared, &Thing::Policies, &headers, work).await?;
     told(&shared, proposed).await.map(ChangeTold).map(Json)
 }
 
@@ -155,6 +164,7 @@ pub(crate) struct RolesWanted {
 async fn roles(
     State(shared): App,
     caller: Caller,
+    headers: HeaderMap,
     Path(who): Path<String>,
     Body(wanted): Body<RolesWanted>,
 ) -> Answer<ChangeTold> {
@@ -166,8 +176,10 @@ async fn roles(
             roles.push(role);
         }
     }
+    let thing = Thing::Person(who.principal.clone());
     let wish = GovernanceWish::Roles { principal: who.principal, roles };
-    let proposed = propose(&shared, wish, &wanted.reason, &caller).await;
+    let work = propose(&shared, wish, &wanted.reason, &caller);
+    let proposed = matching(&shared, &thing, &headers, work).await;
     proposed.map(ChangeTold).map(Json).map_err(|failure| failure.elsewhere("/roles", "/grant"))
 }
 

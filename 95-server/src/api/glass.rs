@@ -1,5 +1,6 @@
 //! Breaking the glass, and what somebody must look at in how the installation is governed.
 
+use super::matches::{Thing, matching, quoted};
 use super::part::Part;
 use super::resources::Nothing;
 use super::route::{Route, documents};
@@ -8,7 +9,7 @@ use crate::error::Failure;
 use crate::refused::SOMEBODY_ELSE;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -35,11 +36,13 @@ pub(crate) fn routes() -> Vec<Route> {
             .fails(&[409]),
         Route::post("/api/v1/break-glass/{id}/end", Needs::Operator, Of::Realm, end)
             .says("approvals", "End it before its time", "People are asked again.")
+            .matches()
             .takes::<Nothing>()
             .answers::<BrokenGlass>()
             .fails(&[409]),
         Route::post("/api/v1/break-glass/{id}/review", Needs::Approver, Of::Realm, review)
             .says("approvals", "Review what somebody else did", "Once it is over, and once.")
+            .matches()
             .takes::<GlassReview>()
             .answers::<BrokenGlass>()
             .fails(&[409]),
@@ -55,7 +58,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 documents! {
-    /// A breaking of the glass: who, why, for what, until when, its `state`, `uses`, and when its review is due.
+    /// A breaking of the glass: who, why, for what, until when, its `state`, `uses`, when its review is due, and its `etag`.
     BrokenGlass;
     /// Something to look at: what sort of `finding` it is, and a sentence.
     Finding;
@@ -78,11 +81,11 @@ pub(crate) struct Findings {
 }
 
 async fn list(State(shared): App, Asked(page): Asked<Part>) -> Answer<BrokenGlasses> {
-    let all = shared.pipeline.glass().into_iter().map(|glass| (glass.broken.id.to_string(), Some(glass)));
+    let all = shared.pipeline.known_glass().into_iter().map(|one| (one.0.broken.id.to_string(), Some(one)));
     let (found, next) = page.of(all.collect())?;
     let mut items = Vec::with_capacity(found.len());
-    for glass in found {
-        items.push(BrokenGlass(document(&shared, &glass).await?));
+    for glass in &found {
+        items.push(BrokenGlass(document(&shared, glass).await?));
     }
     Ok(Json(BrokenGlasses { items, next }))
 }
@@ -124,21 +127,35 @@ fn justified() -> bool {
     true
 }
 
-async fn end(State(shared): App, caller: Caller, Path(id): Path<String>, _: Body<Nothing>) -> Answer<BrokenGlass> {
+async fn end(
+    State(shared): App,
+    caller: Caller,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    _: Body<Nothing>,
+) -> Answer<BrokenGlass> {
     let id: ApprovalId = parsed(&id)?;
-    shared.pipeline.end_glass(&id, &caller.0).await?;
+    let work = async { Ok(shared.pipeline.end_glass(&id, &caller.0).await?) };
+    matching(&shared, &thing(&id), &headers, work).await?;
     one(&shared, &id).await
 }
 
 async fn review(
     State(shared): App,
     caller: Caller,
+    headers: HeaderMap,
     Path(id): Path<String>,
     Body(said): Body<GlassReview>,
 ) -> Answer<BrokenGlass> {
-    let id: ApprovalId = parsed(&id)?;
-    shared.pipeline.review_glass(&id, said.justified, reason(&said.reason)?, &caller.0).await?;
+    let (id, because): (ApprovalId, _) = (parsed(&id)?, reason(&said.reason)?);
+    let work = async { Ok(shared.pipeline.review_glass(&id, said.justified, because, &caller.0).await?) };
+    matching(&shared, &thing(&id), &headers, work).await?;
     one(&shared, &id).await
+}
+
+/// What a tag of broken glass is of.
+fn thing(id: &ApprovalId) -> Thing {
+    Thing::one("approvals", id.as_str())
 }
 
 async fn findings(State(shared): App, Asked(page): Asked<Part>) -> Answer<Findings> {
@@ -159,13 +176,13 @@ async fn findings(State(shared): App, Asked(page): Asked<Part>) -> Answer<Findin
 }
 
 async fn one(shared: &Shared, id: &ApprovalId) -> Answer<BrokenGlass> {
-    match shared.pipeline.glass().iter().find(|glass| glass.broken.id == *id) {
+    match shared.pipeline.known_glass().iter().find(|(glass, _)| glass.broken.id == *id) {
         Some(glass) => Ok(Json(BrokenGlass(document(shared, glass).await?))),
         None => Err(Failure::not_found("approval", id.as_str())),
     }
 }
 
-async fn document(shared: &Shared, glass: &Glass) -> Result<Value, Failure> {
+async fn document(shared: &Shared, (glass, version): &(Glass, u64)) -> Result<Value, Failure> {
     let (now, broken) = (shared.pipeline.journal().now(), &glass.broken);
     let reason = text_beside(shared.pipeline.journal().ledger(), &broken.reason).await?;
     let reviewed = glass.reviewed.as_ref();
@@ -180,7 +197,7 @@ async fn document(shared: &Shared, glass: &Glass) -> Result<Value, Failure> {
         "broken_at": broken.broken_at, "until": broken.until, "over_at": glass.over_at(), "uses": glass.uses, "state": state,
         "ended": glass.ended.as_ref().map(|(at, by)| json!({"at": at, "by": by})),
         "reviewed": reviewed.map(|(at, said)| json!({"at": at, "by": said.by, "justified": said.justified})),
-        "review_due": glass.review_due(),
+        "review_due": glass.review_due(), "etag": quoted(version),
     }))
 }
 

@@ -1,12 +1,13 @@
 //! People as an OpenID issuer knows them: whoever it says so of logs in as them.
 
 use super::changes::{ChangeTold, propose};
+use super::matches::{Thing, matching};
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -24,11 +25,13 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Link somebody to what an issuer calls them",
                 "On a server, once somebody else agrees. One subject is one person's.",
             )
+            .matches()
             .takes::<LinkWanted>()
             .answers::<ChangeTold>()
             .fails(&[409]),
         Route::delete("/api/v1/principals/{id}/links/{link}", Needs::Admin, Of::Realm, cut)
             .says("people", "Take a link away", "By the beginning of its id. Sessions that it opened are over at once.")
+            .matches()
             .answers::<Link>(),
     ]
 }
@@ -70,6 +73,7 @@ async fn list(State(shared): App, Path(who): Path<String>) -> Answer<Links> {
 async fn link(
     State(shared): App,
     caller: Caller,
+    headers: HeaderMap,
     Path(who): Path<String>,
     Body(wanted): Body<LinkWanted>,
 ) -> Answer<ChangeTold> {
@@ -80,13 +84,22 @@ async fn link(
             .at("/issuer")
     })?;
     let subject = Subject { issuer, subject: wanted.subject };
+    let thing = Thing::Person(who.principal.clone());
     let wish = GovernanceWish::Link { principal: who.principal, subject };
-    propose(&shared, wish, &wanted.reason, &caller).await.map(ChangeTold).map(Json)
+    let work = propose(&shared, wish, &wanted.reason, &caller);
+    matching(&shared, &thing, &headers, work).await.map(ChangeTold).map(Json)
 }
 
-async fn cut(State(shared): App, caller: Caller, Path((who, id)): Path<(String, String)>) -> Answer<Link> {
+async fn cut(
+    State(shared): App,
+    caller: Caller,
+    headers: HeaderMap,
+    Path((who, id)): Path<(String, String)>,
+) -> Answer<Link> {
     let journal = shared.pipeline.journal();
     let who = person(journal, &who).await?;
-    let gone = unlink(journal, &who.principal, &id, &caller.actor()).await?;
+    let by = caller.actor();
+    let work = async { Ok(unlink(journal, &who.principal, &id, &by).await?) };
+    let gone = matching(&shared, &Thing::Person(who.principal.clone()), &headers, work).await?;
     Ok(Json(Link(json!(gone))))
 }

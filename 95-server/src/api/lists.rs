@@ -1,7 +1,7 @@
 //! What is listed: documents that follow from the journal, page by page.
 
 use super::filter::{LOOKED_THROUGH_MAX, Which, begins};
-use super::matches::stream;
+use super::matches::{Tag, Thing, tagged};
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Needs, PAGE_MAX, Path, Shared};
 use crate::benefit::{expected, measured};
@@ -12,7 +12,6 @@ use crate::status;
 use crate::versions::unified;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderName, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -162,7 +161,7 @@ async fn chunk(
 
 async fn one(view: &'static str, State(shared): App, Path(id): Path<String>) -> Result<(Tag, Json<Item>), Failure> {
     // Asked for before what it stands for: one that is too old is refused, one that is too new would not be.
-    let tag = tag(&shared, view, &id).await?;
+    let tag = tagged(Thing::one(view, &id).tag(&shared).await?);
     let doc = shared.pipeline.journal().doc(view, &id).await?;
     let doc = doc.ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))?;
     let mut item = item(&shared, view, &id, doc.clone(), &mut Bases::default()).await?;
@@ -188,13 +187,6 @@ fn add(item: &mut Value, more: Value) {
     if let (Value::Object(item), Value::Object(more)) = (item, more) {
         item.extend(more);
     }
-}
-
-/// `ETag` of a single resource: how many entries there are about it.
-type Tag = [(HeaderName, String); 1];
-
-async fn tag(shared: &Shared, view: &str, id: &str) -> Result<Tag, Failure> {
-    Ok([(header::ETAG, format!("\"{}\"", shared.pipeline.journal().ledger().stream_version(&stream(view, id)).await?))])
 }
 
 /// What somebody answered.

@@ -2,14 +2,16 @@
 
 use super::changes::{ChangeTold, propose};
 use super::filter::begins;
+use super::matches::{Thing, matching_among};
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, field, parsed, reason};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 use writ_core::{ComponentId, EventId, IdError, LedgerError};
 use writ_pipeline::{GovernanceWish, Journal, JudgeError, Mode, Opinion, RemedyAction, ShadowFilter, text_of};
@@ -36,6 +38,7 @@ pub(crate) fn routes() -> Vec<Route> {
                  somebody else agrees. Less far: at once.",
             )
             .word("action", RemedyAction::ALL.map(RemedyAction::name))
+            .matches()
             .takes::<ModeWanted>()
             .answers::<ChangeTold>()
             .fails(&[409]),
@@ -62,7 +65,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 documents! {
     /// How far an action goes on a component: `mode`, its `origin` (`default`, `platform`, `manifest` or `change`), the `approval` of a
-    /// change, and how many shadow decisions count as `right`, `wrong` and `unjudged`.
+    /// change, how many shadow decisions count as `right`, `wrong` and `unjudged`, and its `etag`.
     HealingMode;
     /// What would have been done: `component`, `action`, `incident`, `because`, `remedy`, who judged it how, and the `opinion` that
     /// comes of it.
@@ -78,7 +81,19 @@ pub(crate) struct Modes {
 }
 
 async fn list(State(shared): App) -> Answer<Modes> {
-    let items = shared.pipeline.modes().await?.into_iter().map(|mode| HealingMode(json!(mode))).collect();
+    let mut items = Vec::new();
+    for component in shared.pipeline.components() {
+        let mut tags = BTreeMap::new();
+        for action in RemedyAction::ALL {
+            tags.insert(action, Thing::Mode(component.clone(), action).tag(&shared).await?);
+        }
+        // Read after its tag: one that is too old is refused, one that is too new would not be.
+        for mode in shared.pipeline.modes_on(&component).await? {
+            let mut item = json!(mode);
+            item["etag"] = json!(tags.get(&mode.action));
+            items.push(HealingMode(item));
+        }
+    }
     Ok(Json(Modes { items, next: None }))
 }
 
@@ -122,12 +137,16 @@ pub(crate) struct ModeWanted {
 async fn change(
     State(shared): App,
     caller: Caller,
+    headers: HeaderMap,
     Path((component, action)): Path<(String, String)>,
     Body(wanted): Body<ModeWanted>,
 ) -> Answer<ChangeTold> {
     let cites: Vec<&str> = wanted.cites.iter().map(String::as_str).collect();
     let wish = wish(&component, &action, wanted.mode.into(), &cites)?;
-    propose(&shared, wish, &wanted.reason, &caller).await.map(ChangeTold).map(Json)
+    let GovernanceWish::Mode { component, action, .. } = &wish else { return Err(Failure::not_found("mode", &action)) };
+    let work = || propose(&shared, wish.clone(), &wanted.reason, &caller);
+    let told = matching_among(&shared, &Thing::Mode(component.clone(), *action), &headers, work).await?;
+    Ok(Json(ChangeTold(told)))
 }
 
 /// A change of a mode, as somebody names it.

@@ -1,20 +1,21 @@
 //! People, their tokens, and what is to be forgotten: what administrators do.
 
 use super::changes::propose;
+use super::matches::{Thing, matching, quoted};
 use super::part::Part;
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, field, reason, words};
 use crate::error::{Failure, short};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use utoipa::ToSchema;
 use writ_pipeline::{
-    Erase, EraseError, GovernanceWish, TokenError, TokenWish, erase, issue_token, people, person, revoke_token,
-    tokens_ever,
+    Erase, EraseError, GovernanceWish, TokenError, TokenWish, erase, good_token, issue_token, people, person,
+    revoke_token, tokens_ever,
 };
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -39,6 +40,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .fails(&[404, 409]),
         Route::delete("/api/v1/tokens/{id}", Needs::Admin, Of::Realm, revoke)
             .says("people", "Revoke a token", "It and every session that was opened with it end at once.")
+            .matches()
             .answers::<Token>()
             .fails(&[409]),
         Route::post("/api/v1/audit/erase", Needs::Admin, Of::Realm, forget)
@@ -54,9 +56,9 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 documents! {
-    /// A person: `principal`, `name`, `roles`, `since`.
+    /// A person: `principal`, `name`, `roles`, `since`, and the `etag` of all that is theirs.
     Person;
-    /// A token: `id`, `principal`, `roles`, `issued_at`, `issued_by`. Never the token itself.
+    /// A token: `id`, `principal`, `roles`, `issued_at`, `issued_by`, and in a list the `etag` of its person. Never the token itself.
     Token;
     /// A token that was issued, and for this once `token`: what to show. Where somebody new needs a second person's word, the
     /// `approval` that it waits for instead.
@@ -82,13 +84,21 @@ pub(crate) struct Tokens {
 async fn principals(State(shared): App, Asked(page): Asked<Part>) -> Answer<People> {
     let known = people(shared.pipeline.journal()).await?.into_iter();
     let (found, next) = page.of(known.map(|person| (person.principal.to_string(), Some(person))).collect())?;
-    Ok(Json(People { items: found.iter().map(|person| Person(json!(person))).collect(), next }))
+    let items = found.iter().map(|person| Person(with_tag(json!(person), person.version))).collect();
+    Ok(Json(People { items, next }))
 }
 
 async fn tokens(State(shared): App, Asked(page): Asked<Part>) -> Answer<Tokens> {
     let ever = tokens_ever(shared.pipeline.journal()).await?.into_iter();
     let (found, next) = page.of(ever.map(|(token, good)| (token.id.clone(), good.then_some(token))).collect())?;
-    Ok(Json(Tokens { items: found.iter().map(|token| Token(json!(token))).collect(), next }))
+    let items = found.iter().map(|token| Token(with_tag(json!(token), token.version))).collect();
+    Ok(Json(Tokens { items, next }))
+}
+
+/// A row with the tag of the person that it is of.
+fn with_tag(mut row: Value, version: u64) -> Value {
+    row["etag"] = json!(quoted(version));
+    row
 }
 
 /// Whose token is wanted, and for what.
@@ -144,8 +154,11 @@ async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<TokenWante
     Ok(Json(Issued(document)))
 }
 
-async fn revoke(State(shared): App, caller: Caller, Path(id): Path<String>) -> Answer<Token> {
-    let token = revoke_token(shared.pipeline.journal(), &id, &caller.actor()).await?;
+async fn revoke(State(shared): App, caller: Caller, headers: HeaderMap, Path(id): Path<String>) -> Answer<Token> {
+    let (journal, by) = (shared.pipeline.journal(), caller.actor());
+    let thing = Thing::Person(good_token(journal, &id).await?.principal);
+    let work = async { Ok(revoke_token(journal, &id, &by).await?) };
+    let token = matching(&shared, &thing, &headers, work).await?;
     Ok(Json(Token(json!(token))))
 }
 
@@ -167,7 +180,7 @@ pub(crate) struct Forget {
 pub(crate) struct Forgotten {
     /// Texts that were destroyed.
     #[schema(value_type = u64)]
-    erased: serde_json::Value,
+    erased: Value,
     /// What they were about.
     of: String,
 }

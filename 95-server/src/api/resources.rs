@@ -1,6 +1,6 @@
 //! What people say about what is listed, and what there is to look at besides.
 
-use super::matches::matching;
+use super::matches::{Tag, Thing, matching, quoted, tagged};
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason, words};
 use crate::error::Failure;
@@ -59,7 +59,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .answers::<Watched>(),
         Route::get("/api/v1/policies", Needs::Reader, policies)
             .says("policies", "Show the policies in force", "The bundle's digest, its files, and each rule with its place.")
-            .answers::<Policies>(),
+            .answers::<Policies>()
+            .tagged(),
     ]
 }
 
@@ -124,7 +125,7 @@ async fn answer(
         let state = shared.pipeline.answer(&id, &caller.0, agrees, reason(&said.reason)?).await?;
         Ok(Json(Answered { approval: id, state: serde_json::json!(state) }))
     };
-    matching(&shared, ("approvals", &id), &headers, work).await
+    matching(&shared, &Thing::one("approvals", &id), &headers, work).await
 }
 
 /// An incident that was told something.
@@ -154,7 +155,7 @@ async fn incident(
         tell_healing(&shared, &id, signal, (&caller.actor(), &said.reason)).await?;
         Ok(Json(IncidentTold { incident, done: command.clone() }))
     };
-    matching(&shared, ("incidents", &id), &headers, work).await
+    matching(&shared, &Thing::one("incidents", &id), &headers, work).await
 }
 
 /// Tells whoever heals an incident's component something about it, and keeps what a person says along with that.
@@ -238,7 +239,7 @@ async fn recommendation(
         say(shared.pipeline.journal(), &id, &caller.actor(), because).await?;
         Ok(Json(RecommendationTold(done)))
     };
-    matching(&shared, ("recommendations", &id), &headers, work).await
+    matching(&shared, &Thing::one("recommendations", &id), &headers, work).await
 }
 
 /// All processes.
@@ -268,6 +269,8 @@ async fn monitoring(State(shared): App) -> Answer<Watched> {
     Ok(Json(Watched { items: components.iter().filter_map(of).collect(), next: None }))
 }
 
-async fn policies(State(shared): App) -> Answer<Policies> {
-    Ok(Json(Policies(shared.pipeline.policies())))
+async fn policies(State(shared): App) -> Result<(Tag, Json<Policies>), Failure> {
+    // Read before what it stands for: one that is too old is refused, one that is too new would not be.
+    let version = shared.pipeline.gate().state().policy_version;
+    Ok((tagged(quoted(version)), Json(Policies(shared.pipeline.policies()))))
 }

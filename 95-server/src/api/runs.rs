@@ -1,6 +1,6 @@
 //! Runs: their state, and what an operator can tell them.
 
-use super::matches::matching;
+use super::matches::{Thing, matching};
 use super::route::{Route, documents};
 use super::{Answer, App, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason};
 use crate::error::Failure;
@@ -121,7 +121,7 @@ async fn command(
     Body(details): Body<Details>,
 ) -> Answer<Told> {
     let work = tell(&shared, &caller, &id, &command, &details);
-    matching(&shared, ("runs", &id), &headers, work).await.map(Json)
+    matching(&shared, &Thing::one("runs", &id), &headers, work).await.map(Json)
 }
 
 async fn tell(shared: &Shared, caller: &Caller, id: &str, command: &str, details: &Details) -> Result<Told, Failure> {

@@ -1,15 +1,17 @@
 //! Kill switches, and the freeze of changes.
 
+use super::matches::{Tag, Thing, matching_among, quoted, tagged};
 use super::part::Part;
 use super::route::Route;
 use super::{Answer, App, Asked, Body, Caller, Needs, Of, Shared, words};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use writ_core::{AgentId, Filter, Timestamp};
-use writ_pipeline::{KillScope, Pulled, text_beside};
+use writ_pipeline::{KillScope, KnownSwitch, Pulled, text_beside};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -23,18 +25,21 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Pull or release a kill switch",
                 "Nothing within its scope is begun any more. `known` says whether there is anything of that name.",
             )
+            .matches()
             .takes::<Switch>()
             .answers::<Switched>()
             .fails(&[409]),
         Route::get("/api/v1/maintenance", Needs::Reader, maintenance)
             .says("policies", "Tell whether changes are frozen", "Policy reads it as a fact.")
-            .answers::<Freeze>(),
+            .answers::<Freeze>()
+            .tagged(),
         Route::post("/api/v1/maintenance", Needs::Operator, Of::Realm, set_maintenance)
             .says(
                 "policies",
                 "Freeze changes, or end it",
                 "Policy reads it as a fact, and denies what it says it denies.",
             )
+            .matches()
             .takes::<FreezeWanted>()
             .answers::<Freeze>()
             .fails(&[409]),
@@ -110,6 +115,8 @@ pub(crate) struct PulledSwitch {
     reason: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
+    /// What `If-Match` is sent with by whoever releases it.
+    etag: String,
 }
 
 /// A page of the kill switches that are pulled.
@@ -123,21 +130,27 @@ pub(crate) struct Switches {
 async fn kill_switches(State(shared): App, Asked(page): Asked<Part>) -> Answer<Switches> {
     let (pulled, next) = page.of(switches(&shared).await?)?;
     let mut items = Vec::with_capacity(pulled.len());
-    for (scope, one) in pulled {
+    for (scope, one, moved) in pulled {
         let reason = match &one.reason {
             Some(reason) => Some(text_beside(shared.pipeline.journal().ledger(), reason).await?),
             None => None,
         };
         let (what, by) = (scope.to_string(), one.by.to_string());
-        items.push(PulledSwitch { what, scope: scope.into(), by, reason, at: one.at });
+        items.push(PulledSwitch { what, scope: scope.into(), by, reason, at: one.at, etag: quoted(moved) });
     }
     Ok(Json(Switches { items, next }))
 }
 
-/// Every kill switch that was ever pulled, by its name, with how it is pulled now.
-pub(crate) async fn switches(shared: &Shared) -> Result<Vec<(String, Option<(KillScope, Pulled)>)>, Failure> {
-    let all = shared.pipeline.kill_switches().await?.into_iter();
-    Ok(all.map(|(scope, pulled)| (switch_name(&scope), pulled.map(|pulled| (scope, pulled)))).collect())
+/// A kill switch that is pulled: what it stops, how, and where it last moved.
+pub(crate) type Stopping = (KillScope, Pulled, u64);
+
+/// Every kill switch that was ever moved, by its name; of those that are pulled, how.
+pub(crate) async fn switches(shared: &Shared) -> Result<Vec<(String, Option<Stopping>)>, Failure> {
+    let known = shared.pipeline.kill_switches().await?.into_iter();
+    let told = |(scope, one): (KillScope, KnownSwitch)| {
+        (switch_name(&scope), one.pulled.map(|pulled| (scope, pulled, one.moved)))
+    };
+    Ok(known.map(told).collect())
 }
 
 /// What a kill switch is called: `all`, `agent:ID`, `action:NAME` or `resource:NAME`.
@@ -161,7 +174,12 @@ pub(crate) struct Switched {
     known: bool,
 }
 
-async fn kill_switch(State(shared): App, caller: Caller, Body(switch): Body<Switch>) -> Answer<Switched> {
+async fn kill_switch(
+    State(shared): App,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(switch): Body<Switch>,
+) -> Answer<Switched> {
     let (scope, pulled, reason) = (KillScope::from(switch.scope), switch.pulled, words(&switch.reason)?);
     let told = scope.to_string();
     let known = match &scope {
@@ -173,7 +191,9 @@ async fn kill_switch(State(shared): App, caller: Caller, Body(switch): Body<Swit
         KillScope::All | KillScope::Resource { .. } => true,
     };
     let was_pulled = shared.pipeline.gate().state().switches.pulled().any(|(other, _)| *other == scope);
-    shared.pipeline.kill_switch(scope, pulled, reason, &caller.actor()).await?;
+    let by = caller.actor();
+    let work = || async { Ok(shared.pipeline.kill_switch(scope.clone(), pulled, reason, &by).await?) };
+    matching_among(&shared, &Thing::Switch(scope.clone()), &headers, work).await?;
     // A switch may be pulled before there is anything to stop; whoever mistyped a name should hear of it.
     Ok(Json(Switched { scope: told, pulled, was_pulled, known }))
 }
@@ -194,11 +214,20 @@ pub(crate) struct FreezeWanted {
     reason: String,
 }
 
-async fn maintenance(State(shared): App) -> Answer<Freeze> {
-    Ok(Json(Freeze { on: shared.pipeline.exceptions().await?.maintenance() }))
+async fn maintenance(State(shared): App) -> Result<(Tag, Json<Freeze>), Failure> {
+    // Asked for before what it stands for: one that is too old is refused, one that is too new would not be.
+    let tag = tagged(Thing::Maintenance.tag(&shared).await?);
+    Ok((tag, Json(Freeze { on: shared.pipeline.exceptions().await?.maintenance() })))
 }
 
-async fn set_maintenance(State(shared): App, caller: Caller, Body(wanted): Body<FreezeWanted>) -> Answer<Freeze> {
-    shared.pipeline.set_maintenance(wanted.on, words(&wanted.reason)?, &caller.0.id).await?;
+async fn set_maintenance(
+    State(shared): App,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(wanted): Body<FreezeWanted>,
+) -> Answer<Freeze> {
+    let (because, by) = (words(&wanted.reason)?, &caller.0.id);
+    let work = || async { Ok(shared.pipeline.set_maintenance(wanted.on, because, by).await?) };
+    matching_among(&shared, &Thing::Maintenance, &headers, work).await?;
     Ok(Json(Freeze { on: wanted.on }))
 }

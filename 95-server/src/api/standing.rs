@@ -2,14 +2,16 @@
 
 use super::changes::{ChangeTold, propose};
 use super::filter::begins;
+use super::matches::{Thing, matching};
 use super::part::Part;
 use super::resources::Nothing;
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, parsed, reason};
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 use utoipa::ToSchema;
 use writ_core::{ApprovalId, Timestamp};
@@ -32,6 +34,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Take a standing approval back",
                 "Whoever may ask for one may end one: people are asked again.",
             )
+            .matches()
             .takes::<Nothing>()
             .answers::<StandingTold>()
             .fails(&[409]),
@@ -39,7 +42,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 documents! {
-    /// A standing approval: for what, how often, by whom, until when, and whether it `holds` now.
+    /// A standing approval: for what, how often, by whom, until when, whether it `holds` now, and its `etag`.
     StandingApproval;
 }
 
@@ -58,14 +61,15 @@ async fn list(State(shared): App, Asked(page): Asked<Part>) -> Answer<StandingAp
     let more = docs.len() > limit;
     docs.truncate(limit);
     let next = docs.last().filter(|_| more).map(|(key, _)| key.clone());
-    let now = journal.now();
-    let item = |(key, mut doc): (String, Value)| {
+    let (now, mut items) = (journal.now(), Vec::with_capacity(docs.len()));
+    for (key, mut doc) in docs {
         let until = doc.get("expires_at").and_then(|at| at.as_str()?.parse::<Timestamp>().ok());
+        // What it says never changes; when it was taken back meanwhile, no tag lets it be taken back again.
+        doc["etag"] = json!(Thing::one("standing", &key).tag(&shared).await?);
         doc["id"] = json!(key);
         doc["holds"] = json!(until.is_some_and(|until| now < until));
-        StandingApproval(doc)
-    };
-    let items = docs.into_iter().map(item).collect();
+        items.push(StandingApproval(doc));
+    }
     Ok(Json(StandingApprovals { items, next }))
 }
 
@@ -118,8 +122,15 @@ pub(crate) struct StandingTold {
     state: &'static str,
 }
 
-async fn revoke(State(shared): App, caller: Caller, Path(id): Path<String>, _: Body<Nothing>) -> Answer<StandingTold> {
+async fn revoke(
+    State(shared): App,
+    caller: Caller,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    _: Body<Nothing>,
+) -> Answer<StandingTold> {
     let approval: ApprovalId = parsed(&id)?;
-    shared.pipeline.revoke_standing(&approval, &caller.0.id).await?;
+    let work = async { Ok(shared.pipeline.revoke_standing(&approval, &caller.0.id).await?) };
+    matching(&shared, &Thing::one("standing", &id), &headers, work).await?;
     Ok(Json(StandingTold { approval, state: "revoked" }))
 }

@@ -1,5 +1,6 @@
 //! Waivers: what is excepted from the rules.
 
+use super::matches::{Thing, matching_among, quoted};
 use super::part::Part;
 use super::resources::Words;
 use super::route::{Route, documents};
@@ -9,7 +10,7 @@ use crate::refused::SOMEBODY_ELSE;
 use crate::status;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
@@ -39,16 +40,19 @@ pub(crate) fn routes() -> Vec<Route> {
             .fails(&[404, 409]),
         Route::post("/api/v1/waivers/{id}/grant", Needs::Approver, Of::Realm, grant)
             .says("policies", "Grant a waiver", "By somebody else than who asked for it.")
+            .matches()
             .takes::<Words>()
             .answers::<WaiverTold>()
             .fails(&[409]),
         Route::post("/api/v1/waivers/{id}/refuse", Needs::Approver, Of::Realm, refuse)
             .says("policies", "Refuse a waiver", "The rule goes on holding.")
+            .matches()
             .takes::<Words>()
             .answers::<WaiverTold>()
             .fails(&[409]),
         Route::post("/api/v1/waivers/{id}/revoke", Needs::Operator, Of::Realm, revoke)
             .says("policies", "End a waiver", "Whoever may ask for an exception may end one: the rule holds again.")
+            .matches()
             .takes::<Words>()
             .answers::<WaiverTold>()
             .fails(&[409]),
@@ -56,7 +60,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 documents! {
-    /// A waiver: rule, subject, reason, who asked and answered, until when, its `state`, and whether it `holds` now.
+    /// A waiver: rule, subject, reason, who asked and answered, until when, its `state`, whether it `holds` now, and its `etag`.
     Waiver;
 }
 
@@ -69,7 +73,8 @@ pub(crate) struct Waivers {
 }
 
 async fn list(State(shared): App, Asked(page): Asked<Part>) -> Answer<Waivers> {
-    let (exceptions, journal) = (shared.pipeline.exceptions().await?, shared.pipeline.journal());
+    let (moved, journal) = (shared.pipeline.exceptions_moved().await?, shared.pipeline.journal());
+    let exceptions = shared.pipeline.exceptions().await?;
     let all = exceptions.waivers().map(|waiver| (waiver.asked.waiver.to_string(), Some(waiver)));
     let (found, next) = page.of(all.collect())?;
     let (mut items, now) = (Vec::with_capacity(found.len()), journal.now());
@@ -79,6 +84,7 @@ async fn list(State(shared): App, Asked(page): Asked<Part>) -> Answer<Waivers> {
         let state = status::waiver(waiver, now);
         item["holds"] = json!(state == "granted");
         item["state"] = json!(state);
+        item["etag"] = json!(moved.get(waiver.asked.waiver.as_str()).map(quoted));
         items.push(Waiver(item));
     }
     Ok(Json(Waivers { items, next }))
@@ -147,27 +153,48 @@ async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<WaiverWanted
     Ok(Json(WaiverTold { waiver, state: WaiverState::Asked, warnings }))
 }
 
-async fn grant(shared: App, caller: Caller, id: Path<String>, said: Body<Words>) -> Answer<WaiverTold> {
-    answer(shared, caller, id, said, WaiverState::Granted).await
+async fn grant(
+    shared: App,
+    caller: Caller,
+    headers: HeaderMap,
+    id: Path<String>,
+    said: Body<Words>,
+) -> Answer<WaiverTold> {
+    answer(shared, caller, headers, id, said, WaiverState::Granted).await
 }
 
-async fn refuse(shared: App, caller: Caller, id: Path<String>, said: Body<Words>) -> Answer<WaiverTold> {
-    answer(shared, caller, id, said, WaiverState::Refused).await
+async fn refuse(
+    shared: App,
+    caller: Caller,
+    headers: HeaderMap,
+    id: Path<String>,
+    said: Body<Words>,
+) -> Answer<WaiverTold> {
+    answer(shared, caller, headers, id, said, WaiverState::Refused).await
 }
 
-async fn revoke(shared: App, caller: Caller, id: Path<String>, said: Body<Words>) -> Answer<WaiverTold> {
-    answer(shared, caller, id, said, WaiverState::Revoked).await
+async fn revoke(
+    shared: App,
+    caller: Caller,
+    headers: HeaderMap,
+    id: Path<String>,
+    said: Body<Words>,
+) -> Answer<WaiverTold> {
+    answer(shared, caller, headers, id, said, WaiverState::Revoked).await
 }
 
 async fn answer(
     State(shared): App,
     caller: Caller,
+    headers: HeaderMap,
     Path(id): Path<String>,
     Body(said): Body<Words>,
     state: WaiverState,
 ) -> Answer<WaiverTold> {
     let waiver: WaiverId = parsed(&id)?;
-    shared.pipeline.answer_waiver(&waiver, state, reason(&said.reason)?, &caller.0.id).await?;
+    let (because, by) = (reason(&said.reason)?, &caller.0.id);
+    let work = || async { Ok(shared.pipeline.answer_waiver(&waiver, state, because, by).await?) };
+    matching_among(&shared, &Thing::Waiver(waiver.clone()), &headers, work).await?;
     Ok(Json(WaiverTold { waiver, state, warnings: Vec::new() }))
 }
 

@@ -5,7 +5,7 @@ use super::given::{Form, Query};
 use super::list::{Paged, by_name, more_of};
 use super::session::Visitor;
 use super::words::{Html, badge, escape, link, when, when_of};
-use crate::api::{App, Shared, switch_name, switches};
+use crate::api::{App, Shared, Stopping, switch_name, switches};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::State;
@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
 use writ_core::{Actor, AgentId};
-use writ_pipeline::{KillScope, Pulled};
+use writ_pipeline::KillScope;
 
 pub(super) struct Row {
     pub(super) id: String,
@@ -116,7 +116,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
     let agents = by_name(shared.pipeline.journal(), "agents", wanted.after.as_deref()).await?;
     let switches = Paged::part(switches(&shared).await?, wanted.switches.as_deref())?;
     let all_pulled = shared.pipeline.gate().state().switches.pulled().any(|(scope, _)| *scope == KillScope::All);
-    let switch = |(scope, pulled): &(KillScope, Pulled)| Switch {
+    let switch = |(scope, pulled, _): &Stopping| Switch {
         scope: scope.to_string(),
         form: switch_name(scope),
         by: pulled.by.to_string(),

@@ -9,6 +9,7 @@ pub(crate) mod contract;
 pub(crate) mod decommission;
 pub(crate) mod dev;
 pub(crate) mod exec;
+pub(crate) mod export;
 pub(crate) mod glass;
 pub(crate) mod incident;
 pub(crate) mod init;

@@ -119,32 +119,64 @@ pub(crate) struct Rotated {
     new: String,
 }
 
-/// Filters as a query string has them.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct EntriesWanted {
-    /// Who did it: a person by name or id, an agent, a part of writ; with its sort before it where that is meant alone (`agent:x`).
-    actor: Option<String>,
-    /// What was done: `open_incident`, or `open incident` as tables show it.
-    action: Option<String>,
-    resource: Option<String>,
-    outcome: Option<String>,
-    trace: Option<String>,
-    stream: Option<String>,
-    /// `run` for all of runs, `run.failed` for every version of one, `run.failed/1` for that alone.
-    kind: Option<String>,
-    /// The earliest time.
-    #[param(format = DateTime)]
-    from: Option<String>,
-    /// The latest time.
-    #[param(format = DateTime)]
-    to: Option<String>,
-    /// The `next` of the page before.
-    after: Option<u64>,
-    oldest_first: bool,
-    /// Entries at the most; 100 unless it is said.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<usize>,
+/// A query string that filters entries, with what else it says.
+macro_rules! filtered {
+    ($(#[$says:meta])* $name:ident { $($more:tt)* }) => {
+        $(#[$says])*
+        #[derive(Debug, Deserialize, IntoParams)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name {
+            /// Who did it: a person by name or id, an agent, a part of writ; with its sort before it where that is meant alone (`agent:x`).
+            actor: Option<String>,
+            /// What was done: `open_incident`, or `open incident` as tables show it.
+            action: Option<String>,
+            resource: Option<String>,
+            outcome: Option<String>,
+            trace: Option<String>,
+            stream: Option<String>,
+            /// `run` for all of runs, `run.failed` for every version of one, `run.failed/1` for that alone.
+            kind: Option<String>,
+            /// The earliest time.
+            #[param(format = DateTime)]
+            from: Option<String>,
+            /// The latest time.
+            #[param(format = DateTime)]
+            to: Option<String>,
+            $($more)*
+        }
+
+        impl $name {
+            /// The filters that are given, by name.
+            fn named(&self) -> BTreeMap<&str, &str> {
+                let all = [
+                    ("actor", &self.actor),
+                    ("action", &self.action),
+                    ("resource", &self.resource),
+                    ("outcome", &self.outcome),
+                    ("trace", &self.trace),
+                    ("stream", &self.stream),
+                    ("kind", &self.kind),
+                    ("from", &self.from),
+                    ("to", &self.to),
+                ];
+                all.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).collect()
+            }
+        }
+    };
+}
+pub(super) use filtered;
+
+filtered! {
+    /// Which entries, and in which order.
+    EntriesWanted {
+        /// The `next` of the page before.
+        after: Option<u64>,
+        #[serde(default)]
+        oldest_first: bool,
+        /// Entries at the most; 100 unless it is said.
+        #[param(minimum = 1, maximum = 1000)]
+        limit: Option<usize>,
+    }
 }
 
 fn bad(detail: String) -> Failure {
@@ -235,19 +267,8 @@ pub(crate) async fn filter(
 
 async fn query(State(shared): App, Asked(wanted): Asked<EntriesWanted>) -> Answer<EntryPage> {
     let limit = super::limit(wanted.limit.unwrap_or(100))?;
-    let named = [
-        ("actor", &wanted.actor),
-        ("action", &wanted.action),
-        ("resource", &wanted.resource),
-        ("outcome", &wanted.outcome),
-        ("trace", &wanted.trace),
-        ("stream", &wanted.stream),
-        ("kind", &wanted.kind),
-        ("from", &wanted.from),
-        ("to", &wanted.to),
-    ];
-    let named = named.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).collect();
-    let filter = Filter { newest_first: !wanted.oldest_first, ..filter(&shared, &named, wanted.after).await? };
+    let filter = filter(&shared, &wanted.named(), wanted.after).await?;
+    let filter = Filter { newest_first: !wanted.oldest_first, ..filter };
     let found = shared.pipeline.journal().ledger().query(&filter, limit + 1).await?;
     let told = |stored| decode(stored).map(|entry| Entry(json!(entry)));
     let items = found.iter().take(limit).map(told).collect::<Result<Vec<_>, _>>()?;

@@ -1,6 +1,6 @@
 //! Single entries with their proofs, checkpoints, plans, and the journal as other systems read it.
 
-use super::audit::Entry;
+use super::audit::{Entry, filter, filtered};
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Needs, Path, Shared};
 use crate::error::Failure;
@@ -9,8 +9,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
-use writ_core::{ActorKind, Digest, Outcome, Stored};
+use writ_core::{ActorKind, Digest, Filter, Outcome, Stored};
 use writ_pipeline::decode;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -33,8 +34,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .says(
                 "audit",
                 "Export entries as OCSF",
-                "API Activity (class 6003), oldest first. `next` is the place of the entry that comes next, or would: whoever asks \
-                 with it again later goes on from there.",
+                "API Activity (class 6003), oldest first, of the entries that each filter fits. `next` is the place of the entry that \
+                 is looked at next, or would be: whoever asks with it again later goes on from there.",
             )
             .query::<Export>()
             .answers::<OcsfPage>(),
@@ -109,19 +110,19 @@ impl Default for From {
     }
 }
 
-/// What is to be exported.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Export {
-    /// The form.
-    #[param(inline)]
-    format: Format,
-    /// The `next` of the page before.
-    #[serde(default)]
-    after: u64,
-    /// Items at the most; 100 unless it is said.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<usize>,
+filtered! {
+    /// What is to be exported, and in which form.
+    Export {
+        /// The form.
+        #[param(inline)]
+        format: Format,
+        /// The `next` of the page before.
+        #[serde(default)]
+        after: u64,
+        /// Items at the most; 100 unless it is said.
+        #[param(minimum = 1, maximum = 1000)]
+        limit: Option<usize>,
+    }
 }
 
 /// A form in which other systems read the journal.
@@ -191,11 +192,14 @@ async fn plan(State(shared): App, Path(digest): Path<String>) -> Answer<Plan> {
 }
 
 async fn export(State(shared): App, Asked(wanted): Asked<Export>) -> Answer<OcsfPage> {
-    let limit = super::limit(wanted.limit.unwrap_or(100))?;
-    let ledger = shared.pipeline.journal().ledger();
-    let found = ledger.entries(wanted.after.min(i64::MAX.unsigned_abs()), limit).await?;
-    let next = found.last().map_or(wanted.after, |stored| stored.seq + 1);
-    let Format::Ocsf = wanted.format;
+    let (Format::Ocsf, limit) = (wanted.format, super::limit(wanted.limit.unwrap_or(100))?);
+    let filter = filter(&shared, &wanted.named(), Some(wanted.after.min(i64::MAX.unsigned_abs()))).await?;
+    let journal = shared.pipeline.journal();
+    // Read before what is found: whatever is recorded from here on is for whoever asks again.
+    let size = *journal.size().borrow();
+    let found = journal.ledger().query(&Filter { newest_first: false, ..filter }, limit).await?;
+    let behind = found.last().map_or(wanted.after, |stored| stored.seq + 1);
+    let next = if found.len() < limit { behind.max(size) } else { behind };
     let items =
         found.iter().map(|stored| decode(stored).map(|entry| OcsfEvent(ocsf(&entry)))).collect::<Result<_, _>>()?;
     Ok(Json(OcsfPage { items, next }))

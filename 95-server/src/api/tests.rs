@@ -410,6 +410,38 @@ async fn entries_are_exported_as_ocsf_and_the_export_goes_on_where_it_ended() {
     }
     let (_, last) = look(&place, &format!("/api/v1/audit/export?format=ocsf&after={}", place.size().await)).await;
     assert_eq!((&last["items"], last["next"].as_u64()), (&json!([]), Some(place.size().await)));
+    for query in [
+        "kind=principal",
+        "kind=principal.token_issued",
+        "actor=system:test",
+        "action=enrol_principal",
+        "stream=principal/person-01",
+        "resource=person-*",
+        "outcome=success",
+        "from=2001-01-01T00:00:00Z&to=2002-01-01T00:00:00Z",
+        "actor=genesis&kind=principal&to=2101-01-01T00:00:00Z",
+    ] {
+        let (_, entries) = look(&place, &format!("/api/v1/audit/entries?oldest_first=true&limit=1000&{query}")).await;
+        let found: Vec<&Value> = entries["items"].as_array().unwrap().iter().map(|entry| &entry["event_id"]).collect();
+        assert_eq!(found.is_empty(), query.starts_with("from"), "{query}");
+        let (mut told, mut after) = (Vec::new(), json!(0));
+        loop {
+            let (_, page) =
+                look(&place, &format!("/api/v1/audit/export?format=ocsf&limit=2&after={after}&{query}")).await;
+            let items = page["items"].as_array().unwrap().clone();
+            after = page["next"].clone();
+            if items.is_empty() {
+                break;
+            }
+            told.extend(items);
+        }
+        assert_eq!(told.iter().map(|event| &event["metadata"]["uid"]).collect::<Vec<_>>(), found, "{query}");
+        assert_eq!(after, json!(place.size().await), "{query}: what comes later is found from there on");
+    }
+    for query in ["outcome=fine", "from=yesterday", "actor=nobody-here", "colour=red"] {
+        let (status, problem) = look(&place, &format!("/api/v1/audit/export?format=ocsf&{query}")).await;
+        assert_eq!((status.as_u16(), problem["code"].as_str()), (400, Some("invalid")), "{query}: {problem}");
+    }
     assert_eq!(look(&place, "/api/v1/audit/export?format=cef").await.0, StatusCode::BAD_REQUEST);
     assert_eq!(look(&place, "/api/v1/audit/export").await.0, StatusCode::BAD_REQUEST);
 }

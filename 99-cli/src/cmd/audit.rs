@@ -4,14 +4,14 @@ use super::{Failure, clock, holds, items, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
-use crate::follow::{look, shown_key};
+use crate::follow::look;
 use crate::out::columns;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use writ_audit::{Bundle, Checkpoint};
+use writ_pipeline::check_export;
 use writ_pipeline::input::load;
-use writ_pipeline::{Exported, check_export, export_paths};
 use writ_seal::NoteKey;
 
 /// The audit trail
@@ -29,15 +29,15 @@ pub(crate) enum Audit {
     RotateKey,
     /// Print the newest signed checkpoint
     Checkpoint,
-    /// Write the journal as a static directory that any tlog-tiles reader understands
-    Export { dir: PathBuf },
+    /// Write the journal as a static directory that any tlog-tiles reader understands, or print entries as another system reads them
+    Export(super::export::Export),
     /// Write the evidence for anything to a file that verifies with no server
     Evidence(Evidence),
 }
 
-/// Find entries
+/// Which entries
 #[derive(Debug, Args)]
-pub(crate) struct Query {
+pub(crate) struct Filters {
     /// Who did it: a person's name, an id, or `human:…`, `agent:…`, `system:…`
     #[arg(long)]
     actor: Option<String>,
@@ -53,6 +53,9 @@ pub(crate) struct Query {
     /// The trace
     #[arg(long)]
     trace: Option<String>,
+    /// Whose history it is: `intent/ID`, `run/ID`
+    #[arg(long)]
+    stream: Option<String>,
     /// The kind: `run` for all of runs, `run.failed` for one
     #[arg(long)]
     kind: Option<String>,
@@ -64,7 +67,32 @@ pub(crate) struct Query {
     to: Option<String>,
     /// Go on from the place that the page before named
     #[arg(long, value_name = "SEQ")]
-    after: Option<u64>,
+    pub(crate) after: Option<u64>,
+}
+
+impl Filters {
+    /// What is asked for besides a page.
+    pub(crate) fn query(&self) -> String {
+        let all = [
+            ("actor", &self.actor),
+            ("action", &self.action),
+            ("resource", &self.resource),
+            ("outcome", &self.outcome),
+            ("trace", &self.trace),
+            ("stream", &self.stream),
+            ("kind", &self.kind),
+            ("from", &self.from),
+            ("to", &self.to),
+        ];
+        all.iter().filter_map(|(name, value)| Some(format!("&{name}={}", escaped(value.as_ref()?)))).collect()
+    }
+}
+
+/// Find entries
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    #[command(flatten)]
+    filters: Box<Filters>,
     /// Begin with the oldest
     #[arg(long)]
     oldest_first: bool,
@@ -116,7 +144,7 @@ impl Audit {
                 common.out().document(&document, |_| note);
                 Ok(exit::OK)
             }
-            Audit::Export { dir } => export(common, &dir).await,
+            Audit::Export(wanted) => wanted.run(common).await,
             Audit::Evidence(evidence) => evidence.run(common).await,
         }
     }
@@ -125,23 +153,13 @@ impl Audit {
 impl Query {
     async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let out = common.out();
-        let mut path = format!("/api/v1/audit/entries?limit={}&oldest_first={}", self.limit, self.oldest_first);
-        let texts = [
-            ("actor", self.actor),
-            ("action", self.action),
-            ("resource", self.resource),
-            ("outcome", self.outcome),
-            ("trace", self.trace),
-            ("kind", self.kind),
-            ("from", self.from),
-            ("to", self.to),
-            ("after", self.after.map(|seq| seq.to_string())),
-        ];
-        for (name, value) in texts {
-            if let Some(value) = value {
-                path.push_str(&format!("&{name}={}", escaped(&value)));
-            }
-        }
+        let after = self.filters.after.map(|seq| format!("&after={seq}")).unwrap_or_default();
+        let path = format!(
+            "/api/v1/audit/entries?limit={}&oldest_first={}{}{after}",
+            self.limit,
+            self.oldest_first,
+            self.filters.query()
+        );
         let page = common.client()?.get(&path).await?;
         let items = items(&page);
         out.list(&items, "no entries", |wide| entry_table(&items, wide, out.is_terminal()));
@@ -319,46 +337,6 @@ async fn rotate_key(common: &Common) -> Result<Exit, Failure> {
         )
     });
     out.next("writ audit verify, and tell the new key to everybody who gives one with --key");
-    Ok(exit::OK)
-}
-
-async fn export(common: &Common, dir: &Path) -> Result<Exit, Failure> {
-    let (out, client) = (common.out(), common.client()?);
-    let failed = |error: std::io::Error| Failure::of(exit::FAILED, &error);
-    let note = client.bytes("/log/checkpoint").await?.unwrap_or_default();
-    let key = shown_key(&client).await?;
-    let write = |path: &str, bytes: &[u8]| {
-        let path = dir.join(path);
-        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        std::fs::write(path, bytes)
-    };
-    write("checkpoint", &note).map_err(failed)?;
-    write("key", key.to_string().as_bytes()).map_err(failed)?;
-    let note = String::from_utf8_lossy(&note).into_owned();
-    let (checkpoint, _) = Checkpoint::parse(&note).map_err(|error| Failure::of(exit::UNVERIFIED, &error))?;
-    let mut files = 2;
-    let mut attachments = std::collections::BTreeSet::new();
-    for path in export_paths(checkpoint.size) {
-        let bytes = client.bytes(&format!("/log/{path}")).await?;
-        let bytes = bytes.ok_or_else(|| Failure::Other {
-            exit: exit::FAILED,
-            text: format!("`{path}` is missing"),
-            hint: None,
-        })?;
-        if path.starts_with("tile/entries/") {
-            attachments.extend(Exported::attachments_in(&bytes));
-        }
-        write(&path, &bytes).map_err(failed)?;
-        files += 1;
-    }
-    for digest in attachments {
-        if let Some(bytes) = client.bytes(&format!("/log/attachment/{}", digest.hex())).await? {
-            write(&format!("attachment/{}", digest.hex()), &bytes).map_err(failed)?;
-            files += 1;
-        }
-    }
-    out.line(&format!("{} entries in {files} files under {}", checkpoint.size, dir.display()));
-    out.next(&format!("writ audit verify --file {}", dir.display()));
     Ok(exit::OK)
 }
 

@@ -5,6 +5,7 @@ use crate::changes::Consent;
 use crate::commit::{Batch, Expect};
 use crate::gate::POLICY_STREAM;
 use crate::links::{holder, linked};
+use crate::people::{people, person};
 use crate::pipeline::Pipeline;
 use crate::tokens::{self, enrolled, next_id, roles_set};
 use crate::wish::ChangeError;
@@ -88,7 +89,7 @@ impl Pipeline {
             Deed::Policies { .. } => policies(&self.gate().state().bundle.clone()),
             Deed::Agent { agent, .. } => json!(self.gate().state().roster.get(agent).map(agent_document)),
             Deed::Roles { principal, .. } => {
-                let person = tokens::person(self.journal(), principal.as_str()).await?;
+                let person = person(self.journal(), principal.as_str()).await?;
                 json!({"roles": person.roles})
             }
             Deed::Link { link, .. } => json!({"linked_to": holder(self.journal(), link).await?}),
@@ -248,7 +249,7 @@ impl Pipeline {
 
     /// Whether somebody besides the author could agree to what they ask.
     pub(crate) async fn somebody_else(&self, author: &Actor) -> Result<bool, ChangeError> {
-        let people = tokens::people(self.journal()).await?;
+        let people = people(self.journal()).await?;
         let agrees = |role: &String| role == &self.setup().approvers || role == "admin";
         Ok(people.iter().any(|one| one.principal.as_str() != author.id && one.roles.iter().any(agrees)))
     }

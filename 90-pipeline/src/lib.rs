@@ -51,6 +51,7 @@ mod origin;
 mod outcome;
 mod outside;
 mod past;
+mod people;
 mod pipeline;
 mod playbook;
 mod policy_report;
@@ -108,6 +109,7 @@ pub use once::{KEPT_FOR, Keyed, Known};
 pub use origin::{ContinueError, continue_journal};
 pub use outcome::{CommandEnd, OUTPUT_MAX, Output, Reported};
 pub use outside::{Asked as OutsideAsked, OutsideError};
+pub use people::{Person, Token, name_of, people, person, tokens, tokens_ever};
 pub use pipeline::{Pipeline, PipelineError, Ports, Sense, Setup};
 pub use playbook::{PlaybookError, PlaybookOrder, Rehearsed};
 pub use policy_report::{PolicyPeriod, ReportWanted};
@@ -121,8 +123,7 @@ pub use sessions::{SESSION_SPAN, Session, SessionError, close_session, open_sess
 pub use shadows::{JudgeError, ShadowFilter, Shadows};
 pub use submit::{Accepted, SubmitError};
 pub use tokens::{
-    Person, Token, TokenError, TokenWish, enrol, enrol_person, good_token, issue_token, name_of, people, person,
-    principal_of, revoke_token, tokens, tokens_ever, was_issued,
+    TokenError, TokenWish, enrol, enrol_person, good_token, issue_token, principal_of, revoke_token, was_issued,
 };
 pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};

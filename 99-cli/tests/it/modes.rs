@@ -2,7 +2,9 @@
 
 use crate::journey::{SOON, writ};
 use crate::program;
+use crate::server::{address, raw};
 use serde_json::Value;
+use std::fs;
 use writ_bench::{Place, Signal, kill, wait_until};
 
 #[test]
@@ -50,8 +52,28 @@ fn what_was_only_recorded_is_judged_cited_and_then_healed_and_taken_back() {
     let why = writ(&place, &["why", incident], 0);
     assert!(why.contains("restart_instance from shadow to auto"), "{why}");
 
-    let back = writ(&place, &["incident", "mode", "web-service-001", "restart_instance", "shadow", "-m", "odd"], 0);
-    assert!(back.contains("goes as far as shadow"), "{back}");
+    // Who looked before it was set is told so, and who looks now takes it back.
+    let tag = || {
+        let all = place.writ(&["incident", "modes", "-o", "json"]).unwrap().json();
+        let one = all.as_array().unwrap().iter().find(|one| one["action"] == "restart_instance").unwrap().clone();
+        one["etag"].as_str().unwrap().to_owned()
+    };
+    let (token, body) =
+        (fs::read_to_string(place.state().join("tokens/operator")).unwrap(), r#"{"mode":"shadow","reason":"odd"}"#);
+    let back = |tag: &str| {
+        let request = format!(
+            "POST /api/v1/modes/web-service-001/restart_instance HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
+             if-match: {tag}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            token.trim(),
+            body.len()
+        );
+        raw(address(&place), &request)
+    };
+    let seen = tag();
+    for (tag, status) in [("\"0\"", "412"), (seen.as_str(), "200"), (seen.as_str(), "412")] {
+        let said = back(tag);
+        assert!(said.starts_with(&format!("HTTP/1.1 {status}")), "{tag}: {said}");
+    }
     assert!(line().contains("shadow"), "{}", modes());
     let refused = writ(&place, &cited, 3);
     assert!(refused.contains("from before the action was last taken back"), "{refused}");

@@ -11,7 +11,7 @@ pub use remedy::{Denied, DeniedBy, Ended, Held, HoldReason, Proposed, Released, 
 use crate::verify::Verification;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use writ_core::{Actor, ComponentId, Draft, Event, IncidentId, Outcome, Timestamp, Window};
+use writ_core::{Actor, ComponentId, Draft, Event, IncidentId, Outcome, PrincipalId, Timestamp, Window};
 
 /// Everything that can happen to a component's healing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +154,15 @@ impl HealEvent {
             HealEvent::Closed(event) => Some(&event.incident),
             HealEvent::ModeSet(_) | HealEvent::ModeEnded(_) | HealEvent::Judged(_) => None,
         }
+    }
+
+    /// The person who did it; none of what healing concluded by itself, and of what is recorded along with a change.
+    #[must_use]
+    pub fn by(&self) -> Option<&PrincipalId> {
+        if let HealEvent::Acknowledged(Acknowledged { by, .. }) | HealEvent::Closed(Closed { by, .. }) = self {
+            return Some(by);
+        }
+        None
     }
 
     /// The component that it is about.

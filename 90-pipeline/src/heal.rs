@@ -406,7 +406,8 @@ impl Task {
     /// Each incident is a trace of its own, and each of its entries is caused by the one before.
     async fn record(&mut self, event: &HealEvent, seen: Option<Expect>) -> Result<(), CommitError> {
         let cause = self.cause_in(event.incident());
-        let draft = event.draft(&Actor::system("self-healing"));
+        let actor = event.by().map_or_else(|| Actor::system("self-healing"), Actor::human);
+        let draft = event.draft(&actor);
         let batch = Batch { expects: seen.into_iter().collect(), ..Batch::of(vec![draft]) };
         let receipt = self.parts.journal.commit(&cause, batch).await?;
         if let Some(incident) = event.incident() {

@@ -6,7 +6,7 @@ use crate::drive::DriveError;
 use crate::gate::Issued;
 use crate::journal::Journal;
 use serde_json::{Value, json};
-use writ_automation::{Decision, FoldError, Run, RunEvent, What, decode};
+use writ_automation::{Decision, FoldError, Readied, Run, RunEvent, What, decode};
 use writ_core::{Actor, Draft, Entry, Event, LedgerError, Plan, RunId};
 
 /// Documents read at once.
@@ -104,16 +104,19 @@ fn with_field(draft: &mut Draft, name: &str, value: Option<Value>) {
 /// Agents do steps; the requester or operator does what they asked for; the rest follows from rules.
 fn actor_of(event: &RunEvent, by: &Actor) -> Actor {
     use What::{
-        Approved, Cancelling, Pausing, Rejected, Replanning, Resumed, StepApproved, StepResolved, StepStarted,
-        Submitted,
+        Approved, Cancelling, Failing, Pausing, Rejected, Replanning, Resumed, StepApproved, StepReadied, StepResolved,
+        StepStarted, Submitted,
     };
     if let StepStarted(started) = &event.what {
         return Actor::agent(&started.agent);
     }
     let asked_for = matches!(event.what, Submitted(_) | Pausing(_) | Resumed(_) | Replanning(_) | Cancelling(_));
+    let rolled_back = matches!(&event.what, Failing(body) if body.rollback);
+    let retried = matches!(&event.what, StepReadied(body) if body.because == Readied::Retried);
+    let ordered = asked_for || rolled_back || retried;
     let decided = matches!(event.what, Approved(_) | Rejected(_) | StepApproved(_) | StepResolved(_));
     let answered = event.step().is_some() && by.kind == writ_core::ActorKind::Agent;
-    if asked_for || decided || answered { by.clone() } else { Actor::system("pipeline") }
+    if ordered || decided || answered { by.clone() } else { Actor::system("pipeline") }
 }
 
 /// Runs that had not ended when the journal was last written.

@@ -9,10 +9,12 @@ mod pages;
 mod places;
 mod questions;
 mod recommendations;
+mod recorded;
+mod said;
 mod scopes;
 
 use super::*;
-use crate::setup::read_files;
+use crate::setup::{Files, read_files};
 use crate::state::StateError;
 use axum::body::{Body as Sent, to_bytes};
 use hyper::service::Service;
@@ -27,8 +29,13 @@ use writ_pipeline::{TokenWish, enrol, enrol_person, issue_token};
 const ROLES: [&str; 6] = ["none", "viewer", "operator", "approver", "admin", "agent"];
 
 /// The example's files.
-fn example() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy-web-001")
+fn example() -> Files {
+    read_files(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy-web-001")).unwrap()
+}
+
+/// No key to change to.
+fn no_key() -> NextKey {
+    Arc::new(|| Err(StateError::File { path: "log.next".into(), cause: std::io::ErrorKind::NotFound.into() }))
 }
 
 /// A server over an empty journal, with a token for each role.
@@ -40,11 +47,10 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        Self::over(crate::wire::offline(&read_files(&example()).unwrap()).await.unwrap()).await
+        Self::over(crate::wire::offline(&example()).await.unwrap(), no_key()).await
     }
 
-    /// The same over a pipeline.
-    async fn over(pipeline: Pipeline) -> Self {
+    async fn over(pipeline: Pipeline, next_key: NextKey) -> Self {
         let mut config = Config::standard();
         config.limits.writes_per_minute = 1_000_000;
         let journal = pipeline.journal();
@@ -55,9 +61,7 @@ impl Place {
             let person = enrol_person(journal, role, &[(*role).to_owned()], &by).await.unwrap();
             tokens.push(issue_token(journal, &person, &TokenWish::default(), &by).await.unwrap().1);
         }
-        let no_key: NextKey =
-            Arc::new(|| Err(StateError::File { path: "log.next".into(), cause: std::io::ErrorKind::NotFound.into() }));
-        let shared = Arc::new(Shared::new(pipeline, Arc::new(Vec::new), no_key, &config));
+        let shared = Arc::new(Shared::new(pipeline, Arc::new(Vec::new), next_key, &config));
         Self { router: router(shared.clone()), shared, tokens }
     }
 

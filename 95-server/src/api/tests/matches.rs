@@ -187,7 +187,8 @@ async fn each_change_of_what_governs_is_refused_once_that_moved_and_done_while_i
     let (_, people) = look(&place, "/api/v1/principals").await;
     let bob = people["items"].as_array().unwrap().iter().find(|one| one["name"] == "bob").unwrap();
     let bob = bob["principal"].as_str().unwrap().to_owned();
-    let rules = fs::read_to_string(example().join("policies/security-policies.yaml")).unwrap();
+    let rules = example().policy_files.into_iter().find(|(name, _)| name.ends_with("security-policies.yaml"));
+    let rules = String::from_utf8(rules.unwrap().1).unwrap();
     let rules = json!({"files": [{"name": "rules.yaml", "text": rules}], "reason": "why"});
     let link = json!({"subject": "bob", "issuer": "https://issuer.example", "reason": "why"});
     let roles = json!({"grant": ["operator"], "reason": "why"});

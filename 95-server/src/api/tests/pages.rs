@@ -39,16 +39,12 @@ const LISTS: [(&str, &str, &[&str]); 23] = [
 async fn full() -> Place {
     let clock = SetClock::new();
     let world = Arc::new(World(|_, _| Comes::Done));
-    let files = read_files(&example()).unwrap();
-    let place = Place::over(crate::wire::offline_in(&files, world, clock.clone()).await.unwrap()).await;
+    let files = example();
+    let place = Place::over(crate::wire::offline_in(&files, world, clock.clone()).await.unwrap(), no_key()).await;
     let (pipeline, journal) = (&place.shared.pipeline, place.shared.pipeline.journal());
     let ada = Principal { id: "person-01".parse().unwrap(), roles: vec!["operator".into()] };
-    let texts: BTreeMap<String, String> = fs::read_dir(example().join("policies"))
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .filter(|path| !path.ends_with("policies.test.yaml"))
-        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
-        .collect();
+    let texts = files.policy_files.iter().map(|(name, text)| (name.clone(), String::from_utf8(text.clone()).unwrap()));
+    let texts: BTreeMap<String, String> = texts.collect();
     let (_, policies) = look(&place, "/api/v1/policies").await;
     let mut drafts = Vec::new();
     for at in 0..4 {

@@ -38,7 +38,7 @@ impl Place {
     }
 
     /// A recommendation that was made for a version, and what moved it on.
-    async fn recommended(&self, id: &str, base: Digest, moves: Vec<(&'static str, Value)>) {
+    pub(super) async fn recommended(&self, id: &str, base: Digest, moves: Vec<(&'static str, Value)>) {
         let (at, until) =
             ("2026-01-01T00:00:00Z", if id == "OPT-OLD" { "2026-01-02T00:00:00Z" } else { "2096-01-01T00:00:00Z" });
         let by = json!({"kind": "human", "id": "person-77"});

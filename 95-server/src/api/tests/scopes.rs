@@ -4,7 +4,7 @@ use super::*;
 use writ_pipeline::{Batch, OutsideAsked, OutsideWish, Principal};
 
 /// The example's intent, as one of a team and an environment.
-fn manifest(id: &str, component: &str, team: &str, environment: &str) -> String {
+pub(super) fn manifest(id: &str, component: &str, team: &str, environment: &str) -> String {
     let example = include_str!("../../../../examples/deploy-web-001/intent.yaml").replace("DEPLOY-WEB-001", id);
     let labels = format!(
         "intent:\n  labels: {{ team: {team} }}\n  target: {{ environment: {environment}, component: {component} }}\n"

@@ -274,6 +274,12 @@ pub(crate) async fn offline_in(
     over(files, Arc::new(MemoryLedger::new()), gate, world, clock).await
 }
 
+/// A ledger in memory.
+#[cfg(test)]
+pub(crate) fn memory() -> Arc<dyn writ_core::Ledger> {
+    Arc::new(MemoryLedger::new())
+}
+
 async fn over(
     files: &Files,
     ledger: Arc<dyn writ_core::Ledger>,

@@ -8,10 +8,12 @@ mod modes;
 mod pages;
 mod places;
 mod questions;
+mod ready;
 mod recommendations;
 mod recorded;
 mod said;
 mod scopes;
+mod trailing;
 
 use super::*;
 use crate::setup::{Files, read_files};

@@ -9,6 +9,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use std::error::Error;
 use writ_core::{Notifier, NotifyError, Severity, Telling};
 
 /// Receivers at the most.
@@ -149,9 +150,26 @@ fn meant(error: &lettre::transport::smtp::Error) -> NotifyError {
         None if error.is_timeout() => {
             NotifyError::Unreachable { because: format!("no answer within {} s", PATIENCE.as_secs()) }
         }
-        None if error.is_tls() => NotifyError::Unreachable { because: "TLS does not come about".into() },
-        None => NotifyError::Unreachable { because: "there is no connection, or it broke".into() },
+        None => match tls_failure(error) {
+            Some(tls) => NotifyError::Unreachable { because: format!("TLS does not come about: {tls}") },
+            None if error.is_tls() => NotifyError::Unreachable { because: "TLS does not come about".into() },
+            None => NotifyError::Unreachable { because: "there is no connection, or it broke".into() },
+        },
     }
+}
+
+/// Why TLS does not come about: what a handshake fails for is told as a connection that failed.
+fn tls_failure(error: &lettre::transport::smtp::Error) -> Option<&rustls::Error> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = within.and_then(|within| within.downcast_ref()).or_else(|| error.downcast_ref());
+        if tls.is_some() {
+            return tls;
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// That nobody need answer it, and no robot should.

@@ -1,5 +1,7 @@
 //! Against real sockets: an HTTP server and a mail server, each as small as it can be.
 
+mod mail;
+
 use super::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -189,13 +191,10 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
     assert!(sink.await.unwrap() < 64 << 20);
 }
 
-#[tokio::test]
-async fn a_server_that_is_not_held_to_be_who_it_says_is_not_spoken_to() {
+/// A server's side of TLS under a certificate that is made for it, and that certificate as PEM.
+fn secured(certificate: rcgen::CertificateParams) -> (tokio_rustls::TlsAcceptor, String) {
     let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let ca = dir.path().join("ca.pem");
-    std::fs::write(&ca, certificate.pem()).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap();
     let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -203,7 +202,15 @@ async fn a_server_that_is_not_held_to_be_who_it_says_is_not_spoken_to() {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], private)
         .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    (tokio_rustls::TlsAcceptor::from(Arc::new(config)), certificate.pem())
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_held_to_be_who_it_says_is_not_spoken_to() {
+    let (acceptor, certificate) = secured(rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, certificate).unwrap();
     for (trust, expected) in [(Trust::default(), false), (Trust::of(Some(&ca)).unwrap(), true)] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}/x", listener.local_addr().unwrap().port());
@@ -260,140 +267,4 @@ async fn a_telling_is_one_line_of_the_file() {
     let written = std::fs::read_to_string(path).unwrap();
     let lines: Vec<Value> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((lines.len(), &lines[0]["data"]["title"]), (2, &Value::from("a\nb")));
-}
-
-/// A mail server that takes one mail, or answers to `refuse` so. What it was told, and the mail.
-async fn mail_server(refuse: &'static str, answer: &'static str) -> (String, JoinHandle<(Vec<String>, String)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let heard = tokio::spawn(async move {
-        let mut stream = BufReader::new(listener.accept().await.unwrap().0);
-        let (mut told, mut mail) = (Vec::new(), String::new());
-        stream.write_all(b"220 sink ESMTP\r\n").await.unwrap();
-        loop {
-            let mut line = String::new();
-            if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
-                return (told, mail);
-            }
-            let line = line.trim_end().to_owned();
-            let verb = line.split([' ', ':']).next().unwrap_or_default().to_uppercase();
-            told.push(line);
-            let said = match verb.as_str() {
-                verb if verb == refuse => format!("{answer}\r\n"),
-                "EHLO" => "250-sink\r\n250 AUTH PLAIN LOGIN\r\n".into(),
-                "AUTH" => "235 welcome\r\n".into(),
-                "DATA" => {
-                    stream.write_all(b"354 go on\r\n").await.unwrap();
-                    loop {
-                        let mut line = String::new();
-                        stream.read_line(&mut line).await.unwrap();
-                        if line == ".\r\n" {
-                            break;
-                        }
-                        mail.push_str(&line);
-                    }
-                    "250 taken\r\n".into()
-                }
-                "QUIT" => "221 bye\r\n".into(),
-                _ => "250 ok\r\n".into(),
-            };
-            if stream.write_all(said.as_bytes()).await.is_err() {
-                return (told, mail);
-            }
-        }
-    });
-    (address, heard)
-}
-
-fn mail(server: &str) -> SmtpConfig {
-    SmtpConfig {
-        server: server.into(),
-        security: SmtpSecurity::None,
-        credentials: None,
-        from: "writ <writ@writ.example>".into(),
-        to: "ops@writ.example, On Call <call@writ.example>".into(),
-    }
-}
-
-#[tokio::test]
-async fn a_mail_reaches_everybody_and_what_people_wrote_begins_no_header() {
-    let (server, sink) = mail_server("", "").await;
-    let config = SmtpConfig { credentials: Some("writ:pass:word\n".into()), ..mail(&server) };
-    let smtp = SmtpNotifier::new(&config, &Trust::default()).unwrap();
-    let mut told = telling("Ärger\r\nBcc: evil@writ.example\r\n\r\n<b>x</b>");
-    told.facts.push(("demanded by", "x\r\n.\r\nRCPT TO:<evil@writ.example>".into()));
-    told.text = "first\r\n.\r\nMAIL FROM:<evil@writ.example>".into();
-    smtp.notify(&told).await.unwrap();
-    drop(smtp);
-    let (said, mail) = sink.await.unwrap();
-    let verbs: Vec<&str> = said.iter().map(|line| line.split(' ').next().unwrap()).collect();
-    assert!(verbs.starts_with(&["EHLO", "AUTH", "MAIL", "RCPT", "RCPT", "DATA"]), "{said:?}");
-    assert!(said.contains(&format!("AUTH PLAIN {}", STANDARD.encode("\0writ\0pass:word"))), "{said:?}");
-    assert!(!said.iter().any(|line| line.contains("evil")), "{said:?}");
-    let (head, body) = mail.split_once("\r\n\r\n").unwrap();
-    let names: Vec<&str> = head
-        .lines()
-        .filter(|line| !line.starts_with([' ', '\t']))
-        .map(|line| line.split(':').next().unwrap())
-        .collect();
-    assert!(!names.iter().any(|name| name.eq_ignore_ascii_case("bcc")), "{head}");
-    assert!(head.contains("Message-ID: <evt_01kdvdna1j782cf3wpmy6cnmxw@writ.example>"), "{head}");
-    assert!(head.contains("Auto-Submitted: auto-generated") && head.contains("Importance: high"), "{head}");
-    assert!(head.contains("Date: ") && head.contains("To: ops@writ.example, "), "{head}");
-    assert!(body.contains("https://writ.example/approvals/apr_1"), "{body}");
-}
-
-#[tokio::test]
-async fn what_a_mail_server_says_tells_whether_trying_again_may_help_and_is_not_repeated() {
-    for (verb, answer, expected) in [
-        ("RCPT", "550 no such user ops@writ.example", "Refused"),
-        ("MAIL", "451 come again", "Unreachable"),
-        ("DATA", "552 too much", "Refused"),
-    ] {
-        let (server, sink) = mail_server(verb, answer).await;
-        let smtp = SmtpNotifier::new(&mail(&server), &Trust::default()).unwrap();
-        let error = format!("{:?}", smtp.notify(&telling("x")).await.unwrap_err());
-        drop(smtp);
-        sink.await.unwrap();
-        assert!(error.starts_with(expected) && !error.contains("ops@"), "{verb}: {error}");
-    }
-    let (server, sink) = mail_server("AUTH", "535 who are you").await;
-    let config = SmtpConfig { credentials: Some("writ:wrong".into()), ..mail(&server) };
-    let error = SmtpNotifier::new(&config, &Trust::default()).unwrap().notify(&telling("x")).await.unwrap_err();
-    assert_eq!(error.to_string(), "nobody takes it now: it answers 535: it does not take the credentials");
-    sink.await.unwrap();
-    // Where TLS must come about first, nothing is said without it.
-    let (server, sink) = mail_server("", "").await;
-    let config =
-        SmtpConfig { security: SmtpSecurity::StartTls, credentials: Some("writ:word".into()), ..mail(&server) };
-    assert!(SmtpNotifier::new(&config, &Trust::default()).unwrap().notify(&telling("x")).await.is_err());
-    let (said, mail) = sink.await.unwrap();
-    assert!(
-        !said.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")) && mail.is_empty(),
-        "{said:?}"
-    );
-}
-
-#[test]
-fn mail_that_could_not_be_sent_or_would_cross_a_network_in_the_clear_is_refused_at_once() {
-    let good = || mail("127.0.0.1:25");
-    for (config, told) in [
-        (
-            SmtpConfig { server: "mail.example".into(), ..good() },
-            "the server is no host and port, such as `mail.example:587`",
-        ),
-        (
-            SmtpConfig { server: "mail.example:25".into(), ..good() },
-            "the server is not this machine, and mail would go there in the clear; use `starttls` or `tls`",
-        ),
-        (SmtpConfig { from: "nobody".into(), ..good() }, "`from` is no mail address"),
-        (SmtpConfig { to: "a@b.example, c".into(), ..good() }, "`to` is not mail addresses with commas between"),
-        (
-            SmtpConfig { to: "x@b.example\r\nBcc: y@b.example".into(), ..good() },
-            "`to` is not mail addresses with commas between",
-        ),
-        (SmtpConfig { credentials: Some("hunter2".into()), ..good() }, "the credentials are not `user:password`"),
-    ] {
-        assert_eq!(SmtpNotifier::new(&config, &Trust::default()).err().unwrap().to_string(), told);
-    }
 }

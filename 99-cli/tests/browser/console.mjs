@@ -1,6 +1,6 @@
 // The console as people use it, in a real browser, against a real server with real processes.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import AxeBuilder from "@axe-core/playwright";
 import { People, Site, until } from "./site.mjs";
 
@@ -15,6 +15,22 @@ const costly = () => manifest().replace(">1000 req/s", ">20000 req/s").replace("
   .replace("'$500/month'", "'$1990/month'");
 
 const manifest = () => readFileSync(`${FILES}/intent.yaml`, "utf8");
+
+/** A playbook that waits for a person when a step of it fails. */
+const GROW = `
+name: grow
+version: 1.0.0
+description: Bring a service to a number of instances
+timeout_seconds: 300
+on_failure: hold
+parameters:
+  component: { type: string, description: The service }
+  count: { type: integer, minimum: 1, maximum: 20, description: How many instances there should be }
+actions:
+  - name: scale
+    type: scale
+    parameters: { component: '\${component}', count: '\${count}' }
+`;
 
 /** Every place, and one thing of each sort that there is. */
 async function paths(site) {
@@ -448,6 +464,37 @@ test("a change is paused, goes on and is rolled back, and whoever looks at it se
   await tells.context().close();
 });
 
+test("a step that failed is tried again by a click", async () => {
+  const post = (path, body) => site.api(path, { method: "POST", body: JSON.stringify(body) });
+  const serving = async () => Object.values(await site.processes()).filter(({ slot, alive }) => slot !== "lb" && alive).length;
+  const count = await serving();
+  const order = (count) => ({ arguments: { component: "web-service-001", count }, reason: "a launch" });
+  const { steps } = await post("/api/v1/playbooks/grow/plan", order(count + 1));
+  const added = steps.map(({ resource }) => resource).find((resource) => /\/i-\d+$/.test(resource));
+  // A file stands where it would keep what is its own: it cannot begin.
+  const [component, slot] = added.split("/");
+  const inTheWay = `${site.state}/world/components/${component}/data/${slot}`;
+  rmSync(inTheWay, { recursive: true, force: true });
+  writeFileSync(inTheWay, "");
+  const { run } = await post("/api/v1/playbooks/grow/run", order(count + 1));
+  const page = await people.page(site, "operator");
+  await page.goto(`${site.base}/runs/${run}`);
+  const row = page.getByRole("row", { name: slot });
+  await row.getByText("failed").first().waitFor();
+  await people.shot(page, "retry");
+  rmSync(inTheWay);
+  await row.getByRole("button", { name: "Try again" }).click();
+  await page.getByText("retry: recorded").waitFor();
+  await page.locator(".badges .badge", { hasText: /succeeded$/ }).waitFor();
+  assert.equal(await page.getByRole("button", { name: "Try again" }).count(), 0);
+  assert.equal(await serving(), count + 1);
+  const { items } = await site.api("/api/v1/audit/entries?kind=run.step_readied/1&limit=1");
+  assert.deepEqual([items[0].stream, items[0].actor.kind], [`run/${run}`, "human"], "whose order it was is recorded");
+  await post("/api/v1/playbooks/grow/run", order(count));
+  await until("it is as it was", async () => await serving() === count);
+  await page.context().close();
+});
+
 test("what somebody waits for says that it is on its way", async () => {
   const page = await people.page(site, "operator");
   /** Holds the answers of an address back until they are let go. */
@@ -623,6 +670,7 @@ test("every page of an installation in which nothing happened yet is sound, ligh
 
 let failed = 0;
 const only = process.env.ONLY;
+writeFileSync(`${FILES}/playbooks/grow.yaml`, GROW);
 await site.start();
 for (const [name, run] of tests) {
   if (only && !name.includes(only)) continue;

@@ -3,8 +3,8 @@
 use crate::journey::{SOON, writ};
 use crate::program;
 use crate::server::raw;
-use serde_json::Value;
-use std::collections::BTreeSet;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::{env, fs, thread};
 use writ_bench::{Dev, Place, wait_until};
@@ -69,11 +69,74 @@ fn live(place: &Place) -> BTreeSet<(String, String)> {
     commands.map(|run| (text(&run["id"]), text(&run["last"]["kind"]))).collect()
 }
 
+/// Who wants something in the environment `staging` waits for a person.
+const SIGNED: &str = "
+rules:
+  - id: TEST-SIGN-001
+    stage: plan
+    rule: intent.environment != 'staging'
+    enforcement: require_approval
+    approval: { count: 1, role: approver }
+    severity: medium
+    message: Somebody signs for staging
+";
+
+/// An intent whose run waits for people.
+fn ask_for_an_intent(place: &Place) -> String {
+    let text = fs::read_to_string(place.files().join("intent.yaml")).unwrap().replace("DEPLOY-WEB-001", "OTHER-001");
+    let target = "intent:\n  target: { environment: staging, component: other-service }\n";
+    let body = json!({"name": "intent.yaml", "text": text.replacen("intent:\n", target, 1)});
+    run_of(&post(place, "operator", "/api/v1/intents", &body.to_string()))
+}
+
+fn run_of(told: &Value) -> String {
+    let run = told["run"].as_str();
+    assert!(run.is_some(), "{told}");
+    run.unwrap().to_owned()
+}
+
+/// Pulls the switch of an action, or lets go of it.
+fn switch(place: &Place, action: &str, pulled: bool) {
+    let body = json!({"scope": {"scope": "action", "action": action}, "pulled": pulled});
+    post(place, "operator", "/api/v1/kill-switch", &body.to_string());
+}
+
+/// A playbook that has restarted each instance and may not add another one yet.
+fn run_a_playbook_halfway(place: &Place) -> String {
+    switch(place, "scale_out", true);
+    let body = json!({"arguments": {"component": "web-service-001", "count": 4}, "reason": "to be taken over"});
+    let run = run_of(&post(place, "operator", "/api/v1/playbooks/refresh-web/run", &body.to_string()));
+    assert!(wait_until(SOON, || steps(place, &run) == ["held", "succeeded", "succeeded", "succeeded"]).is_some());
+    run
+}
+
+fn execution(place: &Place, run: &str) -> Value {
+    place.api(&format!("/api/v1/runs/{run}/execution")).unwrap()
+}
+
+/// The states of a run's steps, in alphabetical order.
+fn steps(place: &Place, run: &str) -> Vec<String> {
+    let now = execution(place, run);
+    let state = |step: &Value| step["state"].as_str().unwrap().to_owned();
+    let mut states: Vec<String> = now["steps"].as_array().unwrap().iter().map(state).collect();
+    states.sort();
+    states
+}
+
+/// How often each slot's process was begun until now.
+fn starts(place: &Place) -> BTreeMap<String, usize> {
+    let mut counted = BTreeMap::new();
+    place.starts().into_iter().for_each(|start| *counted.entry(start.slot).or_default() += 1);
+    counted
+}
+
 #[test]
 fn a_thousand_live_runs_of_the_commit_before_are_taken_over() {
     let Some(previous) = previous() else { return };
     let mut place = Place::of(&previous.join("writ"), &previous.join("examples/deploy-web-001")).unwrap();
+    fs::write(place.files().join("policies/signed.yaml"), SIGNED).unwrap();
     let dev = up(&place);
+    let (intent, playbook) = (ask_for_an_intent(&place), run_a_playbook_halfway(&place));
     let mut asked: Vec<String> = thread::scope(|scope| {
         let place = &place;
         let part = |asker: usize| scope.spawn(move || (asker..RUNS).step_by(ASKERS).map(|n| ask(place, n)).collect());
@@ -82,17 +145,14 @@ fn a_thousand_live_runs_of_the_commit_before_are_taken_over() {
     });
     asked.sort();
     assert_eq!(asked.len(), RUNS);
-    let approvals = |place: &Place, run: &str| {
-        let now = place.api(&format!("/api/v1/runs/{run}/execution")).unwrap();
-        now["approval"].as_str().unwrap().to_owned()
-    };
+    let approvals = |place: &Place, run: &str| execution(place, run)["approval"].as_str().unwrap().to_owned();
     let agree = |place: &Place, run: &str| {
         let approval = approvals(place, run);
         post(place, "reviewer", &format!("/api/v1/approvals/{approval}/approve"), r#"{"reason":"looked at"}"#);
     };
     asked[..AGREED].iter().for_each(|run| agree(&place, run));
     assert!(wait_until(SOON, || live(&place).len() == RUNS).is_some(), "{}", dev.said());
-    let (before, served) = (live(&place), place.alive());
+    let (before, served, begun) = (live(&place), place.alive(), starts(&place));
     dev.crash();
 
     place.upgrade(program());
@@ -102,8 +162,8 @@ fn a_thousand_live_runs_of_the_commit_before_are_taken_over() {
     assert_eq!(lost(&now), [], "{}", dev.said());
     let figure = place.page("/metrics").unwrap();
     let counted = figure.lines().find_map(|line| line.strip_prefix("writ_runs_live ")).unwrap_or("none").to_owned();
-    assert_eq!(counted, RUNS.to_string(), "each of them is live, not only listed");
-    assert_eq!(place.alive(), served, "what runs was not touched");
+    assert_eq!(counted, (RUNS + 2).to_string(), "each of them is live, not only listed");
+    assert_eq!((place.alive(), starts(&place)), (served, begun.clone()), "what runs was not touched");
     // They hear as they did: what waits for people takes their answer, and what was agreed to can be ended.
     let (waits, agreed) = (&asked[AGREED], &asked[0]);
     agree(&place, waits);
@@ -112,11 +172,19 @@ fn a_thousand_live_runs_of_the_commit_before_are_taken_over() {
     }
     assert!(
         wait_until(SOON, || {
-            let over = |run: &String| place.api(&format!("/api/v1/runs/{run}/execution")).unwrap()["over"] == true;
+            let over = |run: &String| execution(&place, run)["over"] == true;
             over(waits) && over(agreed)
         })
         .is_some()
     );
+    // What was midway goes on where it stood, and what waited for a person begins with their answer.
+    let succeeds = |run: &str| wait_until(SOON, || execution(&place, run)["state"] == "succeeded").is_some();
+    switch(&place, "scale_out", false);
+    assert!(succeeds(&playbook), "{}", execution(&place, &playbook));
+    let added: Vec<_> = starts(&place).into_iter().filter(|(slot, count)| begun.get(slot) != Some(count)).collect();
+    assert_eq!(added, [("i-4".to_owned(), 1)], "what was done is not done again");
+    agree(&place, &intent);
+    assert!(succeeds(&intent), "{}", execution(&place, &intent));
     writ(&place, &["audit", "verify"], 0);
     assert_eq!(dev.end(), Some(0));
 }

@@ -7,6 +7,7 @@ mod matches;
 mod modes;
 mod pages;
 mod places;
+mod pressed;
 mod questions;
 mod ready;
 mod recommendations;
@@ -35,11 +36,6 @@ fn example() -> Files {
     read_files(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy-web-001")).unwrap()
 }
 
-/// No key to change to.
-fn no_key() -> NextKey {
-    Arc::new(|| Err(StateError::File { path: "log.next".into(), cause: std::io::ErrorKind::NotFound.into() }))
-}
-
 /// A server over an empty journal, with a token for each role.
 struct Place {
     router: Router,
@@ -49,10 +45,11 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        Self::over(crate::wire::offline(&example()).await.unwrap(), no_key()).await
+        Self::over(crate::wire::offline(&example()).await.unwrap(), |_| {}).await
     }
 
-    async fn over(pipeline: Pipeline, next_key: NextKey) -> Self {
+    /// One over a pipeline, with what else it is given.
+    async fn over(pipeline: Pipeline, given: impl FnOnce(&mut Shared)) -> Self {
         let mut config = Config::standard();
         config.limits.writes_per_minute = 1_000_000;
         let journal = pipeline.journal();
@@ -63,7 +60,11 @@ impl Place {
             let person = enrol_person(journal, role, &[(*role).to_owned()], &by).await.unwrap();
             tokens.push(issue_token(journal, &person, &TokenWish::default(), &by).await.unwrap().1);
         }
-        let shared = Arc::new(Shared::new(pipeline, Arc::new(Vec::new), next_key, &config));
+        let no_key: NextKey =
+            Arc::new(|| Err(StateError::File { path: "log.next".into(), cause: std::io::ErrorKind::NotFound.into() }));
+        let mut shared = Shared::new(pipeline, Arc::new(Vec::new), no_key, &config);
+        given(&mut shared);
+        let shared = Arc::new(shared);
         Self { router: router(shared.clone()), shared, tokens }
     }
 

@@ -40,7 +40,7 @@ async fn full() -> Place {
     let clock = SetClock::new();
     let world = Arc::new(World(|_, _| Comes::Done));
     let files = example();
-    let place = Place::over(crate::wire::offline_in(&files, world, clock.clone()).await.unwrap(), no_key()).await;
+    let place = Place::over(crate::wire::offline_in(&files, world, clock.clone()).await.unwrap(), |_| {}).await;
     let (pipeline, journal) = (&place.shared.pipeline, place.shared.pipeline.journal());
     let ada = Principal { id: "person-01".parse().unwrap(), roles: vec!["operator".into()] };
     let texts = files.policy_files.iter().map(|(name, text)| (name.clone(), String::from_utf8(text.clone()).unwrap()));

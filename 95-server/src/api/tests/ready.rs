@@ -54,7 +54,7 @@ async fn reports_that_trail_far_behind_make_it_not_ready_until_they_have_come_fo
     let ((_comes, comes), (_sees, sees)) = (watch::channel(super::said::Comes::Done), watch::channel(Sees::All));
     let world = |_| Arc::new(Said { comes, sees });
     let pipeline = crate::wire::bench_pipeline(&example(), ledger, world).await.unwrap();
-    let place = Place::over(pipeline, no_key()).await;
+    let place = Place::over(pipeline, |_| {}).await;
     let journal = place.shared.pipeline.journal();
     journal.reported(place.size().await).await;
     held.store(true, Ordering::Relaxed);

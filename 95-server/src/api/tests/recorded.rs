@@ -11,10 +11,10 @@ use writ_pipeline::Batch;
 use writ_seal::Key;
 
 /// The example's component, and an incident of it.
-const WEB: &str = "web-service-001";
-const INCIDENT: &str = "inc_01m7znjwjxsxdw0zwmr5z97yce";
+pub(super) const WEB: &str = "web-service-001";
+pub(super) const INCIDENT: &str = "inc_01m7znjwjxsxdw0zwmr5z97yce";
 
-const MANIFEST: &str = include_str!("../../../../examples/deploy-web-001/intent.yaml");
+pub(super) const MANIFEST: &str = include_str!("../../../../examples/deploy-web-001/intent.yaml");
 
 /// What may be asked for and changes nothing, and so leaves nothing.
 const NOTHING: [(&str, &str); 7] = [
@@ -48,8 +48,12 @@ impl Story {
         let (files, world) = (example(), Arc::new(Said { comes: what, sees: whom }));
         let pipeline = crate::wire::offline_in(&files, world, Arc::new(crate::system::SystemClock)).await.unwrap();
         let name = pipeline.journal().base().signer.name().to_owned();
-        let next = Arc::new(move || Ok(Arc::new(Key::from_seed(&name, &[9; 32])) as _));
-        Self { place: Place::over(pipeline, next).await, comes, sees, told: BTreeSet::new() }
+        let given = |shared: &mut Shared| {
+            shared.next_key = Arc::new(move || Ok(Arc::new(Key::from_seed(&name, &[9; 32])) as _));
+            shared.processes = Arc::new(|| vec![json!({"component": WEB, "slot": "i-1", "alive": true})]);
+            shared.breaks = Some(Arc::new(|_, _| true));
+        };
+        Self { place: Place::over(pipeline, given).await, comes, sees, told: BTreeSet::new() }
     }
 
     /// Asks for something that must be done; the answer, and what was recorded since.
@@ -91,7 +95,7 @@ impl Story {
     }
 
     /// What stands at a path, once it says this at a place.
-    async fn once(&self, path: &str, pointer: &str, says: &str) -> Value {
+    pub(super) async fn once(&self, path: &str, pointer: &str, says: &str) -> Value {
         let mut size = self.place.shared.pipeline.journal().size();
         loop {
             let (_, told) = look(&self.place, path).await;
@@ -260,7 +264,7 @@ impl Story {
     }
 
     /// An incident before its component is watched, and what was not done about it; the id of that entry.
-    async fn an_incident(&self) -> String {
+    pub(super) async fn an_incident(&self) -> String {
         let journal = self.place.shared.pipeline.journal();
         let at = journal.now();
         let opened = json!({
@@ -318,12 +322,12 @@ impl Story {
 }
 
 impl Place {
-    fn token(&self, role: &str) -> &str {
+    pub(super) fn token(&self, role: &str) -> &str {
         &self.tokens[ROLES.iter().position(|known| *known == role).unwrap()]
     }
 
     /// Who shows a role's token.
-    async fn person(&self, role: &str) -> writ_core::PrincipalId {
+    pub(super) async fn person(&self, role: &str) -> writ_core::PrincipalId {
         let found = writ_pipeline::principal_of(self.shared.pipeline.journal(), self.token(role)).await;
         found.unwrap().unwrap().id
     }
@@ -334,7 +338,7 @@ impl Place {
     }
 
     /// What was recorded from a place of the journal on.
-    async fn since(&self, size: u64) -> Vec<Entry> {
+    pub(super) async fn since(&self, size: u64) -> Vec<Entry> {
         let stored = self.shared.pipeline.journal().ledger().entries(size, 1_000).await.unwrap();
         stored.iter().map(|one| writ_pipeline::decode(one).unwrap()).collect()
     }

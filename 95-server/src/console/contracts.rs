@@ -10,6 +10,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 struct Cell {
+    /// The contract, its version and how that stands: where there is no room for columns, it stands with what it says.
+    of: String,
     fits: Html,
     because: String,
 }
@@ -50,7 +52,8 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     }
     let cell = |one: &Value| {
         let fits = one.get("fits") == Some(&Value::Bool(true));
-        Cell { fits: badge(if fits { "fits" } else { "incompatible" }), because: text(one, "/because").to_owned() }
+        let of = format!("{} {}, {}", text(one, "/contract"), text(one, "/version"), text(one, "/status"));
+        Cell { of, fits: badge(if fits { "fits" } else { "incompatible" }), because: text(one, "/because").to_owned() }
     };
     let rows = rows.into_iter().map(|(by, cells)| Row {
         by: party(by),

@@ -126,6 +126,14 @@ fn kind(step: &Move) -> (&'static str, &'static str, Outcome) {
     }
 }
 
+/// Whether nothing follows by itself on an entry of this kind: the recommendation is over, until somebody opens it again.
+#[must_use]
+pub fn is_last(kind: &str) -> bool {
+    let over = ["realised", "missed", "reverted", "dismissed", "superseded", "expired"];
+    let said = kind.strip_prefix("recommend.").and_then(|kind| kind.strip_suffix("/1"));
+    said.is_some_and(|said| over.contains(&said))
+}
+
 /// The event that an entry's body tells.
 ///
 /// # Errors

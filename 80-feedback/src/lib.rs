@@ -23,7 +23,7 @@ mod recommend;
 mod stats;
 
 pub use document::{document, recommendations_document, yaml};
-pub use event::{DecodeError, Evidence, FeedbackEvent, Made, Moved, Realised, collected_draft, decode};
+pub use event::{DecodeError, Evidence, FeedbackEvent, Made, Moved, Realised, collected_draft, decode, is_last};
 pub use figures::{Figures, Interval, Latency, Rate, Share};
 pub use history::{
     AttemptOutcome, AttemptRecord, History, IncidentRecord, RunKind, RunOutcome, RunRecord, Targets, WindowRecord,

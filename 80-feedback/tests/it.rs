@@ -10,8 +10,8 @@ use writ_core::{
 use writ_feedback::{
     AttemptOutcome, AttemptRecord, Backtest, DecodeError, FeedbackEvent, Figures, History, IncidentRecord, Interval,
     Move, Patch, Prediction, Priority, Proposal, Rate, Recommendation, RecommendationKind, Refused, RunKind,
-    RunOutcome, RunRecord, Settings, State, Targets, WhatIf, WindowRecord, decode, document, insights, recommend,
-    recommendations_document, yaml,
+    RunOutcome, RunRecord, Settings, State, Targets, WhatIf, WindowRecord, decode, document, insights, is_last,
+    recommend, recommendations_document, yaml,
 };
 
 fn at(second: u64) -> Timestamp {
@@ -475,6 +475,9 @@ fn every_kind_is_read_and_written_as_it_always_was() {
         kinds.insert(kind);
     }
     assert_eq!(kinds.len(), 16, "{kinds:?}");
+    let last: Vec<&str> = kinds.into_iter().filter(|kind| is_last(kind)).collect();
+    let over = ["dismissed", "expired", "missed", "realised", "reverted", "superseded"];
+    assert_eq!(last, over.map(|one| format!("recommend.{one}/1")));
 }
 
 #[test]

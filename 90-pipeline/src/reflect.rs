@@ -13,8 +13,8 @@ use std::time::Duration;
 use writ_core::{Actor, ComponentId, Digest, Event, IntentId, LedgerError, Timestamp, Window};
 use writ_feedback::{
     Better, Evidence, FeedbackEvent, Figures, History, Interval, Made, Move, Moved, Patch, Prediction, Proposal,
-    Recommendation, Settings, State, Verdict, WhatIf, WindowRecord, collected_draft, document, insights, judge,
-    mtbf_interval, patch_text, recommend, recommendations_document,
+    Recommendation, Settings, State, Verdict, WhatIf, WindowRecord, collected_draft, document, insights, is_last,
+    judge, mtbf_interval, patch_text, recommend, recommendations_document,
 };
 use writ_intent::{Intent, Platform, read_recorded_manifest, translate};
 
@@ -195,11 +195,12 @@ impl Pipeline {
         Ok(self.intents_in_force(Some(&intent)).await?.pop())
     }
 
-    /// All recommendations as they stand, with their last entries.
+    /// The recommendations that are not over, as they stand, with their last entries.
     async fn proposals(&self) -> Result<Vec<(u64, Proposal, Cause)>, ReflectError> {
         let mut all = Vec::new();
-        for (key, _) in self.journal().all_docs("recommendations", "").await? {
-            if let Some(found) = self.proposal(&key).await? {
+        let is_over = |doc: &Value| doc.pointer("/last/kind").and_then(Value::as_str).is_some_and(is_last);
+        for (key, _) in self.journal().all_docs("recommendations", "").await?.iter().filter(|(_, doc)| !is_over(doc)) {
+            if let Some(found) = self.proposal(key).await? {
                 all.push(found);
             }
         }

@@ -1,7 +1,7 @@
 //! People's agreement: asking for it, taking answers, and handing the outcome to the run that waits.
 
 use crate::commit::{Batch, CommitError, Expect};
-use crate::drive::DriveError;
+use crate::drive::{DriveError, STALE_MAX};
 use crate::erase::beside;
 use crate::grant::Scope;
 use crate::journal::Journal;
@@ -170,7 +170,7 @@ pub(crate) async fn answer(
     })
 }
 
-/// Tells the run what people decided.
+/// Tells the run what people decided, under the policies that it was judged by anew.
 async fn hand_over(
     pipeline: &Pipeline,
     id: &ApprovalId,
@@ -178,7 +178,32 @@ async fn hand_over(
     run: &RunId,
     by: &Actor,
 ) -> Result<(), AnswerError> {
-    let signal = match approval.state() {
+    let drive = pipeline.drive();
+    let mut tries = 0;
+    loop {
+        // In this order: when other policies come into force meanwhile, or a waiver ends, what was judged counts for nothing.
+        let ground = pipeline.gate().expects();
+        let Some(signal) = signal_of(pipeline, id, approval, run).await? else { return Ok(()) };
+        // The run records that it was used, or that it came too late; one that is over meanwhile has said what became of it.
+        match drive.tell_while(run, signal, by, ground).await {
+            Err(DriveError::NotLive { .. }) => return Ok(()),
+            Err(DriveError::Commit { cause, .. }) if tries < STALE_MAX && drive.gate_is_stale(&cause) => {
+                drive.inner().catch_up(tries).await;
+                tries += 1;
+            }
+            told => return Ok(told?),
+        }
+    }
+}
+
+/// What a run is told of an approval; nothing while people are asked, or where it is over.
+async fn signal_of(
+    pipeline: &Pipeline,
+    id: &ApprovalId,
+    approval: &Approval,
+    run: &RunId,
+) -> Result<Option<Signal>, AnswerError> {
+    Ok(match approval.state() {
         ApprovalState::Granted => {
             let (found, context) = pipeline.drive().run(run).await?;
             // The gate judges a single step itself.
@@ -188,16 +213,11 @@ async fn hand_over(
                 None
             };
             let world = context.world(pipeline.provider()).await;
-            Signal::Approved { approval: id.clone(), barred, shown: approval.question().shown, world }
+            Some(Signal::Approved { approval: id.clone(), barred, shown: approval.question().shown, world })
         }
-        ApprovalState::Refused => Signal::Rejected { approval: id.clone() },
-        ApprovalState::Open | ApprovalState::Expired | ApprovalState::Void | ApprovalState::Used => return Ok(()),
-    };
-    // The run records that it was used, or that it came too late; one that is over meanwhile has said what became of it.
-    match pipeline.drive().tell(run, signal, by).await {
-        Err(DriveError::NotLive { .. }) => Ok(()),
-        told => Ok(told?),
-    }
+        ApprovalState::Refused => Some(Signal::Rejected { approval: id.clone() }),
+        ApprovalState::Open | ApprovalState::Expired | ApprovalState::Void | ApprovalState::Used => None,
+    })
 }
 
 /// After a restart: hands over what was decided while nobody could take it.

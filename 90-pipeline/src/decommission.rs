@@ -11,12 +11,11 @@ use crate::erase::{said_about, words};
 use crate::gate::POLICY_STREAM;
 use crate::grant::Scope;
 use crate::holding::has_touched;
-use crate::pipeline::{Pipeline, PipelineError};
+use crate::pipeline::{Pipeline, PipelineError, is_unwatched};
 use crate::prepared::lines;
 use crate::scope::scope_in;
 use crate::submission::{UNWATCHED, in_force, moved, policy_decided, state_in, version_in};
 use crate::submit::{HELD_MS_MAX, Whole};
-use crate::taken::taken_in;
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
 use writ_automation::{Cell, Gate as RunGate, Leg, OnFailure, Options, Run, RunState, Signal, StepState, Submission};
@@ -28,6 +27,10 @@ use writ_self_healing::Signal as HealSignal;
 
 /// The name under which policy is asked whether an intent may be taken away.
 const ACTION: &str = "decommission_intent";
+
+/// What is said of an intent of which part was gone before it was to be taken away.
+const BEFORE: &str = "part of what was there was taken away before";
+const AS_BEFORE: &str = "not all that it asks, as before";
 
 /// Why an intent stays.
 #[derive(Debug, thiserror::Error)]
@@ -352,8 +355,6 @@ impl Pipeline {
         let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
         let (state, version) = (state_in(&doc), version_in(&doc));
         let mut drafts = Vec::new();
-        // What was put back, or never touched, is watched again as it was.
-        let mut watched = None;
         if state != State::Decommissioning {
             if !has_touched(&over.run) || state.to(State::Decommissioning).is_err() {
                 return Ok(());
@@ -380,10 +381,16 @@ impl Pipeline {
         } else {
             let in_force = self.in_force(intent, &doc).await.ok().flatten();
             match (is_whole(&over.run), in_force) {
-                (true, Some(in_force)) => {
+                // What was gone before is no more there than it was, and whom nobody watched is not watched for this.
+                (true, Some(_)) if is_unwatched(&doc) => {
+                    drafts.push(becomes(State::Degraded, &format!("{ended}; {BEFORE}, and nobody watches the rest")));
+                }
+                (true, Some(_)) if self.was_degraded(intent, state).await? => {
+                    drafts.push(becomes(State::Degraded, &format!("{ended}, and what is there is {AS_BEFORE}")));
+                }
+                (true, Some(_)) => {
                     drafts.push(becomes(State::Recovering, &format!("{ended}, and all of it is there")));
                     drafts.push(moved(intent, version, State::Recovering, State::Monitoring, "it is watched"));
-                    watched = Some(in_force);
                 }
                 // Somebody wants to keep what is left. It is not watched: what is gone would be brought back.
                 (false, Some(_)) if *over.run.state() == RunState::Cancelled => {
@@ -398,10 +405,19 @@ impl Pipeline {
             }
         }
         self.journal().commit(&over.cause, Batch::of(drafts)).await?;
-        if let Some((intent, plan)) = watched {
-            self.manage(&intent, &Some(plan), taken_in(&doc)).await;
+        // What was put back, or never touched, is watched again as it was.
+        let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
+        self.watch(intent, &doc).await
+    }
+
+    /// Whether an intent was degraded before it began to be taken away.
+    async fn was_degraded(&self, intent: &IntentId, state: State) -> Result<bool, LedgerError> {
+        if state != State::Decommissioning {
+            return Ok(state == State::Degraded);
         }
-        Ok(())
+        let entries = self.journal().stream(&stream(intent)).await?;
+        let begun = entries.iter().rev().find(|entry| entry.body.get("to") == Some(&json!(State::Decommissioning)));
+        Ok(begun.is_some_and(|entry| entry.body.get("from") == Some(&json!(State::Degraded))))
     }
 }
 

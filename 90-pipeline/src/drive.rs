@@ -119,13 +119,15 @@ pub(crate) struct Told {
     pub(crate) kept: Kept,
     /// Where the run must still stand: somebody looked at it there.
     pub(crate) seen: Option<Expect>,
+    /// What the signal was made of, besides the run: it is not taken once any of that has moved.
+    pub(crate) ground: Vec<Expect>,
     pub(crate) reply: Option<oneshot::Sender<Result<(), DriveError>>>,
 }
 
 impl Told {
     /// Something that nobody waits for the answer of.
     pub(crate) fn by_itself(signal: Signal, by: Actor) -> Self {
-        Self { signal, by, kept: Kept::new(), seen: None, reply: None }
+        Self { signal, by, kept: Kept::new(), seen: None, ground: Vec::new(), reply: None }
     }
 }
 
@@ -251,7 +253,7 @@ impl Drive {
         Ok(())
     }
 
-    fn gate_is_stale(&self, error: &CommitError) -> bool {
+    pub(crate) fn gate_is_stale(&self, error: &CommitError) -> bool {
         let read = self.inner.gate.expects();
         // What passes by broken glass has read its stream besides.
         let is_glass = |stream: &str| self.inner.gate.state().glasses.knows(stream);
@@ -326,7 +328,7 @@ impl Drive {
     /// # Errors
     /// When the run is not live or refuses it.
     pub async fn tell(&self, run: &RunId, signal: Signal, by: &Actor) -> Result<(), DriveError> {
-        self.tell_with(run, signal, by, Kept::new()).await
+        self.hand(run, Told::by_itself(signal, by.clone())).await
     }
 
     /// The same, with content that belongs to it.
@@ -337,13 +339,29 @@ impl Drive {
         by: &Actor,
         kept: Kept,
     ) -> Result<(), DriveError> {
+        self.hand(run, Told { kept, ..Told::by_itself(signal, by.clone()) }).await
+    }
+
+    /// The same, of what was concluded from streams as they are: when one has moved, nothing is recorded, and whoever tells it has
+    /// to conclude anew.
+    pub(crate) async fn tell_while(
+        &self,
+        run: &RunId,
+        signal: Signal,
+        by: &Actor,
+        ground: Vec<Expect>,
+    ) -> Result<(), DriveError> {
+        self.hand(run, Told { ground, ..Told::by_itself(signal, by.clone()) }).await
+    }
+
+    async fn hand(&self, run: &RunId, told: Told) -> Result<(), DriveError> {
         let not_live = || DriveError::NotLive { run: run.clone() };
         let inbox = self.live().get(run).map(|handle| handle.inbox.clone()).ok_or_else(not_live)?;
         let (reply, answer) = oneshot::channel();
         let stream = RunEvent::stream(run);
         // The run's task commits, not this one.
         let seen = looked_at().filter(|seen| seen.stream == stream);
-        inbox.send(Told { signal, by: by.clone(), kept, seen, reply: Some(reply) }).await.map_err(|_| not_live())?;
+        inbox.send(Told { seen, reply: Some(reply), ..told }).await.map_err(|_| not_live())?;
         let answer = answer.await.map_err(|_| not_live())?;
         match &answer {
             Ok(()) => noted(std::iter::once(stream.as_str()), &Ok(())),

@@ -105,7 +105,7 @@ impl Task {
     /// Decides and records. When something that was read has changed meanwhile, decides anew.
     pub(crate) async fn turn(
         &mut self,
-        Told { signal, by, kept, seen, .. }: &Told,
+        Told { signal, by, kept, seen, ground, .. }: &Told,
     ) -> Result<(Decision, Vec<Issued>), DriveError> {
         let id = self.run.id().clone();
         let breaker = self.heard(signal);
@@ -142,6 +142,7 @@ impl Task {
             batch.drafts.extend(told(&id, &issued));
             batch.drafts.extend(breaker.iter().map(|moved| moved.draft(&Actor::system("pipeline"))));
             batch.expects.push(Expect { stream: RunEvent::stream(&id), version: self.version });
+            batch.expects.extend(ground.clone());
             if !issued.is_empty() {
                 batch.expects.extend(gate.expects());
                 gate.passed(&self.run, &issued, &mut batch, now);
@@ -155,7 +156,9 @@ impl Task {
                     self.shown.send_replace(Arc::new(self.run.clone()));
                     return Ok((decision, issued));
                 }
-                Err(CommitError::Stale { .. }) if tries < STALE_MAX => {
+                Err(CommitError::Stale { stream, .. })
+                    if tries < STALE_MAX && ground.iter().all(|ground| ground.stream != stream) =>
+                {
                     self.inner.revoke(&issued);
                     self.inner.catch_up(tries).await;
                     tries += 1;

@@ -458,20 +458,20 @@ impl Pipeline {
         } else {
             let mut because = format!("the run is {}", over.run.state().name());
             let (nothing, stays) = (left_nothing(&over.run), "the version before stays in force");
-            let part = !nothing || taken_in(&doc).is_some();
+            let lacking = self.lacking(over, &doc).await?;
             if former.is_some() {
                 // The version before stays in force, and is watched as it was.
                 if is_unwatched(&doc) {
                     because += "; part of what was there before was taken away, and nobody watches the rest";
-                } else if part {
-                    because = format!("{because}; {stays}, and what is there is not all that it asks");
+                } else if let Some(lacking) = &lacking {
+                    because = format!("{because}; {stays}, and {lacking}");
                 }
                 let mut degraded = moved(intent, version, State::Executing, State::Degraded, &because);
                 if !nothing {
                     degraded.body[TAKEN] = json!(taken_with(&doc, &over.run));
                 }
                 drafts.push(degraded);
-                if !part && !is_unwatched(&doc) {
+                if lacking.is_none() && !is_unwatched(&doc) {
                     drafts.push(moved(intent, version, State::Degraded, State::Monitoring, stays));
                 }
             } else {
@@ -520,6 +520,6 @@ pub(crate) fn is_gone(doc: &Value) -> bool {
 }
 
 /// Whether part of an intent was taken away on purpose, so that what is gone is not brought back.
-fn is_unwatched(doc: &Value) -> bool {
+pub(crate) fn is_unwatched(doc: &Value) -> bool {
     doc.get(UNWATCHED) == Some(&json!(true))
 }

@@ -1,5 +1,6 @@
 //! From an entry to the documents that readers and a restart begin with. Everything here can be rebuilt from the entries.
 
+use crate::taken::TAKEN;
 use crate::tokens::{self, ROLES_SET};
 use crate::{holding, links, modes, notify, resume, sessions, shadows};
 use serde_json::{Value, json};
@@ -32,13 +33,16 @@ enum Next {
     Changed(fn(Option<&Value>, &Entry) -> Option<Value>),
 }
 
+/// Bytes of a text in a document, at the most.
+const TEXT_MAX: usize = 512;
+
 /// All views. A reader finds here what a document is made of.
 const VIEWS: &[View] = {
     use Kept::{Operational, Report};
     use Next::{Changed, Said};
     &[
         View { name: "live", kept: Operational, key: live_key, next: Said(live_next) },
-        View { name: "intents", kept: Operational, key: |entry| under(entry, "intent/"), next: Changed(merge_next) },
+        View { name: "intents", kept: Operational, key: |entry| under(entry, "intent/"), next: Changed(intent_next) },
         View {
             name: "approvals",
             kept: Operational,
@@ -289,8 +293,12 @@ fn merge_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
             ("trace_id".to_owned(), json!(entry.trace_id)),
         ]),
     };
-    if let Value::Object(body) = &entry.body {
-        doc.extend(body.iter().filter(|(_, value)| is_small(value)).map(|(key, value)| (key.clone(), value.clone())));
+    for (key, value) in entry.body.as_object().into_iter().flatten() {
+        match small(value) {
+            Some(value) => doc.insert(key.clone(), value),
+            // What it was before is not so any more.
+            None => doc.remove(key),
+        };
     }
     doc.insert("as_of".to_owned(), json!(entry.seq));
     doc.insert("last".to_owned(), json!({"kind": entry.kind, "at": entry.timestamp, "outcome": entry.outcome}));
@@ -315,10 +323,28 @@ fn aside_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
     merge_next(before, &said)
 }
 
-/// Summaries stay small: what is long belongs to the entry.
+/// What was taken away on purpose is kept whole, however much it is: it must not be brought back.
+fn intent_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
+    let mut doc = merge_next(before, entry)?;
+    if let Some(taken) = entry.body.get(TAKEN) {
+        doc[TAKEN] = taken.clone();
+    }
+    Some(doc)
+}
+
+/// Summaries stay small: what is long belongs to the entry. A long text is cut; of what is long otherwise nothing is kept.
+fn small(value: &Value) -> Option<Value> {
+    if let Value::String(text) = value
+        && text.len() > TEXT_MAX
+    {
+        return Some(Value::String(format!("{}…", &text[..text.floor_char_boundary(TEXT_MAX)])));
+    }
+    is_small(value).then(|| value.clone())
+}
+
 fn is_small(value: &Value) -> bool {
     match value {
-        Value::String(text) => text.len() <= 512,
+        Value::String(text) => text.len() <= TEXT_MAX,
         Value::Array(items) => items.len() <= 32 && items.iter().all(is_small),
         Value::Object(fields) => fields.len() <= 32 && fields.values().all(is_small),
         Value::Null | Value::Bool(_) | Value::Number(_) => true,

@@ -224,6 +224,20 @@ impl Approval {
         self.state
     }
 
+    /// The answers so far.
+    pub fn ballots(&self) -> impl Iterator<Item = &Ballot> {
+        self.ballots.values()
+    }
+
+    /// Counts somebody's answer only for roles that they still have; where they have none of them, others must answer instead.
+    pub fn discount(&mut self, by: &PrincipalId, left: Vec<String>) {
+        if left.is_empty() {
+            self.ballots.remove(by);
+        } else if let Some(ballot) = self.ballots.get_mut(by).filter(|ballot| !ballot.roles.is_empty()) {
+            ballot.roles = left;
+        }
+    }
+
     /// How many people agreed so far.
     #[must_use]
     pub fn agreed(&self) -> usize {

@@ -9,10 +9,14 @@ use crate::decided::Decided;
 use crate::pipeline::Pipeline;
 use crate::replan::ReplanError;
 use crate::submission::policy_decided;
+use crate::tokens::remaining;
 use crate::{decommission, playbook};
 use std::collections::BTreeMap;
 use writ_automation::{ApprovalTerms, Run, RunEvent};
 use writ_core::{Decision, Finding, LedgerError, Stage};
+
+/// The role that lets somebody ask for changes.
+const ASKS: &str = "operator";
 
 /// What policy says of something now.
 struct Anew {
@@ -33,7 +37,11 @@ impl Pipeline {
         context: &RunContext,
         asked: &ApprovalTerms,
     ) -> Result<Option<String>, AnswerError> {
-        let Some(anew) = self.judged_anew(run, context).await? else { return Ok(None) };
+        let mut context = context.clone();
+        if let Some(lost) = self.lost_by_requester(run, &mut context).await? {
+            return Ok(Some(lost));
+        }
+        let Some(anew) = self.judged_anew(run, &context).await? else { return Ok(None) };
         let others = || "other people would have to agree by now; ask again, and they are asked".to_owned();
         let barred = anew.denied.or_else(|| (!asked.cover(&anew.quorums)).then(others));
         if barred.is_some() {
@@ -46,6 +54,16 @@ impl Pipeline {
             self.journal().commit(&self.journal().cause_after(entries.last()), batch).await?;
         }
         Ok(barred)
+    }
+
+    /// Leaves whoever asked for a run the roles that they still have. Why it is not let in for want of the one that lets ask.
+    async fn lost_by_requester(&self, run: &Run, context: &mut RunContext) -> Result<Option<String>, LedgerError> {
+        let asked = &run.submitted().requester;
+        let Ok(id) = asked.id.parse() else { return Ok(None) };
+        let left = remaining(self.journal(), &id, &context.roles, &context.scope()).await?;
+        let lost = context.roles.iter().any(|role| role == ASKS) && !left.iter().any(|role| role == ASKS);
+        context.roles = left;
+        Ok(lost.then(|| format!("`{id}`, who asked for it, does not hold the role `{ASKS}` any more")))
     }
 
     /// What policy says of a run's whole now; none of what has no whole, or where nobody could do it at this moment.

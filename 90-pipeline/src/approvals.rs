@@ -7,8 +7,10 @@ use crate::grant::Scope;
 use crate::journal::Journal;
 use crate::pipeline::Pipeline;
 use crate::record::live;
+use crate::tokens::remaining;
 use crate::wish::ChangeError;
 use serde_json::{Value, json};
+use std::slice;
 use writ_automation::{
     Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, Ballot, BallotRefused, Run, RunState,
     Settled, Signal,
@@ -139,6 +141,11 @@ pub(crate) async fn answer(
     let (_, context) = pipeline.drive().run(&run).await?;
     let (of, held) = (context.scope(), by.within(&context.scope()).roles);
     let roles: Vec<&str> = held.iter().map(String::as_str).collect();
+    for ballot in approval.clone().ballots() {
+        let once =
+            if ballot.roles.is_empty() { slice::from_ref(&approval.question().terms.role) } else { &ballot.roles };
+        approval.discount(&ballot.by, remaining(journal, &ballot.by, once, &of).await?);
+    }
     let elsewhere = by.anywhere().iter().any(|held| approval.question().terms.quorums().any(|(role, _)| role == held));
     let changes = approval.vote(&ballot, &roles, journal.now()).map_err(|refused| {
         if let BallotRefused::Role { by, role } = &refused

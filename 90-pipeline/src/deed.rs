@@ -7,7 +7,7 @@ use crate::gate::POLICY_STREAM;
 use crate::links::{holder, linked};
 use crate::people::{people, person};
 use crate::pipeline::Pipeline;
-use crate::tokens::{self, enrolled, next_id, roles_set};
+use crate::tokens::{self, TokenError, administrators, enrolled, next_id, roles_set};
 use crate::wish::ChangeError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -147,7 +147,10 @@ impl Pipeline {
                 Ok(Done::Person)
             }
             Deed::Roles { principal, roles } => {
-                let version = journal.ledger().stream_version(&format!("principal/{principal}")).await?;
+                let version = journal.ledger().stream_version(&tokens::stream(principal)).await?;
+                let left = administrators(journal, None, Some((principal, roles))).await?;
+                let alone = || TokenError::LastAdmin { principal: principal.clone() };
+                batch.expects.extend(left.ok_or_else(alone)?);
                 push(batch, roles_set(author, principal, roles), version, agreed);
                 Ok(Done::Person)
             }

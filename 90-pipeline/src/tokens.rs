@@ -4,17 +4,21 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::erase::{beside, said_about, words};
-use crate::grant::{Grant, NoGrant, includes, narrow};
+use crate::grant::{Grant, NoGrant, Scope, includes, narrow};
 use crate::journal::Journal;
 use crate::people::{Person, Token, people, tokens};
 use serde::Serialize;
 use serde_json::json;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use writ_core::{Actor, Digest, Draft, Entry, LedgerError, Outcome, PrincipalId, Timestamp};
 use writ_seal::sha256;
 
 /// Roles of one person, or of one token, at the most.
 const ROLES_MAX: usize = 32;
+
+/// How often what changed meanwhile is decided anew.
+const STALE_MAX: u32 = 8;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 3_600;
@@ -108,6 +112,12 @@ pub enum TokenError {
         /// The token.
         id: String,
     },
+    /// Nobody could administer the installation any more.
+    #[error("nobody besides `{principal}` has the role `{ADMIN}` and a token with it that does not end by itself")]
+    LastAdmin {
+        /// The person.
+        principal: PrincipalId,
+    },
     /// It would be good for no time, or for longer than anybody looks ahead.
     #[error("a token is good for one second to {} days, not for {}", SPAN_MAX.as_secs() / DAY, .span.as_secs_f64())]
     Span {
@@ -156,6 +166,21 @@ pub(crate) async fn narrowed(journal: &Journal, mut who: Principal) -> Result<Pr
         who.roles = narrow(&who.roles, &held);
     }
     Ok(who)
+}
+
+/// Which of the roles that somebody once had for something they still have.
+pub(crate) async fn remaining(
+    journal: &Journal,
+    id: &PrincipalId,
+    once: &[String],
+    of: &Scope,
+) -> Result<Vec<String>, LedgerError> {
+    let doc = journal.doc("roles", id.as_str()).await?;
+    let held: Option<Vec<String>> = doc.and_then(|doc| serde_json::from_value(doc.get("roles")?.clone()).ok());
+    // Whose roles were never changed has them all.
+    let Some(roles) = held else { return Ok(once.to_vec()) };
+    let now = Principal { id: id.clone(), roles }.within(of).roles;
+    Ok(once.iter().filter(|role| now.contains(role)).cloned().collect())
 }
 
 /// Whether a token was ever issued to a person, be it revoked since.
@@ -319,18 +344,54 @@ fn named(all: &[Token], id: &str) -> Result<Token, TokenError> {
 /// # Errors
 /// When there is no such token, it is the last with which tokens can be issued, or it could not be recorded.
 pub async fn revoke_token(journal: &Journal, id: &str, by: &Actor) -> Result<Token, TokenError> {
-    let all = tokens(journal).await?;
-    let token = named(&all, id)?;
-    let administers = |token: &&Token| token.expires_at.is_none() && token.roles.iter().any(|role| role == ADMIN);
-    if administers(&&token) && all.iter().filter(administers).count() == 1 {
-        return Err(TokenError::Last { id: token.id });
+    let mut tries = 0;
+    loop {
+        let mut expects = Vec::new();
+        let token = good_token(journal, id).await?;
+        match administrators(journal, Some(&token.hash), None).await? {
+            Some(others) => expects.extend(others),
+            None => return Err(TokenError::Last { id: token.id }),
+        }
+        let body = json!({"token_hash": format!("sha256:{}", token.hash)});
+        let draft = draft(REVOKED, "revoke_token", by, &token.principal, body);
+        expects.push(Expect { stream: stream(&token.principal), version: token.version });
+        match journal.commit(&journal.new_cause(), Batch { expects, ..Batch::of(vec![draft]) }).await {
+            // Somebody else revoked one, or logged in, at the same moment.
+            Err(CommitError::Stale { .. }) if tries < STALE_MAX => tries += 1,
+            done => return Ok(done.map(|_| token)?),
+        }
     }
-    let version = journal.ledger().stream_version(&stream(&token.principal)).await?;
-    let body = json!({"token_hash": format!("sha256:{}", token.hash)});
-    let draft = draft(REVOKED, "revoke_token", by, &token.principal, body);
-    let expects = vec![Expect { stream: stream(&token.principal), version }];
-    journal.commit(&journal.new_cause(), Batch { expects, ..Batch::of(vec![draft]) }).await?;
-    Ok(token)
+}
+
+/// The streams of those who administer the installation by a token that does not end by itself, once a token is good no more or a
+/// person has other roles: one of them must still be as it is when that is recorded. Nothing where that takes nobody from among
+/// them, and none where it leaves nobody.
+pub(crate) async fn administrators(
+    journal: &Journal,
+    revoked: Option<&str>,
+    changed: Option<(&PrincipalId, &[String])>,
+) -> Result<Option<Vec<Expect>>, LedgerError> {
+    // In this order: what changes meanwhile is of a newer version than is expected.
+    let people: HashMap<PrincipalId, Person> =
+        people(journal).await?.into_iter().map(|person| (person.principal.clone(), person)).collect();
+    let all = tokens(journal).await?;
+    let administers = |token: &Token, anew: Option<(&PrincipalId, &[String])>| {
+        let held = people.get(&token.principal).map_or(&[][..], |person| &person.roles);
+        let held = anew.filter(|(who, _)| **who == token.principal).map_or(held, |(_, roles)| roles);
+        token.expires_at.is_none() && narrow(&token.roles, held).iter().any(|role| role == ADMIN)
+    };
+    let before = all.iter().filter(|token| administers(token, None)).count();
+    let after: Vec<&Token> =
+        all.iter().filter(|token| revoked != Some(&token.hash) && administers(token, changed)).collect();
+    if after.len() == before {
+        return Ok(Some(Vec::new()));
+    }
+    let streams: BTreeMap<String, u64> = after
+        .iter()
+        .filter_map(|token| Some((stream(&token.principal), people.get(&token.principal)?.version)))
+        .collect();
+    let expects = streams.into_iter().map(|(stream, version)| Expect { stream, version }).collect();
+    Ok(Some(expects).filter(|_| !after.is_empty()))
 }
 
 /// The entry that makes somebody known.

@@ -1,7 +1,7 @@
 //! The requests that do what a hint's commands do: whoever asks over HTTP has no terminal at hand.
 
 /// Commands, each with the request that does the same. `ID` is what stands there in the hint; options are passed over.
-const WAYS: [(&str, &str, &str); 43] = [
+const WAYS: [(&str, &str, &str); 45] = [
     ("agent get ID", "GET", "/api/v1/agents/{id}"),
     ("agent list", "GET", "/api/v1/agents"),
     ("apply", "POST", "/api/v1/intents"),
@@ -21,6 +21,7 @@ const WAYS: [(&str, &str, &str); 43] = [
     ("intent get ID", "GET", "/api/v1/intents/{id}"),
     ("intent history ID", "GET", "/api/v1/intents/{id}/history"),
     ("intent list", "GET", "/api/v1/intents"),
+    ("person grant ID", "POST", "/api/v1/principals/{id}/roles"),
     ("person links ID", "GET", "/api/v1/principals/{id}/links"),
     ("person list", "GET", "/api/v1/principals"),
     ("plan", "POST", "/api/v1/plan"),
@@ -41,6 +42,7 @@ const WAYS: [(&str, &str, &str); 43] = [
     ("run resume ID", "POST", "/api/v1/runs/{id}/resume"),
     ("run watch ID", "GET", "/api/v1/runs/{id}/execution"),
     ("standing list", "GET", "/api/v1/standing"),
+    ("token issue ID", "POST", "/api/v1/tokens"),
     ("token list", "GET", "/api/v1/tokens"),
     ("validate", "POST", "/api/v1/validate"),
     ("waiver list", "GET", "/api/v1/waivers"),

@@ -211,8 +211,12 @@ impl From<TokenError> for Failure {
                 let way = format!("list them with `writ person links {principal}`");
                 Self::new(StatusCode::NOT_FOUND, "not-found", error.to_string()).hint(way)
             }
-            TokenError::Role { .. } | TokenError::Last { .. } | TokenError::Linked { .. } => {
+            TokenError::Role { .. } | TokenError::Linked { .. } => {
                 Self::new(StatusCode::CONFLICT, "refused", error.to_string())
+            }
+            TokenError::Last { .. } | TokenError::LastAdmin { .. } => {
+                Self::new(StatusCode::CONFLICT, "refused", error.to_string())
+                    .hint("let somebody else administer first: `writ person grant NAME --role admin -m REASON` and `writ token issue NAME -m REASON`")
             }
             TokenError::Word { what, .. } => {
                 let failure = Self::new(StatusCode::BAD_REQUEST, "invalid", error.to_string());

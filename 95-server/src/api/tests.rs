@@ -5,6 +5,7 @@ mod contracts;
 mod forms;
 mod matches;
 mod modes;
+mod moments;
 mod pages;
 mod places;
 mod pressed;

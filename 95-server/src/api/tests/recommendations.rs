@@ -246,3 +246,20 @@ async fn who_looks_back_at_one_moment_takes_no_number_twice() {
     let stream = place.shared.pipeline.journal().stream("recommendation/OPT-001").await.unwrap();
     assert_eq!(stream.iter().filter(|entry| entry.kind == "recommend.made/2").count(), 1);
 }
+
+#[tokio::test]
+async fn what_was_taken_away_is_kept_whole_and_what_was_said_before_is_not_said_any_more() {
+    let place = Place::new().await;
+    place.in_force(1, 3).await;
+    let taken: Vec<String> = (0..200).map(|at| format!("web-service-001/i-{at}")).collect();
+    let moved = |because: &str, more: Value| {
+        let mut body = json!({"to": "degraded", "because": because, "findings": (0..40).collect::<Vec<u32>>()});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Batch::of(vec![draft("intent.moved/1", "intent/DEPLOY-WEB-001", body)])
+    };
+    place.record(moved("short", json!({"findings": [1]}))).await;
+    place.record(moved(&"é".repeat(600), json!({"taken_away": taken}))).await;
+    let (_, doc) = look(&place, "/api/v1/intents/DEPLOY-WEB-001").await;
+    assert_eq!((&doc["taken_away"], &doc["findings"]), (&json!(taken), &Value::Null));
+    assert_eq!(doc["because"], format!("{}…", "é".repeat(256)));
+}

@@ -318,7 +318,8 @@ async fn a_token_is_good_until_it_is_revoked_and_the_last_that_administers_is_ke
     let holds = async |secret: &str| writ_pipeline::principal_of(&journal, secret).await.unwrap();
     assert_eq!(holds(&secret).await.unwrap().roles, ["viewer", "admin"]);
     assert_eq!(holds(&other).await.unwrap().roles, ["viewer"]);
-    assert_eq!(tokens(&journal).await.unwrap(), [all.clone(), some.clone()]);
+    let known: Vec<String> = tokens(&journal).await.unwrap().into_iter().map(|token| token.id).collect();
+    assert_eq!(known, [all.id.clone(), some.id.clone()]);
     let last = revoke_token(&journal, &all.id, &by).await;
     assert!(matches!(last, Err(writ_pipeline::TokenError::Last { .. })));
     revoke_token(&journal, &some.id, &by).await.unwrap();
@@ -364,7 +365,8 @@ async fn tokens_and_sessions_end_with_their_time() {
     assert_eq!(good().await, [true, true, false, false, true], "a session lasts twelve hours");
     tokio::time::advance(hours(3)).await;
     assert_eq!(good().await, [true, false, false, false, false]);
-    assert_eq!(tokens(&journal).await.unwrap(), [lasting]);
+    let known: Vec<String> = tokens(&journal).await.unwrap().into_iter().map(|token| token.id).collect();
+    assert_eq!(known, [lasting.id]);
     assert!(open(&ends).await.is_err());
     journal.rebuild_views().await.unwrap();
     assert_eq!(good().await, [true, false, false, false, false]);

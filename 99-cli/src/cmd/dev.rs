@@ -123,7 +123,11 @@ async fn serves(common: &Common) -> bool {
 async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -> Result<(), Failure> {
     let (out, client) = (common.out(), common.client()?);
     let text = String::from_utf8_lossy(text);
-    let body = json!({"name": manifest.display().to_string(), "text": text});
+    let mut body = json!({"name": manifest.display().to_string(), "text": text});
+    if let Some((told, in_force)) = overtaken(&client, &body, manifest).await {
+        out.line(&told);
+        body["text"] = json!(in_force);
+    }
     if let Some(told) = holds_already(&client, &body).await? {
         out.line(&told);
         return show_service(common).await;
@@ -206,6 +210,26 @@ async fn taken_away(client: &Client, body: &Value, manifest: &Path) -> Option<St
         }
         _ => None,
     }
+}
+
+/// What is said of a file that is an earlier version's, and the text of the version in force: what somebody ordered since stays so.
+async fn overtaken(client: &Client, body: &Value, manifest: &Path) -> Option<(String, String)> {
+    let (plan, known) = planned_and_known(client, body).await?;
+    let (id, file) = (super::text(&plan, "/intent"), manifest.display());
+    let history = client.all(&format!("/api/v1/intents/{}/history", crate::client::escaped(&id)), "").await.ok()?;
+    let number = |version: &Value| version.get("version").and_then(Value::as_u64);
+    let applied = known.get("applied_version").and_then(Value::as_u64)?;
+    let same = writ_seal::sha256(body.get("text")?.as_str()?.as_bytes()).to_string();
+    let of_file =
+        history.iter().filter(|version| super::text(version, "/manifest") == same).filter_map(number).max()?;
+    let in_force = history.iter().find(|version| number(version) == Some(applied)).filter(|_| of_file < applied)?;
+    let digest = super::text(in_force, "/manifest");
+    let text = client.bytes(&format!("/log/attachment/{}", digest.trim_start_matches("sha256:"))).await.ok()??;
+    let told = format!(
+        "intent {id} v{applied} is what holds, and `{file}` is v{of_file}: see `writ intent diff {id} {of_file} {applied}`, or go back \
+         with `writ apply -f {file}`"
+    );
+    Some((told, String::from_utf8(text).ok()?))
 }
 
 /// What the manifest would come to, and what is known of its intent.

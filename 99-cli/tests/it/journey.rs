@@ -348,6 +348,31 @@ fn what_is_taken_away_is_gone_and_a_new_version_brings_it_back() {
 }
 
 #[test]
+fn what_was_ordered_since_is_not_undone_by_the_file_of_an_earlier_version() {
+    let (place, dev) = up(&[]);
+    let (file, other) = (place.files().join("intent.yaml"), place.path("four.yaml"));
+    let text = fs::read_to_string(&file).unwrap().replace("min_instances: 3", "min_instances: 4");
+    fs::write(&other, &text).unwrap();
+    writ(&place, &["apply", "-f", other.to_str().unwrap(), "--wait"], 0);
+    assert_eq!(place.alive().len(), 5, "four instances and the balancer");
+    assert_eq!(dev.end(), Some(0));
+    let mut dev = place.dev(&[]).unwrap();
+    dev.until_up().unwrap();
+    let said = dev.said();
+    assert!(said.contains("intent DEPLOY-WEB-001 v2 is what holds") && said.contains("is v1: see"), "{said}");
+    assert!(wait_until(SOON, || place.alive().len() == 5).is_some(), "{}", dev.said());
+    writ(&place, &["intent", "diff", "DEPLOY-WEB-001", "1", "2"], 0);
+    // A file that is no version's is a new one.
+    place.edit("intent.yaml", "max_instances: 10", "max_instances: 9").unwrap();
+    assert_eq!(dev.end(), Some(0));
+    let mut dev = place.dev(&[]).unwrap();
+    dev.until_up().unwrap();
+    assert!(!dev.said().contains("is what holds"), "{}", dev.said());
+    assert!(wait_until(SOON, || place.alive().len() == 4).is_some(), "{}", dev.said());
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
 fn the_same_intent_submitted_several_times_at_once_is_carried_out_once_and_whole() {
     let (place, dev) = up(&[]);
     let file = place.files().join("intent.yaml");

@@ -49,7 +49,7 @@ use tower_http::compression::CompressionLayer;
 
 pub(crate) use audit::{attached, named};
 use frame::PageError;
-pub(crate) use session::visitor_of;
+pub(crate) use session::{session_shown, visitor_of};
 
 /// What a page may load: its own scripts, styles and pictures, and nothing inline.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \

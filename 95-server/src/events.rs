@@ -20,6 +20,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::{Instant, timeout_at};
 use utoipa::IntoParams;
 use writ_core::{Entry, LedgerError, PrincipalId};
 use writ_pipeline::{Journal, decode, sentence};
@@ -30,10 +31,13 @@ const KEPT: usize = 1_024;
 /// Entries that are read from the journal at once.
 const PAGE: usize = 256;
 
+/// What whoever listens must be, for as long as they do.
+const NEEDS: Needs = Needs::Reader;
+
 /// How often something is said when nothing happens.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How often it is looked whether somebody who listens still may, when nothing says that they may not.
+/// How often it is looked whether somebody who listens still may, however much they are told, when nothing says that they may not.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The parts of all connections that those who listen may hold, together and one person alone: pages and commands have room
@@ -129,13 +133,13 @@ const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const NO_BUFFER: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 pub(crate) fn route() -> Route {
-    Route::get("/api/v1/events", Needs::Reader, events)
+    Route::get("/api/v1/events", NEEDS, events)
         .says(
             "audit",
             "Follow the journal as it grows",
             "Server-sent events, one for each entry, with the entry's place as id. Whoever comes back with `Last-Event-ID` misses \
              nothing. An event `behind` says that a slow client is given what it missed from the journal. A comment is sent every \
-             15 s when nothing happens.",
+             15 s when nothing happens. It ends when whoever follows may do so no more.",
         )
         .query::<Wanted>()
         .header("last-event-id", "the id of the last event that was had; newer than `after`")
@@ -169,7 +173,8 @@ async fn events(
     let streams = wanted.streams.iter().flat_map(|streams| streams.split(',')).map(str::to_owned).collect();
     let own = format!("principal/{}", caller.0.id);
     let behind = next < size;
-    let client = Client { shared, heard, next, streams, ready: VecDeque::new(), behind, headers, own, _place: place };
+    let (ready, due) = (VecDeque::new(), Instant::now());
+    let client = Client { shared, heard, next, streams, ready, behind, headers, due, own, _place: place };
     let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("still here");
     let mut answer = Sse::new(client.stream()).keep_alive(heartbeat).into_response();
     answer.headers_mut().insert(NO_BUFFER, HeaderValue::from_static("no"));
@@ -236,6 +241,8 @@ struct Client {
     behind: bool,
     /// What was shown when it began: it may be revoked meanwhile.
     headers: HeaderMap,
+    /// When it is looked next whether whoever listens still may.
+    due: Instant,
     /// The stream of whoever listens, which says when something of theirs is revoked or closed.
     own: String,
     _place: Place,
@@ -256,6 +263,9 @@ impl Client {
     /// The next event; none when there will be no more.
     async fn event(&mut self) -> Option<Event> {
         loop {
+            if Instant::now() >= self.due {
+                self.still().await?;
+            }
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
@@ -263,10 +273,7 @@ impl Client {
                 self.read().await?;
                 continue;
             }
-            let Ok(heard) = tokio::time::timeout(LOOK_AGAIN, self.heard.recv()).await else {
-                self.still().await?;
-                continue;
-            };
+            let Ok(heard) = timeout_at(self.due, self.heard.recv()).await else { continue };
             match heard {
                 Ok(told) if told.seq < self.next => {}
                 Ok(told) if told.seq > self.next => self.behind = true,
@@ -288,19 +295,12 @@ impl Client {
         }
     }
 
-    /// Goes on only while whoever listens still may.
-    async fn still(&self) -> Option<()> {
-        match still(&self.shared, &self.headers).await {
-            Ok(true) => Some(()),
-            Ok(false) => None,
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "whether one who listens still may is not known"
-                );
-                None
-            }
-        }
+    /// Goes on only while whoever listens still may, and looks again before that can be over.
+    async fn still(&mut self) -> Option<()> {
+        let until = still(&self.shared, &self.headers, NEEDS).await.ok()?;
+        let left = until.map(|until| until.since(self.shared.pipeline.journal().now()));
+        self.due = Instant::now() + left.map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
+        Some(())
     }
 
     /// Reads a page from the journal.
@@ -333,138 +333,4 @@ impl Client {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::router;
-    use crate::unreal::unreal;
-    use axum::body::{Body, BodyDataStream};
-    use axum::http::Request;
-    use futures::StreamExt;
-    use hyper::service::Service;
-    use hyper_util::service::TowerToHyperService;
-    use writ_pipeline::{Pipeline, order_fault};
-
-    async fn place() -> (Arc<Shared>, Pipeline) {
-        unreal(&[("person-01", "ann", "writ_ann", &["viewer"])]).await
-    }
-
-    async fn listen(shared: &Arc<Shared>, query: &str, last: Option<&str>) -> (StatusCode, BodyDataStream) {
-        let mut request = Request::get(format!("/api/v1/events{query}")).header("authorization", "Bearer writ_ann");
-        if let Some(last) = last {
-            request = request.header("last-event-id", last);
-        }
-        let routes = TowerToHyperService::new(router(shared.clone()));
-        let answer = routes.call(request.body(Body::empty()).unwrap()).await.unwrap();
-        (answer.status(), answer.into_body().into_data_stream())
-    }
-
-    /// The next event: its name and its id.
-    async fn next(stream: &mut BodyDataStream) -> (String, Option<u64>) {
-        let bytes = stream.next().await.unwrap().unwrap();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
-        (field("event: "), field("id: ").parse().ok())
-    }
-
-    async fn write(pipeline: &Pipeline, count: usize) {
-        let by = writ_core::Actor::system("test");
-        for _ in 0..count {
-            order_fault(pipeline.journal(), "web", "i-1", &by).await.unwrap();
-        }
-    }
-
-    fn size(pipeline: &Pipeline) -> u64 {
-        *pipeline.journal().size().borrow()
-    }
-
-    #[tokio::test]
-    async fn whoever_comes_back_is_told_what_they_missed_and_then_what_comes() {
-        let (shared, pipeline) = place().await;
-        let (from, upto) = (3, size(&pipeline) + 2);
-        let (_, mut stream) = listen(&shared, "?after=9999", Some("2")).await;
-        write(&pipeline, 2).await;
-        for seq in from..upto {
-            assert_eq!(next(&mut stream).await, ("entry".to_owned(), Some(seq)), "the header is newer than the query");
-        }
-        let (_, mut of_faults) = listen(&shared, "?after=-1&streams=demo/,none/", None).await;
-        assert_eq!(next(&mut of_faults).await.1, Some(upto - 2), "only streams that were asked for");
-    }
-
-    #[tokio::test]
-    async fn whoever_falls_behind_is_told_so_and_misses_nothing() {
-        let (shared, pipeline) = place().await;
-        let first = size(&pipeline);
-        let (_, mut stream) = listen(&shared, "", None).await;
-        write(&pipeline, 1).await;
-        assert_eq!(next(&mut stream).await.1, Some(first));
-        // More than is kept in memory comes while the client does not read.
-        write(&pipeline, KEPT + 50).await;
-        let last = size(&pipeline) - 1;
-        let (mut wanted, mut told_behind) = (first + 1, 0);
-        while wanted <= last {
-            match next(&mut stream).await {
-                (name, None) if name == "behind" => told_behind += 1,
-                (_, id) => {
-                    assert_eq!(id, Some(wanted));
-                    wanted += 1;
-                }
-            }
-        }
-        assert_eq!(told_behind, 1);
-        assert_eq!(shared.metrics.sse_clients.get(), 1);
-        drop(stream);
-        assert_eq!((shared.metrics.sse_clients.get(), shared.feed.clients.lock().unwrap().len()), (0, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn whoever_hears_nothing_is_told_that_the_stream_lives() {
-        let (shared, _) = place().await;
-        let (_, mut stream) = listen(&shared, "", None).await;
-        let began = tokio::time::Instant::now();
-        for beat in 1..=3 {
-            assert_eq!(stream.next().await.unwrap().unwrap(), ": still here\n\n");
-            assert_eq!(began.elapsed(), HEARTBEAT * beat);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_stream_ends_with_the_token_that_it_was_opened_with() {
-        let (shared, pipeline) = place().await;
-        let (_, mut stream) = listen(&shared, "", None).await;
-        let by = writ_core::Actor::system("test");
-        write(&pipeline, 1).await;
-        assert_eq!(next(&mut stream).await.0, "entry");
-        let tokens = writ_pipeline::tokens(pipeline.journal()).await.unwrap();
-        writ_pipeline::revoke_token(pipeline.journal(), &tokens[0].id, &by).await.unwrap();
-        write(&pipeline, 1).await;
-        assert!(stream.next().await.is_none(), "nothing is told any more");
-    }
-
-    #[tokio::test]
-    async fn one_person_leaves_room_for_others() {
-        let (shared, _) = place().await;
-        let one = shared.config.limits.connections / PART_OF_ONE;
-        let whose = "person-01".parse().unwrap();
-        let places: Vec<Place> = (0..one).map(|_| Place::take(&shared, &whose).unwrap()).collect();
-        assert_eq!(listen(&shared, "", None).await.0, StatusCode::SERVICE_UNAVAILABLE);
-        let other = Place::take(&shared, &"person-02".parse().unwrap());
-        assert!(other.is_ok());
-        drop(places);
-        assert_eq!(listen(&shared, "", None).await.0, StatusCode::OK);
-    }
-
-    #[tokio::test]
-    async fn what_is_no_place_of_an_entry_is_refused() {
-        let (shared, pipeline) = place().await;
-        for last in ["x", "1.5", "99999999999999999999", "1 or 1=1"] {
-            assert_eq!(listen(&shared, "", Some(last)).await.0, StatusCode::BAD_REQUEST, "{last}");
-        }
-        assert_eq!(listen(&shared, "?after=x", None).await.0, StatusCode::BAD_REQUEST);
-        assert_eq!(listen(&shared, "?since=1", None).await.0, StatusCode::BAD_REQUEST);
-        // From beyond the end: what comes is told.
-        let (status, mut stream) = listen(&shared, "", Some("999999")).await;
-        let first = size(&pipeline);
-        write(&pipeline, 1).await;
-        assert_eq!((status, next(&mut stream).await.1), (StatusCode::OK, Some(first)));
-    }
-}
+mod tests;

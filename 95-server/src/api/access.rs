@@ -3,6 +3,7 @@
 use super::of::Of;
 use super::once::{Again, once};
 use super::{App, Shared};
+use crate::console::{session_shown, visitor_of};
 use crate::error::{Code, Failure, short};
 use crate::limits::is_change;
 use crate::serve::Peer;
@@ -12,8 +13,9 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use writ_core::{Actor, LedgerError};
-use writ_pipeline::{AGENT, Denial, Principal, principal_of, record_denial};
+use writ_core::{Actor, LedgerError, Timestamp};
+use writ_pipeline::{AGENT, Denial, Journal, Principal, principal_of, record_denial};
+use writ_seal::sha256;
 
 /// What somebody must be to use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +167,7 @@ pub(crate) async fn noted(State(shared): App, request: Request, next: Next) -> R
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
     let answer = next.run(request).await;
     if let Some(because) = refusal(&answer)
-        && let Ok(Some(visitor)) = crate::console::visitor_of(shared.pipeline.journal(), &headers).await
+        && let Ok(Some(visitor)) = visitor_of(shared.pipeline.journal(), &headers).await
     {
         refused(&shared, &because, &visitor, &method, &route).await;
     }
@@ -192,7 +194,7 @@ async fn caller(shared: &Shared, parts: &Parts, route: &str) -> Result<Caller, F
     // A page of the console reads with its session. What changes something wants a token: no other site can send one.
     if header.is_none()
         && parts.method == Method::GET
-        && let Some(visitor) = crate::console::visitor_of(journal, &parts.headers).await?
+        && let Some(visitor) = visitor_of(journal, &parts.headers).await?
     {
         return Ok(Caller(visitor));
     }
@@ -213,16 +215,32 @@ async fn caller(shared: &Shared, parts: &Parts, route: &str) -> Result<Caller, F
     Ok(Caller(principal))
 }
 
-/// Whether whoever showed this may still read: a token that was revoked or a session that is over ends what it had opened.
-pub(crate) async fn still(shared: &Shared, headers: &HeaderMap) -> Result<bool, LedgerError> {
+/// Whether whoever showed this may still do what a route needs, and until when at the latest: a token or session that is over, or
+/// a role that was taken away, ends what was opened with it.
+pub(crate) async fn still(shared: &Shared, headers: &HeaderMap, needs: Needs) -> Result<Option<Timestamp>, Failure> {
     let journal = shared.pipeline.journal();
-    match headers.get(header::AUTHORIZATION) {
-        Some(value) => match bearer(value.to_str().unwrap_or_default()) {
-            Some(token) => Ok(principal_of(journal, token).await?.is_some()),
-            None => Ok(false),
-        },
-        None => Ok(crate::console::visitor_of(journal, headers).await?.is_some()),
-    }
+    let token = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    let (who, until) = match token {
+        Some(value) => {
+            let token = bearer(value).ok_or_else(unknown)?;
+            (principal_of(journal, token).await?, ends(journal, "tokens", token).await?)
+        }
+        None => {
+            let until = match session_shown(headers) {
+                Some(secret) => ends(journal, "sessions", secret).await?,
+                None => None,
+            };
+            (visitor_of(journal, headers).await?, until)
+        }
+    };
+    Caller(who.ok_or_else(unknown)?).must(needs)?;
+    Ok(until)
+}
+
+/// When what somebody showed is good no more.
+async fn ends(journal: &Journal, view: &str, secret: &str) -> Result<Option<Timestamp>, LedgerError> {
+    let doc = journal.doc(view, &sha256(secret.as_bytes()).hex()).await?;
+    Ok(doc.and_then(|doc| doc.get("expires_at")?.as_str()?.parse().ok()))
 }
 
 /// Records a denial. That it could not be is for the log: whoever is refused is refused all the same.

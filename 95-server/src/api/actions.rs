@@ -2,10 +2,10 @@
 
 use super::once::Begun;
 use super::route::{Route, documents};
-use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, Shared, field, parsed, words};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, Shared, field, parsed, still, words};
 use crate::error::Failure;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -159,14 +159,22 @@ pub(crate) struct Look {
     here: bool,
 }
 
-async fn one(State(shared): App, caller: Caller, Path(id): Path<String>, Asked(look): Asked<Look>) -> Answer<Action> {
-    if look.here {
-        caller.must(Needs::Doer)?;
-    }
+async fn one(
+    State(shared): App,
+    caller: Caller,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Asked(look): Asked<Look>,
+) -> Answer<Action> {
+    let needs = if look.here { Needs::Doer } else { Needs::Reader };
+    caller.must(needs)?;
     let run: RunId = parsed(&id)?;
     // An answer that is held back still comes in the time that it is given.
     let wait = Duration::from_secs(look.wait.min(shared.config.limits.request_seconds / 2));
     let told = shared.pipeline.outside(&run, &caller.0, look.here, look.seen.as_deref(), wait).await?;
+    if !wait.is_zero() {
+        still(&shared, &headers, needs).await?;
+    }
     Ok(Json(Action(with_link(&shared, told))))
 }
 

@@ -124,10 +124,15 @@ fn path_of(address: &HeaderValue) -> Option<&str> {
 
 /// Who holds the session that a request shows.
 pub(crate) async fn visitor_of(journal: &Journal, headers: &HeaderMap) -> Result<Option<Principal>, LedgerError> {
-    match cookie(headers, COOKIE) {
+    match session_shown(headers) {
         Some(secret) => session_of(journal, secret).await,
         None => Ok(None),
     }
+}
+
+/// The session that a request shows.
+pub(crate) fn session_shown(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE)
 }
 
 /// A cookie of a request.
@@ -233,7 +238,7 @@ pub(crate) fn own_path(next: &str) -> &str {
 }
 
 pub(crate) async fn close(State(shared): App, headers: HeaderMap) -> Result<Response, PageError> {
-    if let Some(secret) = cookie(&headers, COOKIE) {
+    if let Some(secret) = session_shown(&headers) {
         let closed = close_session(shared.pipeline.journal(), secret).await;
         closed.map_err(|error| match error {
             SessionError::Token | SessionError::Subject => {

@@ -291,3 +291,24 @@ async fn a_page_says_in_words_what_somebody_would_have_to_hold() {
         "{because}"
     );
 }
+
+/// Whoever waits for an answer is given it only if they still may have it when it comes.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_held_back_is_for_whoever_may_still_have_it() {
+    let realm = Realm::new().await;
+    let (journal, by) = (realm.place.shared.pipeline.journal(), writ_core::Actor::system("test"));
+    let person = enrol_person(journal, "waits", &["viewer".to_owned()], &by).await.unwrap();
+    let (token, secret) = issue_token(journal, &person, &TokenWish::default(), &by).await.unwrap();
+    let path = |wait: u64| format!("/api/v1/actions/{}?seen=awaiting_approval&wait={wait}", realm.run);
+    let get = axum::http::Method::GET;
+    assert_eq!(realm.send(&get, &path(0), &secret, "").await.0, 200);
+    let waits = path(20);
+    let ends = async {
+        // It goes by once there is nothing to do but to wait.
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        writ_pipeline::revoke_token(journal, &token.id, &by).await.unwrap();
+        realm.place.shared.pipeline.keep_nobody_waiting();
+    };
+    let ((status, told), ()) = tokio::join!(realm.send(&get, &waits, &secret, ""), ends);
+    assert_eq!((status, &told["code"]), (401, &json!("unauthorised")), "{told}");
+}

@@ -240,6 +240,12 @@ pub(crate) fn parsed<T: std::str::FromStr<Err = writ_core::IdError>>(text: &str)
     id(text).map_err(|failure| failure.parameter("id"))
 }
 
+/// The digest in a path, with `sha256:` before its digits or without.
+pub(crate) fn digest(text: &str) -> Result<writ_core::Digest, Failure> {
+    let read = if text.starts_with("sha256:") { text.parse() } else { writ_core::Digest::from_hex(text) };
+    read.map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()).parameter("digest"))
+}
+
 /// An id in a body, where a pointer says.
 pub(crate) fn field<T: std::str::FromStr<Err = writ_core::IdError>>(pointer: &str, text: &str) -> Result<T, Failure> {
     id(text).map_err(|failure| failure.at(pointer))

@@ -396,8 +396,7 @@ fn tile_index(path: &str) -> Option<(u64, u16)> {
 }
 
 async fn attachment(State(shared): App, Path(digest): Path<String>) -> Result<Bytes, Failure> {
-    let wanted = Digest::from_hex(&digest);
-    let wanted = wanted.map_err(|error| bad(error.to_string()).parameter("digest"))?;
+    let wanted = super::digest(&digest)?;
     let bytes = shared.pipeline.journal().ledger().attachment(&wanted).await?;
     bytes.map(Bytes::from).ok_or_else(|| Failure::not_found("attachment", &digest))
 }

@@ -6,7 +6,6 @@ use super::{Answer, App, Asked, Needs, Path, Shared};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -184,8 +183,7 @@ async fn checkpoints(State(shared): App, Asked(from): Asked<From>) -> Answer<Che
 
 async fn plan(State(shared): App, Path(digest): Path<String>) -> Answer<Plan> {
     let missing = || Failure::not_found("plan", &digest);
-    let wanted = Digest::from_hex(digest.trim_start_matches("sha256:"))
-        .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "invalid", error.to_string()).parameter("digest"))?;
+    let wanted = super::digest(&digest)?;
     let bytes = shared.pipeline.journal().ledger().attachment(&wanted).await?.ok_or_else(missing)?;
     let plan: writ_core::Plan = serde_json::from_slice(&bytes).map_err(|_| missing())?;
     Ok(Json(Plan(json!(plan))))

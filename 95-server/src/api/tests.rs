@@ -210,6 +210,7 @@ async fn paths_and_queries_that_make_no_sense_are_refused() {
         ("/log/tile/99999/000", 404),
         ("/log/attachment/..%2F..%2Fetc%2Fpasswd", 400),
         ("/log/attachment/00", 400),
+        ("/log/attachment/sha256:00", 400),
         ("/api/v1/runs/..%2F..%2Fetc", 404),
         ("/api/v1/runs/%00", 404),
         ("/api/v1/runs?limit=0", 400),
@@ -462,6 +463,12 @@ async fn a_plan_is_found_by_its_digest_and_nothing_else_is_taken_for_one() {
     let (mut plans, mut others) = (0, 0);
     for stored in journal.ledger().entries(0, 1_000).await.unwrap() {
         for digest in writ_audit::attachments_of(&writ_pipeline::decode(&stored).unwrap()) {
+            for named in [digest.to_string(), digest.hex()] {
+                let request = Request::builder().uri(format!("/log/attachment/{named}"));
+                let request = request.header("authorization", format!("Bearer {}", place.tokens[1]));
+                let bytes = to_bytes(place.ask(request, "").await.into_body(), 1 << 20).await.unwrap();
+                assert_eq!(writ_seal::sha256(&bytes), digest, "{named}");
+            }
             match look(&place, &format!("/api/v1/plans/{digest}")).await {
                 (StatusCode::OK, plan) => {
                     assert!(plan["steps"].is_array(), "{plan}");

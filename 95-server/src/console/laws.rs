@@ -485,3 +485,16 @@ async fn a_change_that_waits_says_what_it_is_of_and_how_long_it_has_gone_on() {
     at("<input name=\"rule\" required value=\"COMP-BUDGET-001\">");
     at("<tr aria-current=\"true\"><td><a href=\"/policy?rule=COMP-BUDGET-001\"");
 }
+
+#[tokio::test]
+async fn a_browser_keeps_a_session_no_longer_than_the_token_behind_it_is_good() {
+    let place = Place::with(|_, _| Comes::Done, SetClock::new()).await;
+    let (journal, by) = (place.pipeline.journal(), writ_core::Actor::system("test"));
+    let ann = writ_pipeline::person(journal, "ann").await.unwrap();
+    for (span, seconds) in [(None, 43_200), (Some(6), 6), (Some(90_000), 43_200)] {
+        let wish = writ_pipeline::TokenWish { span: span.map(Duration::from_secs), ..Default::default() };
+        let (_, token) = writ_pipeline::issue_token(journal, &ann, &wish, &by).await.unwrap();
+        let cookie = place.ask("POST", "/login", &[], &format!("token={token}")).await.cookie;
+        assert!(cookie.contains(&format!("; Max-Age={seconds};")), "{span:?}: {cookie}");
+    }
+}

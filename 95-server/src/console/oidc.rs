@@ -2,7 +2,7 @@
 
 use super::frame::{PageError, Theme};
 use super::given::Query;
-use super::session::{Next, cookie, login_page, own_path, set_cookie};
+use super::session::{Next, cookie, login_page, own_path, session_cookie};
 use crate::api::App;
 use crate::error::Failure;
 use crate::oidc::{BEGUN_FOR, Back, CALLBACK, LoginError};
@@ -12,7 +12,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
-use writ_pipeline::{SESSION_SPAN, SessionError, error_chain, name_of, open_linked_session, refuse_login};
+use writ_pipeline::{SessionError, error_chain, name_of, open_linked_session, refuse_login};
 
 /// What shows that the browser which comes back is the one that left. Whoever comes back comes from another site, so it cannot be
 /// strict; it is worth nothing but to end the login that it began, and is shown on these two paths alone.
@@ -88,7 +88,7 @@ pub(crate) async fn end(
     };
     let tls = oidc.redirect.starts_with("https:");
     let cookies = AppendHeaders([
-        (header::SET_COOKIE, set_cookie(&session.secret, SESSION_SPAN.as_secs(), tls)),
+        (header::SET_COOKIE, session_cookie(&session, journal.now(), tls)),
         (header::SET_COOKIE, passing("", 0, tls)),
     ]);
     let name = name_of(journal, &session.principal.id).await.map_err(Failure::from)?;

@@ -15,10 +15,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
-use writ_core::LedgerError;
+use writ_core::{LedgerError, Timestamp};
 use writ_pipeline::{
-    Journal, Principal, SESSION_SPAN, Scope, SessionError, close_session, name_of, open_session, principal_of,
-    refuse_login, session_of,
+    Journal, Principal, Scope, Session, SessionError, close_session, name_of, open_session, principal_of, refuse_login,
+    session_of,
 };
 
 /// The session's cookie.
@@ -212,7 +212,7 @@ pub(crate) async fn open(
     }
     match open_session(journal, token).await {
         Ok(session) => {
-            let cookie = set_cookie(&session.secret, SESSION_SPAN.as_secs(), shared.config.tls.cert.is_some());
+            let cookie = session_cookie(&session, journal.now(), shared.config.tls.cert.is_some());
             Ok(([(header::SET_COOKIE, cookie)], Redirect::to(own_path(&shown.next))).into_response())
         }
         Err(SessionError::Token) => {
@@ -252,7 +252,12 @@ pub(crate) async fn close(State(shared): App, headers: HeaderMap) -> Result<Resp
         .into_response())
 }
 
-pub(crate) fn set_cookie(secret: &str, seconds: u64, tls: bool) -> HeaderValue {
+/// The cookie of a session, which a browser keeps for no longer than the session lasts.
+pub(crate) fn session_cookie(session: &Session, now: Timestamp, tls: bool) -> HeaderValue {
+    set_cookie(&session.secret, session.expires_at.since(now).as_secs(), tls)
+}
+
+fn set_cookie(secret: &str, seconds: u64, tls: bool) -> HeaderValue {
     let secure = if tls { "; Secure" } else { "" };
     let text = format!("{COOKIE}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
     // A session is hexadecimal digits.

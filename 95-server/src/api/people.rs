@@ -115,14 +115,28 @@ pub(crate) struct TokenWanted {
     roles: Option<Vec<String>>,
     /// For how long it is good; until it is revoked unless it is said.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 316224000)]
     seconds: Option<u64>,
     /// Why; only for a token of one's own none is needed.
     #[serde(default)]
     reason: String,
 }
 
+/// The longest that a token which ends by itself is good, in seconds.
+const SECONDS_MAX: u64 = 3_660 * 86_400;
+
+/// For how long a token is to be good. Who is to be made known with one that cannot be is not made known either.
+fn span(seconds: u64) -> Result<Duration, Failure> {
+    if (1..=SECONDS_MAX).contains(&seconds) {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let detail = format!("a token is good for one second to {} days, not for {seconds} s", SECONDS_MAX / 86_400);
+    Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).at("/seconds"))
+}
+
 async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<TokenWanted>) -> Answer<Issued> {
     let (journal, by) = (shared.pipeline.journal(), caller.actor());
+    let span = wanted.seconds.map(span).transpose()?;
     if wanted.enrol {
         let (name, roles) = (wanted.principal.clone(), wanted.roles.clone().unwrap_or_default());
         let proposed = propose(&shared, GovernanceWish::Enrol { name, roles }, &wanted.reason, &caller).await?;
@@ -145,7 +159,6 @@ async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<TokenWante
             .at("/reason")
             .hint("say why with `-m REASON`; it is recorded"));
     }
-    let span = wanted.seconds.map(Duration::from_secs);
     let wish = TokenWish { roles: wanted.roles.as_deref(), span, reason: because };
     let (token, secret) = issue_token(journal, &whose, &wish, &by).await?;
     let mut document = json!(token);

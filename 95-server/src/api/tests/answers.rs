@@ -134,3 +134,23 @@ async fn a_person_with_two_tokens_is_one_person() {
     let (status, granted) = say(&place.tokens[3], grant, json!({"reason": "yes"})).await;
     assert_eq!((status.as_u16(), granted["state"].as_str()), (200, Some("granted")), "{granted}");
 }
+
+#[tokio::test]
+async fn a_token_is_good_for_as_long_as_one_may_be_and_nobody_is_made_known_with_another() {
+    let place = Place::new().await;
+    let ask = async |name: &str, seconds: u64| {
+        let wanted = json!({"principal": name, "enrol": true, "roles": ["viewer"], "seconds": seconds, "reason": "x"});
+        let request =
+            Request::builder().method("POST").uri("/api/v1/tokens").header("content-type", "application/json");
+        let request = request.header("authorization", format!("Bearer {}", place.tokens[4]));
+        read(place.ask(request, wanted.to_string()).await).await
+    };
+    for seconds in [0, 316_224_001, 9_223_372_036_854_775_807] {
+        let (status, problem) = ask("new", seconds).await;
+        assert_eq!((status, problem["pointer"].as_str()), (StatusCode::BAD_REQUEST, Some("/seconds")), "{problem}");
+        let detail = format!("a token is good for one second to 3660 days, not for {seconds} s");
+        assert_eq!(problem["detail"], json!(detail));
+    }
+    // The name is free still: nobody was made known by what was refused.
+    assert_eq!(ask("new", 316_224_000).await.0, StatusCode::OK);
+}

@@ -3,7 +3,8 @@
 use crate::api::Shared;
 use crate::benefit::is_unmeasured;
 use crate::console::words::{number, text, time_of};
-use serde_json::Value;
+use crate::versions::Fates;
+use serde_json::{Value, json};
 use writ_core::{Entry, LedgerError, Timestamp};
 use writ_pipeline::{Journal, RunState, WaiverState, WaiverStatus};
 
@@ -111,7 +112,11 @@ pub(crate) fn states(view: &str) -> &'static [&'static str] {
     }
 }
 
-/// An intent's document with what was planned for the version that is in force, where a newer one is not.
+/// Where an intent's document says of which version its figures are, when that is neither the newest nor the one in force.
+pub(crate) const SHOWN: &str = "/shown_version";
+
+/// An intent's document with what was planned for the version that is in force, where a newer one is not; of one that was taken
+/// away, for the version that was in force last.
 pub(crate) async fn in_force(journal: &Journal, id: &str, doc: Value) -> Result<Value, LedgerError> {
     if !is_behind(&doc) {
         return Ok(doc);
@@ -119,9 +124,10 @@ pub(crate) async fn in_force(journal: &Journal, id: &str, doc: Value) -> Result<
     Ok(in_force_of(&journal.stream(&format!("intent/{id}")).await?, doc))
 }
 
+/// Whether the newest version may be another than that in force, or that was.
 fn is_behind(doc: &Value) -> bool {
-    let applied = number(doc, "/applied_version");
-    applied != 0 && applied != number(doc, "/version")
+    let (newest, applied) = (number(doc, "/version"), number(doc, "/applied_version"));
+    if applied == 0 { text(doc, "/to") == "archived" && newest > 1 } else { applied != newest }
 }
 
 /// The same, of an intent whose entries are at hand.
@@ -130,10 +136,14 @@ pub(crate) fn in_force_of(entries: &[Entry], mut doc: Value) -> Value {
         return doc;
     }
     let applied = number(&doc, "/applied_version");
-    let translated = |entry: &&Entry| entry.kind == "intent.translated/1" && number(&entry.body, "/version") == applied;
+    let shown = if applied == 0 { Fates::of(entries).last } else { applied };
+    let translated = |entry: &&Entry| entry.kind == "intent.translated/1" && number(&entry.body, "/version") == shown;
     if let Some(entry) = entries.iter().rev().find(translated) {
         for name in ["availability_ppb", "cost_micros", "count", "instance_type", "zones", "attachments"] {
             doc[name] = entry.body.get(name).cloned().unwrap_or_default();
+        }
+        if shown != applied {
+            doc[SHOWN.trim_start_matches('/')] = json!(shown);
         }
     }
     doc
@@ -257,7 +267,6 @@ pub(crate) fn is_open(recommendation: &str) -> bool {
 mod tests {
     use super::*;
     use crate::unreal::unreal;
-    use serde_json::json;
 
     /// Every word that this file says of a state can be asked for.
     #[tokio::test]

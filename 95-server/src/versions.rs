@@ -5,7 +5,8 @@ use crate::console::words::{number, text};
 use crate::status;
 use serde_json::Value;
 use similar::TextDiff;
-use writ_core::{Entry, LedgerError};
+use std::collections::BTreeMap;
+use writ_core::{Entry, LedgerError, TraceId};
 use writ_pipeline::{Journal, manifest_in};
 
 /// The text of a version; none where it is no version.
@@ -46,38 +47,119 @@ pub(crate) async fn against_force(
     Ok(old.zip(new).filter(|(old, new)| old != new).map(|(old, new)| [(name(applied), old), (name(version), new)]))
 }
 
-/// How a version stands: the newest as its intent does while it is not carried out yet.
-pub(crate) fn stands(shared: &Shared, id: &str, doc: &Value, entries: &[Entry], version: u64) -> String {
-    let state = became(entries, version, number(doc, "/applied_version"));
-    if state == "ready" && version == number(doc, "/version") {
-        return status::intent(shared, id, doc);
-    }
-    state
+/// How a version stands, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stand {
+    /// A word of the lifecycle, or of the end of the run that was to carry it out.
+    pub(crate) state: String,
+    pub(crate) because: String,
+    /// The trace of that run, where it ended without bringing the version into force.
+    pub(crate) ended: Option<TraceId>,
 }
 
-/// What became of a version, as the intent's entries tell it.
-fn became(entries: &[Entry], version: u64, in_force: u64) -> String {
-    let moves =
-        entries.iter().filter(|entry| entry.kind == "intent.moved/1" && number(&entry.body, "/version") == version);
-    let mut state = "refused".to_owned();
-    for entry in moves {
-        let because = text(&entry.body, "/because");
-        match text(&entry.body, "/to") {
-            "active" => state = "active".to_owned(),
-            "degraded" | "failed" if text(&entry.body, "/from") == "executing" => {
-                return because.trim_start_matches("the run is ").to_owned();
+impl Stand {
+    fn new(state: &str, because: impl Into<String>) -> Self {
+        Self { state: state.to_owned(), because: because.into(), ended: None }
+    }
+}
+
+/// What became of each version of an intent, as its entries tell it. A move is recorded under the newest number, for numbers only
+/// rise; what is taken away, and what stays as it was, is the version in force.
+#[derive(Debug, Default)]
+pub(crate) struct Fates {
+    stands: BTreeMap<u64, Stand>,
+    /// The version in force; 0 while none is.
+    pub(crate) in_force: u64,
+    /// The version that is or was in force last; 0 where none ever was.
+    pub(crate) last: u64,
+    /// Whether what happens is about taking everything away.
+    leaving: bool,
+}
+
+impl Fates {
+    pub(crate) fn of(entries: &[Entry]) -> Self {
+        let mut fates = Self::default();
+        entries.iter().filter(|entry| entry.kind == "intent.moved/1").for_each(|entry| fates.take(entry));
+        fates
+    }
+
+    /// How a version stands, while nothing but the entries is asked. One that policy refused never moved.
+    fn stand(&self, version: u64) -> Stand {
+        self.stands.get(&version).cloned().unwrap_or_else(|| Stand::new("refused", ""))
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        let (version, body) = (number(&entry.body, "/version"), &entry.body);
+        let (from, to, because) = (text(body, "/from"), text(body, "/to"), text(body, "/because"));
+        match (from, to) {
+            (_, "") => {}
+            (_, "decommissioning" | "archived") => {
+                self.leaving = true;
+                self.put(self.or_in_force(version), Stand::new(to, because));
             }
-            other if state != "active" || version == in_force => state = other.to_owned(),
-            _ => {}
+            (_, "validating") => {
+                self.leaving = false;
+                self.put(version, Stand::new(to, because));
+            }
+            _ if self.leaving => self.put(self.or_in_force(version), Stand::new(to, because)),
+            ("executing", "degraded" | "failed") => self.given_up(version, to, entry),
+            // The other version was given up, and this one stays as it was.
+            ("degraded", "monitoring") if self.or_in_force(version) != version => {
+                if let Some(given_up) = self.stands.get_mut(&version) {
+                    given_up.because = format!("{}; {because}", given_up.because);
+                }
+                self.put(self.in_force, Stand::new(to, "it stays in force"));
+            }
+            _ => self.put(version, Stand::new(to, because)),
+        }
+        if to == "archived" {
+            self.in_force = 0;
+        } else if to == "active" {
+            self.comes(version);
+        }
+        if let Some(applied) = body.get("applied_version") {
+            self.comes(applied.as_u64().unwrap_or_default());
         }
     }
-    if state == "active" && version != in_force { "superseded".to_owned() } else { state }
+
+    fn put(&mut self, version: u64, stand: Stand) {
+        self.stands.insert(version, stand);
+    }
+
+    fn or_in_force(&self, version: u64) -> u64 {
+        if self.in_force > 0 { self.in_force } else { version }
+    }
+
+    /// The run that was to carry a version out has ended otherwise. What was in force before is what the intent is from then on.
+    fn given_up(&mut self, version: u64, to: &str, entry: &Entry) {
+        let because = text(&entry.body, "/because");
+        let end = because.strip_prefix("the run is ").map(|rest| rest.split(';').next().unwrap_or_default());
+        let end = end.filter(|end| status::states("runs").contains(end)).unwrap_or(to);
+        self.put(version, Stand { ended: Some(entry.trace_id.clone()), ..Stand::new(end, because) });
+        if self.or_in_force(version) != version {
+            let because = because.replacen("the run is", &format!("the run of version {version} is"), 1);
+            let because = because.replace("the version before stays", "this one stays");
+            self.put(self.in_force, Stand::new(to, because));
+        }
+    }
+
+    /// A version comes into force, or none is any more.
+    fn comes(&mut self, version: u64) {
+        if version != self.in_force && version != 0 && self.in_force != 0 {
+            self.put(self.in_force, Stand::new("superseded", format!("version {version} took its place")));
+        }
+        self.in_force = version;
+        self.last = if version == 0 { self.last } else { version };
+    }
 }
 
-/// Why a version stands as it does: what its last move says.
-pub(crate) fn because(entries: &[Entry], version: u64) -> &str {
-    let mut moves = entries.iter().rev().filter(|entry| number(&entry.body, "/version") == version);
-    moves.find(|entry| entry.kind == "intent.moved/1").map(|entry| text(&entry.body, "/because")).unwrap_or_default()
+/// How a version stands: the newest as its intent does while it is not carried out yet.
+pub(crate) fn stands(shared: &Shared, id: &str, doc: &Value, fates: &Fates, version: u64) -> Stand {
+    let stand = fates.stand(version);
+    if stand.state == "ready" && version == number(doc, "/version") {
+        return Stand { state: status::intent(shared, id, doc), ..stand };
+    }
+    stand
 }
 
 /// Two texts as `diff -u` shows them; empty where they are the same.

@@ -25,7 +25,8 @@ const VIEWS: [(&str, &str, &str, &str); 7] = [
         "intents",
         "/api/v1/intents",
         "/api/v1/intents/{id}",
-        "What has to hold, and how far it has come. Figures of the plan are of the version in force, or of the newest while none is.",
+        "What has to hold, and how far it has come. Figures of the plan are of the version in force, or of the newest while none is; \
+         of one that was taken away, of the one that was in force last, which `shown_version` names if it is not the newest.",
     ),
     ("runs", "/api/v1/runs", "/api/v1/runs/{id}", "Changes under way and done."),
     ("incidents", "/api/v1/incidents", "/api/v1/incidents/{id}", "What was noticed to be wrong, and what was tried."),

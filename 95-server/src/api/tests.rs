@@ -16,6 +16,7 @@ mod recorded;
 mod said;
 mod scopes;
 mod trailing;
+mod versions;
 
 use super::*;
 use crate::setup::{Files, read_files};

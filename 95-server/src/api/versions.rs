@@ -6,7 +6,7 @@ use super::{Answer, App, Asked, Needs, Path, parsed};
 use crate::console::named;
 use crate::console::words::{list, number, text};
 use crate::error::Failure;
-use crate::versions::{because, manifest, newest, stands, unified};
+use crate::versions::{Fates, Stand, manifest, newest, stands, unified};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -56,28 +56,37 @@ async fn history(State(shared): App, Path(id): Path<String>, Asked(page): Asked<
     let journal = shared.pipeline.journal();
     let doc = journal.doc("intents", &id).await?.ok_or_else(|| Failure::not_found("intent", intent.as_str()))?;
     let entries = journal.stream(&format!("intent/{id}")).await?;
-    let applied = number(&doc, "/applied_version");
+    let fates = Fates::of(&entries);
     let submitted = entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev();
     let all = submitted.map(|entry| (number(&entry.body, "/version").to_string(), Some(entry)));
     let (found, next) = page.of(all.collect())?;
     let mut items = Vec::with_capacity(found.len());
     for entry in found {
         let version = number(&entry.body, "/version");
-        let state = stands(&shared, &id, &doc, &entries, version);
+        let stand = stands(&shared, &id, &doc, &fates, version);
         let by = named(journal, &entry.actor).await?;
         items.push(Version(json!({
-            "version": version, "by": by, "at": entry.timestamp, "state": state.replace(' ', "_"),
-            "because": reason(journal, &entries, entry, version).await?, "in_force": version == applied, "manifest": text(&entry.body, "/manifest"),
+            "version": version, "by": by, "at": entry.timestamp, "state": stand.state.replace(' ', "_"),
+            "because": reason(journal, &entries, entry, &stand).await?, "in_force": version == fates.in_force,
+            "manifest": text(&entry.body, "/manifest"),
         })));
     }
     Ok(Json(History { items, next }))
 }
 
-/// Why a version stands as it does. One that policy refused never moved: what denied it is in the same trace.
-async fn reason(journal: &Journal, entries: &[Entry], of: &Entry, version: u64) -> Result<String, LedgerError> {
-    let said = because(entries, version);
-    if !said.is_empty() {
-        return Ok(said.to_owned());
+/// Why a version stands as it does. What a run did not even begin for, its own entry says; one that policy refused never moved:
+/// what denied it is in the same trace.
+async fn reason(journal: &Journal, entries: &[Entry], of: &Entry, stand: &Stand) -> Result<String, LedgerError> {
+    if let Some(trace) = &stand.ended {
+        let kind = Some("run.expired/1".to_owned());
+        let filter = Filter { trace: Some(trace.clone()), kind, newest_first: true, ..Filter::default() };
+        let expired = journal.ledger().query(&filter, 1).await?.first().map(decode).transpose()?;
+        if let Some(entry) = expired {
+            return Ok(stand.because.replacen("the run is expired", text(&entry.body, "/because"), 1));
+        }
+    }
+    if !stand.because.is_empty() {
+        return Ok(stand.because.clone());
     }
     if entries.iter().any(|entry| entry.trace_id == of.trace_id && entry.outcome == Outcome::Failure) {
         return Ok("nothing holds everything that it asks".to_owned());
@@ -120,12 +129,6 @@ async fn diff(State(shared): App, Path(id): Path<String>, Asked(pair): Asked<Pai
     let new = pair.new.unwrap_or_else(|| newest(&entries));
     let applied = Some(number(&doc, "/applied_version")).filter(|applied| *applied > 0 && *applied != new);
     let old = pair.old.or(applied).unwrap_or(new.saturating_sub(1));
-    if old == 0 {
-        let detail = format!("`{id}` has one version, and none to hold it against");
-        return Err(
-            Failure::new(StatusCode::CONFLICT, "refused", detail).hint(format!("`writ intent get {id}` shows it"))
-        );
-    }
     let text = async |version: u64, name: &str| {
         manifest(journal, &entries, version).await?.ok_or_else(|| {
             Failure::not_found(&format!("version of `{id}`"), &version.to_string())
@@ -133,7 +136,14 @@ async fn diff(State(shared): App, Path(id): Path<String>, Asked(pair): Asked<Pai
                 .parameter(name)
         })
     };
-    let (before, after) = (text(old, "old").await?, text(new, "new").await?);
+    let after = text(new, "new").await?;
+    if old == 0 && pair.old.is_none() {
+        let detail = format!("version {new} of `{id}` is its first, and there is none before it to hold it against");
+        return Err(
+            Failure::new(StatusCode::CONFLICT, "refused", detail).hint(format!("`writ intent get {id}` shows it"))
+        );
+    }
+    let before = text(old, "old").await?;
     let names = [old, new].map(|version| format!("{id} v{version}"));
     let diff = unified((&names[0], &before), (&names[1], &after));
     Ok(Json(Difference { intent: id, old, new, diff }))

@@ -12,7 +12,7 @@ use super::words::{Html, badge, link, list as items, number, segment, text, text
 use crate::api::{App, Shared, parsed};
 use crate::error::Failure;
 use crate::status;
-use crate::versions::{current, manifest, stands};
+use crate::versions::{Fates, current, manifest, stands};
 use askama::Template;
 use axum::extract::State;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ use writ_pipeline::input::{money_about, percent_about};
 pub(crate) struct Row {
     pub(crate) id: String,
     pub(crate) path: String,
-    /// The version in force; the newest one while none is.
+    /// The version in force; where none is, the one that was last, or else the newest.
     pub(crate) version: u64,
     /// A newer version that is not in force; 0 where there is none.
     pub(crate) newer: u64,
@@ -48,12 +48,14 @@ impl Row {
 
     fn told(shared: &Shared, id: &str, doc: &Value) -> Self {
         let (newest, applied) = (number(doc, "/version"), number(doc, "/applied_version"));
+        // Of one that was taken away, what was in force last is shown.
+        let last = number(doc, status::SHOWN).max(applied);
         let planned = number(doc, "/count") > 0;
         let or_dash = |told: String| if planned { told } else { "–".to_owned() };
         Self {
             id: id.to_owned(),
             path: format!("/intents/{}", segment(id)),
-            version: if applied > 0 { applied } else { newest },
+            version: if last > 0 { last } else { newest },
             newer: if applied > 0 && newest > applied { newest } else { 0 },
             state: badge(&status::intent(shared, id, doc)),
             because: text(doc, "/because").to_owned(),
@@ -140,7 +142,7 @@ pub(crate) async fn one(
     let journal = shared.pipeline.journal();
     let doc = journal.doc("intents", &id).await?.ok_or_else(|| Failure::not_found("intent", &id))?;
     let entries = journal.stream(&format!("intent/{id}")).await?;
-    let applied = number(&doc, "/applied_version");
+    let fates = Fates::of(&entries);
     let mut versions = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev() {
         let number = number(&entry.body, "/version");
@@ -148,8 +150,8 @@ pub(crate) async fn one(
             number,
             by: super::audit::actor(journal, &entry.actor).await?,
             at: when(entry.timestamp),
-            state: badge(&stands(&shared, &id, &doc, &entries, number)),
-            in_force: number == applied,
+            state: badge(&stands(&shared, &id, &doc, &fates, number).state),
+            in_force: number == fates.in_force,
         });
     }
     let doc = status::in_force_of(&entries, doc);
@@ -163,7 +165,7 @@ pub(crate) async fn one(
         }
         _ => None,
     };
-    let text_shown = current(journal, &entries, applied).await?;
+    let text_shown = current(journal, &entries, fates.last).await?;
     let looked = look(&shared, &format!("{id}.yaml"), &text_shown, &visitor, None).await;
     let (nodes, told) = planned(journal, &doc).await?;
     let assumptions = texts(&looked.document, "/plan/assumptions").map(str::to_owned);
@@ -196,7 +198,7 @@ pub(crate) async fn one(
     })
 }
 
-/// The plan of the version that is in force, or of the newest while none is: its steps, and what it is predicted to do.
+/// The plan of the version that is or was in force, or of the newest while none was: its steps, and what it is predicted to do.
 async fn planned(journal: &Journal, doc: &Value) -> Result<(Vec<Node>, Vec<(&'static str, String)>), LedgerError> {
     let plan = attached(journal, text(doc, "/attachments/plan")).await?;
     let shown = attached(journal, text(doc, "/attachments/document")).await?;

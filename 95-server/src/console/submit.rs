@@ -5,10 +5,10 @@ use super::given::{Form, Query};
 use super::intents::Wanted;
 use super::look::{Looked, look, predictions};
 use super::session::Visitor;
-use super::words::{Html, badge, list as items, number, segment, text, texts};
+use super::words::{Html, badge, list as items, segment, text, texts};
 use crate::api::{App, Shared, looked_at, parsed};
 use crate::error::Failure;
-use crate::versions::current;
+use crate::versions::{Fates, current};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
@@ -70,8 +70,7 @@ pub(crate) async fn form(State(shared): App, visitor: Visitor, Query(wanted): Qu
     if !wanted.of.is_empty() {
         let id: IntentId = parsed(&wanted.of)?;
         let entries = journal.stream(&format!("intent/{id}")).await?;
-        let doc = journal.doc("intents", id.as_str()).await?.unwrap_or_default();
-        manifest = current(journal, &entries, number(&doc, "/applied_version")).await?;
+        manifest = current(journal, &entries, Fates::of(&entries).last).await?;
     }
     new_page(&shared, &visitor, manifest, Html::default()).await
 }

@@ -10,6 +10,7 @@ mod contracts;
 mod filter;
 mod glass;
 mod health;
+mod holders;
 mod intents;
 mod links;
 mod lists;

@@ -1,11 +1,12 @@
 //! What is listed: documents that follow from the journal, page by page.
 
 use super::filter::{LOOKED_THROUGH_MAX, Which, begins};
+use super::holders::Holders;
 use super::matches::{Tag, Thing, tagged};
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Needs, PAGE_MAX, Path, Shared};
 use crate::benefit::{expected, measured};
-use crate::console::words::text;
+use crate::console::words::{text, time_of};
 use crate::error::Failure;
 use crate::question::Question;
 use crate::status;
@@ -29,7 +30,12 @@ const VIEWS: [(&str, &str, &str, &str); 7] = [
          of one that was taken away, of the one that was in force last, which `shown_version` names if it is not the newest.",
     ),
     ("runs", "/api/v1/runs", "/api/v1/runs/{id}", "Changes under way and done."),
-    ("incidents", "/api/v1/incidents", "/api/v1/incidents/{id}", "What was noticed to be wrong, and what was tried."),
+    (
+        "incidents",
+        "/api/v1/incidents",
+        "/api/v1/incidents/{id}",
+        "What was noticed to be wrong, and what was tried. `intent` is the one that had its component then.",
+    ),
     (
         "approvals",
         "/api/v1/approvals",
@@ -113,7 +119,7 @@ async fn list(view: &'static str, State(shared): App, Asked(page): Asked<Page>) 
     let Page { after, limit, newest_first, state, intent, component } = page;
     let (limit, which) = (super::limit(limit)?, Which { state, intent, component }.of(view)?);
     begins(&shared, view, after.as_deref()).await?;
-    let (mut items, mut bases, mut from, mut looked) = (Vec::new(), Bases::default(), after, 0);
+    let (mut items, mut known, mut from, mut looked) = (Vec::new(), Known::default(), after, 0);
     loop {
         let read = if which.is_all() { limit + 1 } else { PAGE_MAX };
         let (docs, as_of) = chunk(&shared, view, &which, from.as_deref(), read, newest_first).await?;
@@ -123,7 +129,7 @@ async fn list(view: &'static str, State(shared): App, Asked(page): Asked<Page>) 
                 return Ok(Json(Listed { items, next: from, as_of }));
             }
             if which.stands(&shared, view, &key, &doc) {
-                let item = item(&shared, view, &key, doc, &mut bases).await?;
+                let item = item(&shared, view, &key, doc, &mut known).await?;
                 items.extend(Some(item).filter(|item| which.takes(view, item)).map(Item));
             }
             (from, looked) = (Some(key), looked + 1);
@@ -165,7 +171,7 @@ async fn one(view: &'static str, State(shared): App, Path(id): Path<String>) -> 
     let tag = tagged(Thing::one(view, &id).tag(&shared).await?);
     let doc = shared.pipeline.journal().doc(view, &id).await?;
     let doc = doc.ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))?;
-    let mut item = item(&shared, view, &id, doc.clone(), &mut Bases::default()).await?;
+    let mut item = item(&shared, view, &id, doc.clone(), &mut Known::default()).await?;
     if view == "approvals" {
         let votes = votes(shared.pipeline.journal(), &id).await?.into_iter();
         let told =
@@ -213,6 +219,13 @@ pub(crate) async fn votes(journal: &Journal, approval: &str) -> Result<Vec<Vote>
     Ok(votes)
 }
 
+/// What items of a list have in common and is looked up once.
+#[derive(Default)]
+struct Known {
+    bases: Bases,
+    holders: Holders,
+}
+
 /// What is in force of what recommendations would change, as far as it was looked up.
 #[derive(Default)]
 struct Bases(BTreeMap<String, Option<Digest>>);
@@ -240,7 +253,7 @@ pub(crate) async fn is_outdated(shared: &Shared, recommendation: &Value) -> Resu
     Bases::default().is_outdated(shared, recommendation).await
 }
 
-async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value, bases: &mut Bases) -> Result<Value, Failure> {
+async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value, known: &mut Known) -> Result<Value, Failure> {
     doc["id"] = json!(key);
     if let Some(state) = status::of(shared, view, key, &doc) {
         doc["state"] = json!(state.replace(' ', "_"));
@@ -248,12 +261,17 @@ async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value, bases: &mu
     if view == "intents" {
         return Ok(status::in_force(shared.pipeline.journal(), key, doc).await?);
     }
+    if view == "incidents" {
+        let at = time_of(&doc, "/since").unwrap_or_else(|| shared.pipeline.journal().now());
+        let holder = known.holders.at(shared.pipeline.journal(), text(&doc, "/component"), at).await?;
+        doc["intent"] = json!(holder);
+    }
     if view == "recommendations" {
         // What moves it on names it; what it recommends stands in its first entry.
         let journal = shared.pipeline.journal();
         let open = status::is_open(status::recommendation(&doc, journal.now()));
         doc["recommendation"] = recommendation_made(journal, key).await?["recommendation"].clone();
-        doc["outdated"] = json!(open && bases.is_outdated(shared, &doc["recommendation"]).await?);
+        doc["outdated"] = json!(open && known.bases.is_outdated(shared, &doc["recommendation"]).await?);
     }
     Ok(doc)
 }

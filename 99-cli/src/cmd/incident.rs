@@ -16,6 +16,9 @@ pub(crate) enum Incident {
     List {
         #[command(flatten)]
         which: Which,
+        /// Those of this intent
+        #[arg(long)]
+        intent: Option<String>,
         /// Those of this component
         #[arg(long)]
         component: Option<String>,
@@ -48,8 +51,8 @@ pub(crate) struct Told {
 impl Incident {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
-            Incident::List { which, component } => {
-                let query = which.query(&[("component", &component)]);
+            Incident::List { which, intent, component } => {
+                let query = which.query(&[("intent", &intent), ("component", &component)]);
                 list(
                     common,
                     ("incidents", &query),

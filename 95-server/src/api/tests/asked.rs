@@ -68,6 +68,42 @@ async fn a_list_is_of_those_that_were_asked_for_page_by_page() {
     assert_eq!(place.ids("/api/v1/approvals?state=granted").await.0, [""; 0]);
 }
 
+/// An incident is of the intent that had its component when it was opened, whoever has it since.
+#[tokio::test]
+async fn incidents_are_of_the_intent_that_had_their_component() {
+    let place = Place::new().await;
+    let journal = place.shared.pipeline.journal();
+    let held = |kind: &'static str, component: &str, intent: &str| {
+        draft(kind, &format!("holding/{component}"), json!({"component": component, "intent": intent}))
+    };
+    let opened = |id: &str, component: &str| {
+        draft("incident.opened/1", &format!("incident/{id}"), json!({"component": component}))
+    };
+    for drafts in [
+        vec![opened("inc_0", "web")],
+        vec![held("holding.begun/1", "web", "WEB-1"), held("holding.begun/1", "pay", "PAY-1")],
+        vec![opened("inc_1", "web"), opened("inc_2", "pay"), opened("inc_3", "nobodys")],
+        vec![held("holding.ended/1", "web", "WEB-1")],
+        vec![held("holding.begun/1", "web", "WEB-2")],
+        vec![opened("inc_4", "web")],
+    ] {
+        journal.commit(&journal.new_cause(), Batch::of(drafts)).await.unwrap();
+    }
+    for (query, wanted) in [
+        ("intent=WEB-1", vec!["inc_0", "inc_1"]),
+        ("intent=WEB-2", vec!["inc_4"]),
+        ("intent=PAY-1", vec!["inc_2"]),
+        ("intent=PAY-1&component=web", vec![]),
+        ("intent=WEB-1&component=web&limit=1", vec!["inc_0"]),
+        ("intent=NOTHING", vec![]),
+    ] {
+        assert_eq!(place.ids(&format!("/api/v1/incidents?{query}")).await.0, wanted, "{query}");
+    }
+    let (_, one) = look(&place, "/api/v1/incidents/inc_4").await;
+    assert_eq!(one["intent"], "WEB-2", "{one}");
+    assert_eq!(look(&place, "/api/v1/incidents/inc_3").await.1["intent"], json!(null));
+}
+
 #[tokio::test]
 async fn what_a_list_does_not_know_is_refused_with_what_it_may_be() {
     let place = Place::new().await;

@@ -3,7 +3,7 @@
 use super::list::Which;
 use super::{Failure, clock, newest, state, text};
 use crate::Common;
-use crate::client::escaped;
+use crate::client::{ClientError, escaped};
 use crate::exit::{self, Exit};
 use crate::out::{Form, columns};
 use clap::{Args, Subcommand};
@@ -99,11 +99,14 @@ impl Run {
             }
             Run::Get { id } => get(common, &id).await,
             Run::Watch { id } => {
-                let id = newest(&common.client()?, &id, "runs").await?;
+                let client = common.client()?;
+                let id = newest(&client, &id, "runs").await?;
+                // One that there is not, and one of which nobody may know, does not go on.
+                client.get(&execution(&id)).await?;
                 let state = watch(common, &id).await?;
                 let out = common.out();
                 if matches!(out.form, Form::Json | Form::Yaml) {
-                    let run = common.client()?.get(&format!("/api/v1/runs/{}/execution", escaped(&id))).await?;
+                    let run = client.get(&execution(&id)).await?;
                     out.document(&run, |_| String::new());
                 }
                 out.next(&format!("writ why {id}"));
@@ -134,7 +137,7 @@ async fn tell(common: &Common, id: &str, command: &str, body: Value) -> Result<E
 async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
     let (out, client) = (common.out(), common.client()?);
     let id = newest(&client, id, "runs").await?;
-    let run = client.get(&format!("/api/v1/runs/{}/execution", escaped(&id))).await?;
+    let run = client.get(&execution(&id)).await?;
     out.document(&run, |_| {
         let mut all = format!("{id}  {}\n", state(&run));
         let waiting = text(&run, "/waiting");
@@ -164,11 +167,26 @@ fn steps(run: &Value) -> impl Iterator<Item = &Value> {
     run.get("steps").and_then(Value::as_array).into_iter().flatten()
 }
 
-/// Follows a run and prints a line for each step that changes, beside the answer where that is one document. The state it ended in,
-/// or waits for people in.
+fn execution(id: &str) -> String {
+    format!("/api/v1/runs/{}/execution", escaped(id))
+}
+
+/// Follows a run that was begun and prints a line for each step that changes, beside the answer where that is one document. The state
+/// it ended in, or waits for people in. Where it can be followed no more, what becomes of it is said.
 pub(crate) async fn watch(common: &Common, id: &str) -> Result<String, Failure> {
+    let watched = follow(common, id).await;
+    if let Err(failure) = &watched {
+        // Who is not answered does not know whether writ is there to go on.
+        let goes_on = matches!(failure, Failure::Client(ClientError::Problem { .. }));
+        let told = if goes_on { "goes on without this command" } else { "is followed no more" };
+        common.out().say(&format!("run    {id} {told}; `writ run watch {id}` follows it again"));
+    }
+    watched
+}
+
+async fn follow(common: &Common, id: &str) -> Result<String, Failure> {
     let (out, client) = (common.out(), common.client()?);
-    let path = format!("/api/v1/runs/{}/execution", escaped(id));
+    let path = execution(id);
     let mut shown: BTreeMap<String, String> = BTreeMap::new();
     let ndjson = out.form == Form::Ndjson;
     let tell = |line: &str| match out.form {

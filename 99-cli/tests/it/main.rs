@@ -13,6 +13,7 @@ mod contract;
 mod crash;
 mod doors;
 mod exec;
+mod followed;
 mod forms;
 mod glass;
 mod init;

@@ -90,7 +90,7 @@ impl Intent {
                 let query = which.query(&[("component", &component)]);
                 list(common, ("intents", &query), &["ID", "VERSION", "STATE", "COMPONENT", "CHANGED"], |item| {
                     let field = |field| text(item, field);
-                    vec![field("/id"), field("/version"), state(item), field("/component"), field("/last/at")]
+                    vec![field("/id"), version(item), state(item), field("/component"), field("/last/at")]
                 })
                 .await
             }
@@ -135,11 +135,25 @@ async fn diff(common: &Common, id: &str, old: Option<u64>, new: Option<u64>) -> 
     Ok(exit::OK)
 }
 
+/// The version of an intent that is in force, and a newer one that is not; where none is, the one that was last, or the newest.
+fn version(intent: &Value) -> String {
+    let (newest, applied) = (text(intent, "/version"), text(intent, "/applied_version"));
+    let last = text(intent, "/shown_version");
+    match (applied.as_str(), last.as_str()) {
+        ("", "") => newest,
+        ("", _) => last,
+        _ if applied == newest => applied,
+        _ => format!("{applied} (v{newest} is not)"),
+    }
+}
+
 /// An intent in words: where it stands, what it has, and what that costs and promises.
 fn told(intent: &Value) -> String {
     let number = |field: &str| intent.pointer(field).and_then(Value::as_u64);
     let (newest, applied) = (text(intent, "/version"), text(intent, "/applied_version"));
+    let last = text(intent, "/shown_version");
     let version = match applied.as_str() {
+        "" if !last.is_empty() => format!("{newest}, not in force; {last} was last"),
         "" => format!("{newest}, not in force"),
         applied if applied == newest => format!("{newest}, in force"),
         applied => format!("{newest}; {applied} is in force"),
@@ -168,4 +182,22 @@ fn told(intent: &Value) -> String {
         ),
         ("manifest", text(intent, "/manifest")),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_list_shows_the_version_in_force_and_a_newer_one_that_is_not() {
+        for (intent, shown) in [
+            (json!({"version": 1, "applied_version": null}), "1"),
+            (json!({"version": 2, "applied_version": 2}), "2"),
+            (json!({"version": 2, "applied_version": 1}), "1 (v2 is not)"),
+            (json!({"version": 3, "shown_version": 1}), "1"),
+        ] {
+            assert_eq!(version(&intent), shown, "{intent}");
+        }
+    }
 }

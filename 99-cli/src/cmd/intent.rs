@@ -259,7 +259,7 @@ pub(crate) fn tell_accepted(out: Out, answer: &Value) {
     let count = |status: &str| results.iter().filter(|result| text(result, "/status") == status).count();
     out.line(&format!("intent {} v{}", text(answer, "/intent"), text(answer, "/version")));
     out.line(&format!(
-        "policy {} rules: {} passed, {} warned, {} ask people, {} denied",
+        "policy {} checks: {} passed, {} warned, {} ask people, {} denied",
         results.len(),
         count("passed"),
         count("warned"),

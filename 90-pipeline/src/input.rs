@@ -11,7 +11,7 @@ pub use writ_intent::{
     DeclaredCommand, Manifest, OutsideChange, Platform, Says, form, manifest_schema, money_about, percent_about,
     platform_schema, read_manifest, read_manifests, read_platform, read_terraform,
 };
-pub use writ_policy::{Bundle, Demand, TrialReport, is_test_file, run_tests, run_tests_while};
+pub use writ_policy::{Bundle, Demand, Trial, TrialReport, is_test_file, run_tests, run_tests_while};
 pub use writ_text::{Problem, listed, render, to_yaml, typed, uri, visible, xml};
 
 /// Reads an agents file.

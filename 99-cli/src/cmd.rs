@@ -15,6 +15,7 @@ pub(crate) mod incident;
 pub(crate) mod init;
 pub(crate) mod intent;
 pub(crate) mod list;
+pub(crate) mod load;
 pub(crate) mod mode;
 pub(crate) mod playbook;
 pub(crate) mod policy;
@@ -144,6 +145,15 @@ fn tell_problem(out: Out, problem: &Value) {
     for report in problem.get("validation").and_then(Value::as_array).into_iter().flatten() {
         intent::tell_findings(out, report);
     }
+}
+
+/// Nothing is wrong with a directory that is not there, and nobody meant that.
+pub(crate) fn is_there(dir: &Path, hint: &str) -> Result<(), Failure> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let text = format!("there is no directory `{}`", dir.display());
+    Err(Failure::Other { exit: exit::USAGE, text, hint: Some(hint.into()) })
 }
 
 /// A field as text, empty when it is not there.

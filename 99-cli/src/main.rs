@@ -105,7 +105,7 @@ enum Command {
     #[command(flatten)]
     Noun(Noun),
     /// Make steady load on a URL and count what came of it
-    Load(cmd::dev::Face),
+    Load(cmd::load::Load),
     #[command(name = "__launch", hide = true)]
     Launch(cmd::dev::Face),
     #[command(name = "__balance", hide = true)]
@@ -238,7 +238,7 @@ fn main() -> ExitCode {
         Command::Launch(face) => writ_server::faces::launch::main(face.args),
         Command::Balance(face) => writ_server::faces::balance::main(face.args),
         Command::Sample(face) => writ_server::faces::sample::main(face.args),
-        Command::Load(face) => writ_server::faces::load::main(face.args),
+        Command::Load(load) => load.run(),
         Command::Noun(noun) => ExitCode::from(serve(noun, cli.common).0),
     }
 }

@@ -211,8 +211,12 @@ impl Verify {
             let read = |path: &str| std::fs::read(dir.join(path)).ok();
             let checked =
                 check_export(&read, trusted.as_ref()).map_err(|error| Failure::of(exit::UNVERIFIED, &error))?;
-            out.line(&format!("log    {}  size {}  root {}", checked.origin, checked.size, checked.root));
-            out.line("holds  hash chain, Merkle root, checkpoint signature, attachments");
+            out.document(&json!({"log": checked.origin, "size": checked.size, "root": checked.root}), |_| {
+                format!(
+                    "log    {}  size {}  root {}\nholds  hash chain, Merkle root, checkpoint signature, attachments\n",
+                    checked.origin, checked.size, checked.root
+                )
+            });
             return Ok(exit::OK);
         }
         let (client, pins) = (common.client()?, common.pins()?);
@@ -269,7 +273,7 @@ fn unpin(common: &Common) -> Result<Exit, Failure> {
     };
     pins.forget(&pin.origin).map_err(failed)?;
     out.say(&format!("forgotten: `{}`. The newest checkpoint that was seen of it:", pin.origin));
-    out.text(pin.note());
+    out.document(&json!({"log": pin.origin, "note": pin.note()}), |_| pin.note().to_owned());
     out.next("writ audit verify, which is a first look");
     Ok(exit::OK)
 }
@@ -423,16 +427,15 @@ impl VerifyFile {
         let trusted: Option<NoteKey> =
             self.key.as_deref().map(str::parse).transpose().map_err(|error| Failure::of(exit::USAGE, &error))?;
         let checked = bundle.check(trusted.as_ref()).map_err(|error| Failure::of(exit::UNVERIFIED, &error))?;
-        out.line(&format!(
-            "holds  {}: {} entries and {} attachments under one checkpoint",
-            bundle.subject,
-            checked.entries.len(),
-            checked.attachments
-        ));
-        out.line(&format!(
-            "log    {}  size {}  root {}",
-            checked.checkpoint.origin, checked.checkpoint.size, checked.checkpoint.root
-        ));
+        let (Checkpoint { origin, size, root }, entries) = (&checked.checkpoint, checked.entries.len());
+        let told = json!({"subject": bundle.subject, "entries": entries, "attachments": checked.attachments, "log": origin,
+            "size": size, "root": root});
+        out.document(&told, |_| {
+            format!(
+                "holds  {}: {entries} entries and {} attachments under one checkpoint\nlog    {origin}  size {size}  root {root}\n",
+                bundle.subject, checked.attachments
+            )
+        });
         if trusted.is_none() {
             out.say(
                 "note: signed by the key that the file names itself; to be sure, give `--key` with the key that you noted \

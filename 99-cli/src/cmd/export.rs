@@ -6,7 +6,7 @@ use crate::Common;
 use crate::exit::{self, Exit};
 use crate::follow::shown_key;
 use clap::{Args, ValueEnum};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use writ_audit::Checkpoint;
 use writ_pipeline::{Exported, export_paths};
@@ -107,7 +107,8 @@ async fn tiles(common: &Common, dir: &Path) -> Result<Exit, Failure> {
             files += 1;
         }
     }
-    out.line(&format!("{} entries in {files} files under {}", checkpoint.size, dir.display()));
+    let told = json!({"log": checkpoint.origin, "size": checkpoint.size, "files": files, "directory": dir});
+    out.document(&told, |_| format!("{} entries in {files} files under {}\n", checkpoint.size, dir.display()));
     out.next(&format!("writ audit verify --file {}", dir.display()));
     Ok(exit::OK)
 }

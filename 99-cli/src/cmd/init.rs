@@ -4,6 +4,7 @@ use super::Failure;
 use crate::Common;
 use crate::exit::{self, Exit};
 use clap::Args;
+use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ impl Init {
                 hint: Some("give a directory that does not, or take them away".into()),
             });
         }
+        let mut written = Vec::new();
         for (name, text) in FILES {
             let path = self.dir.join(name);
             write(&path, text).map_err(|error| Failure::Other {
@@ -46,8 +48,10 @@ impl Init {
                 text: format!("`{}` cannot be written: {error}", path.display()),
                 hint: None,
             })?;
-            out.line(&path.display().to_string());
+            written.push(path.display().to_string());
         }
+        let paths: Vec<Value> = written.iter().map(|path| json!(path)).collect();
+        out.list(&paths, "", |_| written.iter().map(|path| format!("{path}\n")).collect());
         let (dir, file) = (self.dir.display(), self.dir.join("intent.yaml"));
         out.next(&format!("writ validate -f {}, writ policy test {dir}, writ dev {dir}", file.display()));
         Ok(exit::OK)

@@ -1,7 +1,7 @@
 //! `writ policy`, `writ schema`.
 
 use super::intent::{Files, locally};
-use super::{Failure, text};
+use super::{Failure, is_there, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -9,7 +9,9 @@ use crate::out::{Form, columns};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use writ_pipeline::input::{is_test_file, load, manifest_schema, platform_schema, render, run_tests};
+use writ_pipeline::input::{
+    Trial, TrialReport, is_test_file, load, manifest_schema, platform_schema, render, run_tests,
+};
 use writ_server::read_files;
 
 /// Policies
@@ -21,7 +23,7 @@ pub(crate) enum Policy {
     ///
     /// Shows which of the last decisions would have been others. On a server they are in force once somebody else has agreed.
     Apply(Apply),
-    /// Tell what somebody must look at, and how often each rule passed, warned, asked and denied; fails when there is something to look at
+    /// Tell what somebody must look at, and how often each rule had nothing to object, warned, asked people and denied; fails when there is something to look at
     Report(Report),
     /// List the policies that were in force, from when to when
     Bundles,
@@ -167,13 +169,17 @@ fn documents(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Nothing is wrong with the policies of a directory that is not there, and nobody meant that.
-fn is_there(dir: &Path) -> Result<(), Failure> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let text = format!("there is no directory `{}`", dir.display());
-    Err(Failure::Other { exit: exit::USAGE, text, hint: Some("name the one that has a `policies`".into()) })
+/// What is said of a directory that is not there.
+const NAME_ONE: &str = "name the one that has a `policies`";
+
+/// What came of tests, as the server tells it, with what is wrong with their files.
+fn tested(report: &TrialReport) -> Value {
+    let each = |trial: &Trial| {
+        json!({"name": trial.name, "file": trial.at.file, "line": trial.at.line, "passed": trial.failures.is_empty(),
+            "failures": trial.failures})
+    };
+    json!({"passed": report.passed(), "tests": report.trials.iter().map(each).collect::<Vec<_>>(), "not_run": report.cut,
+        "untested": report.untested, "problems": report.problems})
 }
 
 impl Policy {
@@ -192,22 +198,29 @@ impl Policy {
             Policy::Report(report) => report.run(common).await,
             Policy::Bundles => bundles(common).await,
             Policy::Lint { dir } => {
-                is_there(&dir)?;
+                is_there(&dir, NAME_ONE)?;
                 let files = read_files(&dir).map_err(Failure::Problems)?;
                 let lints = files.bundle.lints();
-                lints.iter().for_each(|lint| out.text(&format!("{}\n", render("note", lint, None))));
-                let rules = files.bundle.rules().count();
-                out.say(&format!("{rules} rules are sound, {} seldom meant", lints.len()));
+                let told = format!("{} rules are sound, {} seldom meant", files.bundle.rules().count(), lints.len());
+                let found: Vec<Value> = lints.iter().map(|lint| json!(lint)).collect();
+                out.list(&found, &told, |_| {
+                    lints.iter().map(|lint| format!("{}\n", render("note", lint, None))).collect()
+                });
+                if !lints.is_empty() {
+                    out.say(&told);
+                }
                 Ok(if lints.is_empty() { exit::OK } else { exit::FAILED })
             }
             Policy::Explain(explain) => {
                 let files = read_files(&explain.files.dir()).map_err(Failure::Problems)?;
                 let (_, prepared) = locally(&explain.files).await?;
-                out.text(&prepared.explain(&files.bundle));
+                let text = prepared.explain(&files.bundle);
+                let told = json!({"decision": prepared.decision_text(), "bundle": files.bundle.digest(), "text": text});
+                out.document(&told, |_| text);
                 Ok(exit::OK)
             }
             Policy::Test { dir } => {
-                is_there(&dir)?;
+                is_there(&dir, NAME_ONE)?;
                 let files = read_files(&dir).map_err(Failure::Problems)?;
                 let tests: Vec<(&str, &[u8])> =
                     files.policy_tests.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
@@ -215,7 +228,7 @@ impl Policy {
                 if out.form == Form::Junit {
                     out.text(&report.junit())
                 } else {
-                    out.text(&report.table())
+                    out.document(&tested(&report), |_| report.table())
                 }
                 Ok(if report.passed() { exit::OK } else { exit::FAILED })
             }

@@ -1,7 +1,7 @@
 //! `writ server`.
 
 use super::config::Configured;
-use super::{Failure, items};
+use super::{Failure, is_there, items};
 use crate::Common;
 use crate::client::Client;
 use crate::exit::{self, Exit};
@@ -120,6 +120,10 @@ impl Run {
         let files: Vec<_> = self.files.iter().map(|dir| ("--files", "files", dir.display().to_string())).collect();
         let config = self.configured.resolve(Config::standard(), common, &files)?.config;
         begin_log(config.log);
+        is_there(
+            &config.files,
+            "name the one with `platform.yaml`, `agents.yaml` and `policies`: `--files DIR`, or `files` of the configuration",
+        )?;
         let files = read_files(&config.files).map_err(Failure::Problems)?;
         let mut ends = Ends::new()?;
         let began = now();
@@ -169,7 +173,8 @@ async fn backup(config: &Config, into: &Path, keys: bool, common: &Common) -> Re
             "note: the keys are not in it; keep `keys/` elsewhere, for nobody can go on with the journal without them",
         );
     }
-    out.next(&format!("writ server restore {} --state DIR", into.display()));
+    let apart = if keys { String::new() } else { format!(" --keys {}", config.state.join("keys").display()) };
+    out.next(&format!("writ server restore {}{apart} --state DIR", into.display()));
     Ok(exit::OK)
 }
 

@@ -32,6 +32,11 @@ fn a_backup_of_a_running_server_is_restored_into_an_empty_directory_alone_and_ve
     writ(&place, &["maintenance", "begin", "--as", "admin"], 0);
     let told = writ(&place, &["server", "backup", &text(&into)], 0);
     assert!(told.contains("the keys are not in it") && told.contains("writ.local/"), "{told}");
+    let keys = text(&place.state().join("keys"));
+    assert!(
+        told.contains(&format!("restore {} --keys {keys} --state", text(&into))),
+        "what to type next works: {told}"
+    );
     assert!(writ(&place, &["server", "backup", &text(&into)], 1).contains("is there already"));
     for name in ["journal.db", "witness", "backup.json"] {
         assert_eq!(fs::metadata(into.join(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
@@ -44,7 +49,6 @@ fn a_backup_of_a_running_server_is_restored_into_an_empty_directory_alone_and_ve
     let restore = |args: &[&str], code: i32| elsewhere(&place, &state, &[&["server", "restore"], args].concat(), code);
     assert!(restore(&[&text(&into)], 1).contains("name the directory that holds them with `--keys`"));
     assert!(restore(&[&text(&place.files())], 1).contains("is no backup of writ"));
-    let keys = text(&place.state().join("keys"));
     let told = restore(&[&text(&into), "--keys", &keys], 0);
     assert!(told.contains("all of which hold"), "{told}");
     assert!(restore(&[&text(&into), "--keys", &keys], 1).contains("is there already"));

@@ -7,7 +7,7 @@ use std::path::Path;
 use writ_bench::Place;
 
 /// Commands that read, each of which answers in every form.
-fn questions(file: &str) -> Vec<Vec<&str>> {
+fn questions<'a>(file: &'a str, dir: &'a str, log: &'a str, proof: &'a str) -> Vec<Vec<&'a str>> {
     vec![
         vec!["intent", "list"],
         vec!["intent", "get", "DEPLOY-WEB-001"],
@@ -22,6 +22,12 @@ fn questions(file: &str) -> Vec<Vec<&str>> {
         vec!["maintenance", "show"],
         vec!["incident", "list"],
         vec!["policy", "list"],
+        vec!["policy", "test", dir],
+        vec!["policy", "lint", dir],
+        vec!["policy", "explain", "-f", file],
+        vec!["audit", "export", log],
+        vec!["audit", "verify", "--file", log],
+        vec!["verify", proof],
         vec!["contract", "matrix"],
         vec!["recommend", "list"],
         vec!["audit", "query", "--limit", "5"],
@@ -39,7 +45,10 @@ fn questions(file: &str) -> Vec<Vec<&str>> {
 fn every_answer_is_a_document_in_the_form_that_was_asked_for() {
     let (place, dev) = up(&[]);
     let file = place.files().join("intent.yaml").display().to_string();
-    for args in questions(&file) {
+    let [dir, log, proof, fresh] = [place.files(), place.path("log"), place.path("e.json"), place.path("fresh")]
+        .map(|path| path.display().to_string());
+    assert_eq!(place.writ(&["audit", "evidence", "DEPLOY-WEB-001", "--out", &proof]).unwrap().code, Some(0));
+    for args in questions(&file, &dir, &log, &proof) {
         let asked = |form: &str| {
             let args: Vec<&str> = args.iter().copied().chain(["-o", form]).collect();
             let said = place.writ(&args).unwrap();
@@ -59,6 +68,12 @@ fn every_answer_is_a_document_in_the_form_that_was_asked_for() {
         let table = asked("table");
         assert_eq!(table.is_empty(), json == Value::Array(vec![]), "{args:?}: {table}");
     }
+
+    // What can be done once only.
+    let unpinned = place.writ(&["audit", "unpin", "-o", "json"]).unwrap().json();
+    assert!(unpinned["log"].is_string() && unpinned["note"].is_string(), "{unpinned}");
+    let written = place.writ(&["init", &fresh, "-o", "json"]).unwrap().json();
+    assert_eq!(written[0], format!("{fresh}/intent.yaml"));
 
     // Checks have forms of their own.
     let sarif = place.writ(&["validate", "-f", &file, "-o", "sarif"]).unwrap().json();
@@ -120,6 +135,11 @@ fn help_and_version_are_answers() {
         let output = std::process::Command::new(program()).args(args).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{args:?}");
+    }
+    let load = std::process::Command::new(program()).args(["load", "--help"]).output().unwrap();
+    let told = String::from_utf8_lossy(&load.stdout).into_owned();
+    for option in ["--target", "--rate", "--seconds", "--until-stdin-closes", "--timeout-ms"] {
+        assert!(told.contains(option), "{option}: {told}");
     }
 }
 

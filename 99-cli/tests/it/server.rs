@@ -91,6 +91,8 @@ fn what_would_be_unsafe_or_makes_no_sense_is_refused_with_the_way_out() {
     assert!(told.contains("`/nowhere/cert.pem` cannot be read"), "{told}");
     let told = refused(&["--set", "insecure-bind=true"], 64);
     assert!(told.contains("did you mean `insecure_bind`?"), "{told}");
+    let told = writ(&place, &["server", "--files", "/nowhere", "--listen", "127.0.0.1:0"], 64);
+    assert!(told.contains("there is no directory `/nowhere`") && told.contains("`--files DIR`"), "{told}");
     let told =
         writ(&place, &["dev", files.to_str().unwrap(), "--listen", "0.0.0.0:0", "--set", "insecure_bind=true"], 1);
     assert!(told.contains("`dev` serves this machine alone"), "{told}");

@@ -9,14 +9,12 @@ use crate::decided::Decided;
 use crate::pipeline::Pipeline;
 use crate::replan::ReplanError;
 use crate::submission::policy_decided;
+use crate::submit::role_to_ask;
 use crate::tokens::remaining;
 use crate::{decommission, playbook};
 use std::collections::BTreeMap;
 use writ_automation::{ApprovalTerms, Run, RunEvent};
 use writ_core::{Decision, Finding, LedgerError, Stage};
-
-/// The role that lets somebody ask for changes.
-const ASKS: &str = "operator";
 
 /// What policy says of something now.
 struct Anew {
@@ -61,9 +59,10 @@ impl Pipeline {
         let asked = &run.submitted().requester;
         let Ok(id) = asked.id.parse() else { return Ok(None) };
         let left = remaining(self.journal(), &id, &context.roles, &context.scope()).await?;
-        let lost = context.roles.iter().any(|role| role == ASKS) && !left.iter().any(|role| role == ASKS);
+        let asks = role_to_ask(context.origin);
+        let lost = context.roles.iter().any(|role| role == asks) && !left.iter().any(|role| role == asks);
         context.roles = left;
-        Ok(lost.then(|| format!("`{id}`, who asked for it, does not hold the role `{ASKS}` any more")))
+        Ok(lost.then(|| format!("`{id}`, who asked for it, does not hold the role `{asks}` any more")))
     }
 
     /// What policy says of a run's whole now; none of what has no whole, or where nobody could do it at this moment.

@@ -7,7 +7,7 @@ use crate::grant::Scope;
 use crate::journal::Journal;
 use crate::pipeline::Pipeline;
 use crate::record::live;
-use crate::tokens::remaining;
+use crate::tokens::{self, remaining};
 use crate::wish::ChangeError;
 use serde_json::{Value, json};
 use std::slice;
@@ -141,9 +141,12 @@ pub(crate) async fn answer(
     let (_, context) = pipeline.drive().run(&run).await?;
     let (of, held) = (context.scope(), by.within(&context.scope()).roles);
     let roles: Vec<&str> = held.iter().map(String::as_str).collect();
+    let mut expects = vec![Expect { stream: stream(id), version: entries.len() as u64 }];
     for ballot in approval.clone().ballots() {
         let once =
             if ballot.roles.is_empty() { slice::from_ref(&approval.question().terms.role) } else { &ballot.roles };
+        // In this order: who loses a role meanwhile is of a newer version.
+        expects.push(person_as_is(journal, &ballot.by).await?);
         approval.discount(&ballot.by, remaining(journal, &ballot.by, once, &of).await?);
     }
     let elsewhere = by.anywhere().iter().any(|held| approval.question().terms.quorums().any(|(role, _)| role == held));
@@ -160,7 +163,6 @@ pub(crate) async fn answer(
     if let (Some(words), Some(Value::Object(body))) = (&words, drafts.first_mut().map(|draft| &mut draft.body)) {
         body.insert("erasables".into(), json!({"reason": words.commitment}));
     }
-    let expects = vec![Expect { stream: stream(id), version: entries.len() as u64 }];
     let batch = Batch { drafts, expects, erasables: words.into_iter().collect(), ..Batch::default() };
     journal.commit(&journal.cause_after(entries.last()), batch).await?;
     changes.iter().for_each(|change| approval.apply(change));
@@ -177,6 +179,13 @@ pub(crate) async fn answer(
     })
 }
 
+/// A person with their roles as they are now: when those change, what was concluded from them counts for nothing.
+async fn person_as_is(journal: &Journal, id: &PrincipalId) -> Result<Expect, LedgerError> {
+    let stream = tokens::stream(id);
+    let version = journal.ledger().stream_version(&stream).await?;
+    Ok(Expect { stream, version })
+}
+
 /// Tells the run what people decided, under the policies that it was judged by anew.
 async fn hand_over(
     pipeline: &Pipeline,
@@ -189,12 +198,18 @@ async fn hand_over(
     let mut tries = 0;
     loop {
         // In this order: when other policies come into force meanwhile, or a waiver ends, what was judged counts for nothing.
-        let ground = pipeline.gate().expects();
+        let mut ground = pipeline.gate().expects();
+        let (found, _) = drive.run(run).await?;
+        if let Ok(requester) = found.submitted().requester.id.parse() {
+            ground.push(person_as_is(pipeline.journal(), &requester).await?);
+        }
+        let read = |stream: &str| ground.iter().any(|one| one.stream == stream);
+        let is_overtaken = |cause: &CommitError| matches!(cause, CommitError::Stale { stream, .. } if read(stream));
         let Some(signal) = signal_of(pipeline, id, approval, run).await? else { return Ok(()) };
         // The run records that it was used, or that it came too late; one that is over meanwhile has said what became of it.
-        match drive.tell_while(run, signal, by, ground).await {
+        match drive.tell_while(run, signal, by, ground.clone()).await {
             Err(DriveError::NotLive { .. }) => return Ok(()),
-            Err(DriveError::Commit { cause, .. }) if tries < STALE_MAX && drive.gate_is_stale(&cause) => {
+            Err(DriveError::Commit { cause, .. }) if tries < STALE_MAX && is_overtaken(&cause) => {
                 drive.inner().catch_up(tries).await;
                 tries += 1;
             }

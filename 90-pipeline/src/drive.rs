@@ -253,7 +253,7 @@ impl Drive {
         Ok(())
     }
 
-    pub(crate) fn gate_is_stale(&self, error: &CommitError) -> bool {
+    fn gate_is_stale(&self, error: &CommitError) -> bool {
         let read = self.inner.gate.expects();
         // What passes by broken glass has read its stream besides.
         let is_glass = |stream: &str| self.inner.gate.state().glasses.knows(stream);

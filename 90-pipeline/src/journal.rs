@@ -431,6 +431,7 @@ pub(crate) async fn take(base: &Foundations) -> Result<Taken, OpenError> {
     let start = base.clock.now();
     let empty = Head { epoch: 0, last_leaf: ZERO_LEAF, last_timestamp: start, root: EMPTY_ROOT, size: 0 };
     let head = base.ledger.take_over(empty).await?;
+    report::reshape(&*base.ledger).await?;
     let reported = report::catch_up(&*base.ledger).await?;
     if reported != head.size {
         return Err(OpenError::Torn { size: head.size });

@@ -116,7 +116,7 @@ pub use policy_report::{PolicyPeriod, ReportWanted};
 pub use prepared::Prepared;
 pub use reflect::{ReflectError, recommendation_made};
 pub use replan::{ReplanError, manifest_in};
-pub use report::rebuild_views;
+pub use report::{rebuild_views, reshape};
 pub use rotate::{RotateError, key_chain};
 pub use safety::{ExceptionError, KnownSwitch};
 pub use sessions::{SESSION_SPAN, Session, SessionError, close_session, open_session, refuse_login, session_of};

@@ -1,4 +1,4 @@
-//! What was recorded of one component in a period: what feedback looks back on.
+//! What was recorded of each component in a period: what feedback looks back on.
 
 use crate::context::Origin;
 use crate::journal::decode as entry_of;
@@ -17,14 +17,24 @@ use writ_self_healing::{HealEvent, Verification, decode as heal_event};
 /// Entries of one kind in one period at the most.
 const ENTRIES_MAX: usize = 200_000;
 
+/// What was recorded of all components in a period, by component: it is read once, however many intents are looked back on.
+pub(crate) struct Past {
+    from: Timestamp,
+    to: Timestamp,
+    runs: BTreeMap<String, Vec<RunRecord>>,
+    incidents: BTreeMap<ComponentId, Vec<IncidentRecord>>,
+}
+
 impl Pipeline {
+    /// What was recorded of all components in a period.
+    pub(crate) async fn past(&self, from: Timestamp, to: Timestamp) -> Result<Past, ReflectError> {
+        let (runs, incidents) = (self.runs_between(from, to).await?, self.incidents_between(from, to).await?);
+        Ok(Past { from, to, runs, incidents })
+    }
+
     /// Everything that was recorded of an intent's component in a period.
-    pub(crate) async fn history(
-        &self,
-        intent: &Intent,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<History, ReflectError> {
+    pub(crate) async fn history(&self, intent: &Intent, past: &Past) -> Result<History, ReflectError> {
+        let (from, to) = (past.from, past.to);
         let platform = self.platform();
         let translation = translate(intent, &platform).ok();
         let wanted = &intent.requirements;
@@ -42,8 +52,8 @@ impl Pipeline {
                 max_instances: wanted.max_instances.map(u64::from),
                 cpu_millicores: cores,
             },
-            runs: self.runs_between(component, from, to).await?,
-            incidents: self.incidents_between(component, from, to).await?,
+            runs: past.runs.get(component.as_str()).cloned().unwrap_or_default(),
+            incidents: past.incidents.get(component).cloned().unwrap_or_default(),
             windows: self.windows_between(component, from, to).await?,
         })
     }
@@ -77,26 +87,24 @@ impl Pipeline {
         Ok(entries.into_iter().filter_map(record).collect())
     }
 
+    /// The runs that ended, by the component that they changed.
     async fn runs_between(
         &self,
-        component: &ComponentId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Vec<RunRecord>, ReflectError> {
+    ) -> Result<BTreeMap<String, Vec<RunRecord>>, ReflectError> {
         let ends = [
             ("run.succeeded/1", RunOutcome::Succeeded),
             ("run.failed/1", RunOutcome::Failed),
             ("run.rolled_back/1", RunOutcome::Failed),
             ("run.cancelled/1", RunOutcome::Cancelled),
         ];
-        let mut records = Vec::new();
+        let mut records: BTreeMap<String, Vec<RunRecord>> = BTreeMap::new();
         for (kind, outcome) in ends {
             for entry in self.entries_between(kind, None, from, to).await? {
                 let Some(id) = entry.stream.strip_prefix("run/") else { continue };
                 let doc = self.journal().doc("runs", id).await?.unwrap_or_default();
-                if doc.pointer("/context/component").and_then(Value::as_str) != Some(component.as_str()) {
-                    continue;
-                }
+                let Some(component) = doc.pointer("/context/component").and_then(Value::as_str) else { continue };
                 let origin = doc.pointer("/context/origin").map(Origin::deserialize).transpose();
                 let origin = origin
                     .map_err(|error| PipelineError::Recorded { of: "a run", because: error.to_string() })?
@@ -105,7 +113,8 @@ impl Pipeline {
                 if let Ok(run) = id.parse() {
                     let ended_at = entry.timestamp;
                     let started_at = self.began_at(&entry.stream).await?.unwrap_or(ended_at);
-                    records.push(RunRecord { entry: entry.event_id, run, kind, outcome, started_at, ended_at });
+                    let record = RunRecord { entry: entry.event_id, run, kind, outcome, started_at, ended_at };
+                    records.entry(component.to_owned()).or_default().push(record);
                 }
             }
         }
@@ -119,19 +128,16 @@ impl Pipeline {
         Ok(stored.first().map(entry_of).transpose()?.map(|entry| entry.timestamp))
     }
 
+    /// The incidents, by component.
     async fn incidents_between(
         &self,
-        component: &ComponentId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Vec<IncidentRecord>, ReflectError> {
-        let mut records: BTreeMap<IncidentId, IncidentRecord> = BTreeMap::new();
+    ) -> Result<BTreeMap<ComponentId, Vec<IncidentRecord>>, ReflectError> {
+        let mut records: BTreeMap<IncidentId, (ComponentId, IncidentRecord)> = BTreeMap::new();
         let mut actions: BTreeMap<IncidentId, String> = BTreeMap::new();
         for entry in self.entries_between("incident.", None, from, to).await? {
             let Ok(event) = heal_event(&entry.kind, &entry.body) else { continue };
-            if event.component() != component {
-                continue;
-            }
             let Some(id) = event.incident().cloned() else { continue };
             if let HealEvent::Opened(opened) = &event {
                 let record = IncidentRecord {
@@ -144,11 +150,11 @@ impl Pipeline {
                     attempts: Vec::new(),
                     escalated: false,
                 };
-                records.insert(id.clone(), record);
+                records.insert(id.clone(), (opened.component.clone(), record));
             } else if let HealEvent::Proposed(proposed) = &event {
                 actions.insert(id.clone(), proposed.remedy.action.name().to_owned());
             }
-            let Some(record) = records.get_mut(&id) else { continue };
+            let Some((_, record)) = records.get_mut(&id) else { continue };
             if let HealEvent::Verified(verified) = &event {
                 let outcome = match verified.outcome {
                     Verification::Succeeded => AttemptOutcome::Succeeded,
@@ -163,7 +169,11 @@ impl Pipeline {
                 record.escalated = true;
             }
         }
-        Ok(records.into_values().collect())
+        let mut all: BTreeMap<ComponentId, Vec<IncidentRecord>> = BTreeMap::new();
+        for (component, record) in records.into_values() {
+            all.entry(component).or_default().push(record);
+        }
+        Ok(all)
     }
 }
 

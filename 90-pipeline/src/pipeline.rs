@@ -125,6 +125,8 @@ pub(crate) struct Inner {
     pub(crate) attempts: Attempts,
     /// Held by whoever changes what all may do: one after the other.
     pub(crate) governing: tokio::sync::Mutex<()>,
+    /// One looks back at a time.
+    pub(crate) reflecting: tokio::sync::Mutex<()>,
     /// Held by whoever settles that a removal has begun or has ended: one after the other.
     pub(crate) leaving: tokio::sync::Mutex<()>,
     pub(crate) contracts: InForceContracts,
@@ -157,7 +159,7 @@ impl Pipeline {
         let ended = drive.ended();
         let (healing, following) = (Mutex::new(BTreeMap::new()), Mutex::new(None));
         let attempts = Attempts::default();
-        let (governing, leaving) = (tokio::sync::Mutex::new(()), tokio::sync::Mutex::new(()));
+        let [governing, leaving, reflecting] = std::array::from_fn(|_| tokio::sync::Mutex::new(()));
         let inner = Inner {
             journal,
             drive,
@@ -170,6 +172,7 @@ impl Pipeline {
             agreement,
             attempts,
             governing,
+            reflecting,
             leaving,
             contracts,
         };
@@ -246,7 +249,7 @@ impl Pipeline {
             return self.answer_change(approval, by, agrees, reason).await;
         }
         // Of two who answer at one moment one is overtaken, and counts all the same.
-        let overtaken = |error: &AnswerError| matches!(error, AnswerError::Commit(CommitError::Stale { stream, .. }) if *stream == approvals::stream(approval));
+        let overtaken = |error: &AnswerError| matches!(error, AnswerError::Commit(CommitError::Stale { .. }));
         let mut tries = 0;
         loop {
             match approvals::answer(self, approval, by, agrees, reason).await {

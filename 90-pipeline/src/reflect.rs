@@ -104,10 +104,15 @@ impl Pipeline {
         if all.is_empty() {
             return Err(ReflectError::Nothing { wanted: wanted.cloned() });
         }
-        let judged = self.judge_due(self.journal().now()).await?;
+        // However many ask at one moment, the journal is read for one after the other.
+        let _one_at_a_time = self.inner.reflecting.lock().await;
+        let to = self.journal().now();
+        let judged = self.judge_due(to).await?;
+        let past = self.past(to.minus(span), to).await?;
         let mut intents = Vec::new();
         for (intent, text) in &all {
-            intents.push(self.reflect_on(intent, text, span, by).await?);
+            let history = self.history(intent, &past).await?;
+            intents.push(self.reflect_on(intent, text, &history, by).await?);
         }
         Ok(json!({"intents": intents, "judged": judged}))
     }
@@ -116,18 +121,17 @@ impl Pipeline {
         &self,
         intent: &Intent,
         text: &str,
-        span: Duration,
+        history: &History,
         by: &Principal,
     ) -> Result<Value, ReflectError> {
-        let to = self.journal().now();
-        let history = self.history(intent, to.minus(span), to).await?;
-        let figures = Figures::of(&history);
+        let figures = Figures::of(history);
         let next = self.next_number().await?;
+        let span = history.to.since(history.from);
         let settings = Settings { verify_seconds: span.as_secs().max(1), ..Settings::default() };
         let found = {
-            let predict = |patch: Option<&Patch>| prediction(intent, text, &self.platform(), &history, patch);
+            let predict = |patch: Option<&Patch>| prediction(intent, text, &self.platform(), history, patch);
             let what_if = WhatIf { predict: &predict, backtest: &|_| None };
-            recommend(&history, &figures, &intent.digest(), next, &settings, &what_if)
+            recommend(history, &figures, &intent.digest(), next, &settings, &what_if)
         };
         let open = self.open_ones().await?;
         let (stale, standing): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.is_stale(intent));
@@ -135,12 +139,12 @@ impl Pipeline {
         let found: Vec<Recommendation> = found.into_iter().filter(is_new).collect();
         let mut batch = Batch::of(vec![collected_draft(&intent.id, &figures, &Actor::human(&by.id))]);
         for one in &found {
-            batch.drafts.extend(made(one, to, by));
+            batch.drafts.extend(made(one, history.to, by));
             batch.expects.push(Expect { stream: format!("recommendation/{}", one.id), version: 0 });
         }
         match self.journal().commit(&self.journal().new_cause(), batch).await {
             // Somebody else looked back at the same moment, and took a number.
-            Err(CommitError::Stale { .. }) => return Box::pin(self.reflect_on(intent, text, span, by)).await,
+            Err(CommitError::Stale { .. }) => return Box::pin(self.reflect_on(intent, text, history, by)).await,
             done => done?,
         };
         for Open { version, proposal, cause } in stale {
@@ -150,7 +154,7 @@ impl Pipeline {
                 self.move_on(version, &proposal, &cause, step, Vec::new(), &Actor::system("feedback")).await?;
             }
         }
-        let mut all = document(&figures, &insights(&history, &figures));
+        let mut all = document(&figures, &insights(history, &figures));
         all["intent"] = json!(intent.id);
         all["recommendations"] = recommendations_document(&found)["recommendations"].clone();
         Ok(all)

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use writ_core::{AppendError, Clock, Entry, Ledger, LedgerError, Report, Stored, ViewChange};
 
 /// Counts up when documents get another shape, so that a start with those of an older program makes them anew.
-const SHAPE: u64 = 4;
+const SHAPE: u64 = 5;
 
 /// The view of what the documents themselves are.
 const TRAIL: &str = "trail";
@@ -95,7 +95,7 @@ pub(crate) async fn catch_up(ledger: &dyn Ledger) -> Result<u64, AppendError> {
 async fn try_to_catch_up(ledger: &dyn Ledger) -> Result<u64, AppendError> {
     let mut docs = Docs::new(Kept::Report);
     let mut from = ledger.reported().await?;
-    if from == 0 || ledger.view(TRAIL, "shape").await?.is_none_or(|shape| shape != SHAPE.to_string().into_bytes()) {
+    if from == 0 || !is_of_this_shape(ledger).await? {
         // What stands there may be another journal's.
         from = begin_anew(ledger).await?;
     }
@@ -107,6 +107,21 @@ async fn try_to_catch_up(ledger: &dyn Ledger) -> Result<u64, AppendError> {
         let entries = page.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
         from = report(ledger, &mut docs, from, &entries).await?;
     }
+}
+
+async fn is_of_this_shape(ledger: &dyn Ledger) -> Result<bool, LedgerError> {
+    Ok(ledger.view(TRAIL, "shape").await?.is_some_and(|shape| shape == SHAPE.to_string().into_bytes()))
+}
+
+/// Makes all documents of a ledger anew that an older program wrote, those too that decisions read.
+///
+/// # Errors
+/// When the ledger fails or an entry cannot be read.
+pub async fn reshape(ledger: &dyn Ledger) -> Result<(), LedgerError> {
+    if ledger.reported().await? > 0 && !is_of_this_shape(ledger).await? {
+        rebuild_views(ledger).await?;
+    }
+    Ok(())
 }
 
 async fn begin_anew(ledger: &dyn Ledger) -> Result<u64, AppendError> {

@@ -154,6 +154,11 @@ pub struct Accepted {
     pub run: Option<RunId>,
 }
 
+/// The role that lets somebody ask for a run: a recommendation is approved, everything else is ordered.
+pub(crate) fn role_to_ask(origin: Origin) -> &'static str {
+    if origin == Origin::Feedback { "approver" } else { "operator" }
+}
+
 impl Pipeline {
     /// Works out what an intent would do, and changes nothing.
     ///
@@ -380,7 +385,7 @@ impl Pipeline {
     ) -> Result<Accepted, SubmitError> {
         let manifest = read_manifest(file, text).map_err(SubmitError::Invalid)?;
         let (id, scope) = (&manifest.intent.id, scope_of(&manifest.intent));
-        let role = if origin == Origin::Feedback { "approver" } else { "operator" };
+        let role = role_to_ask(origin);
         by.must(role, &scope)?;
         let asks = &by.within(&scope);
         let mut tries = 0;

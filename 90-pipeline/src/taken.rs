@@ -67,7 +67,8 @@ impl Pipeline {
     /// What the version in force lacks after a run that was given up midway, in words; none where all that it asks is there.
     pub(crate) async fn lacking(&self, over: &Ended, doc: &Value) -> Result<Option<String>, PipelineError> {
         let Some((_, plan)) = self.in_force(&over.run.submitted().intent, doc).await? else { return Ok(None) };
-        if !lacks(&plan, doc, &over.run) {
+        // Where a version was given up before, part of it may stand still: what is seen decides.
+        if taken_in(doc).is_none() && !lacks(&plan, doc, &over.run) {
             return Ok(None);
         }
         // What cannot be seen is as the run left it.

@@ -20,7 +20,7 @@ use writ_core::{
 };
 use writ_pipeline::{
     Consent, Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Setup, Trust, VerifyError,
-    continue_journal, key_chain, rebuild_views,
+    continue_journal, key_chain, rebuild_views, reshape,
 };
 use writ_providers::{Faces, LocalConfig, LocalProvider, OpenError as ProviderOpenError, Running, SensorConfig};
 use writ_seal::{Key, NoteKey};
@@ -221,6 +221,7 @@ pub(crate) async fn verify_kept(
     let known: Vec<NoteKey> = keys.keys().cloned().collect();
     let verified = match trust(&known) {
         Some(trust) => {
+            reshape(&ledger).await?;
             let head = ledger.head().await?.map_or(0, |head| head.size);
             if ledger.reported().await? < head {
                 rebuild_views(&ledger).await?;

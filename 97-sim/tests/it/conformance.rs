@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use writ_core::{
     Actor, AppendError, Draft, Entry, Erasable, Event as _, Filter, Ledger, Outcome, Report, StoredCheckpoint,
-    Timestamp,
+    Timestamp, ViewChange,
 };
 use writ_pipeline::{
     Batch, Cause, CommitError, Erase, EraseError, Expect, Journal, TokenWish, Trust, decode, erase, people, person,
@@ -503,4 +503,29 @@ async fn a_rolled_back_or_forked_journal_refuses_to_sign() {
     let forked = writ_pipeline::Foundations { ledger: old, ..base };
     let error = Journal::open(forked).await.err().unwrap().to_string();
     assert!(error.contains("has forked"), "{error}");
+}
+
+#[tokio::test]
+async fn documents_that_an_older_program_wrote_are_made_anew_those_too_that_decisions_read() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let journal = open_journal(ledger.clone(), 9).await.unwrap();
+    let taken: Vec<String> = (0..40).map(|at| format!("web-service-001/i-{at}")).collect();
+    let said = Draft {
+        body: json!({"to": "degraded", "taken_away": taken}),
+        kind: "intent.moved/1",
+        ..draft("intent/WEB", 1)
+    };
+    journal.commit(&journal.new_cause(), Batch::of(vec![said])).await.unwrap();
+    let size = *journal.size().borrow();
+    journal.reported(size).await;
+    let whole = journal.doc("intents", "WEB").await.unwrap().unwrap();
+    assert_eq!(whole["taken_away"], json!(taken));
+    // What such a program kept of so long a list was nothing.
+    let old = |view, key: &str, doc: &str| ViewChange { doc: Some(doc.into()), key: key.into(), view };
+    assert!(ledger.rebuild(vec![old("intents", "WEB", r#"{"to": "degraded"}"#)], size).await.unwrap());
+    let shape = vec![old("trail", "shape", "4")];
+    ledger.report(&Report { from: size, upto: size, views: shape }).await.unwrap();
+    assert_eq!(journal.doc("intents", "WEB").await.unwrap(), Some(json!({"to": "degraded"})));
+    let journal = open_journal(ledger, 9).await.unwrap();
+    assert_eq!(journal.doc("intents", "WEB").await.unwrap(), Some(whole));
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use serde_json::json;
-use writ_pipeline::{TokenError, revoke_token, tokens};
+use writ_pipeline::{Batch, TokenError, revoke_token, tokens};
 
 /// The example's policies, with a bill at which somebody signs, or which nobody gets.
 fn policies(rule: &str) -> Value {
@@ -155,4 +155,32 @@ async fn the_role_of_whoever_administers_last_is_not_taken() {
     assert!(problem["hint"].as_str().unwrap().contains("--role admin"), "{problem}");
     assert!(revoke_token(journal, &hers.id, &by).await.is_ok());
     assert!(look(&place, "/api/v1/intents").await.0.is_success());
+}
+
+#[tokio::test]
+async fn whoever_recommends_must_still_approve_when_others_agree() {
+    let place = Place::new().await;
+    place.in_force(1, 3).await;
+    place.record(Batch::of(super::recommendations::troubles("web-service-001", 100))).await;
+    assert_eq!(place.say("operator", "/api/v1/policies", policies(&signed_by(1))).await.0, 200);
+    let (_, found) = place.say("viewer", "/api/v1/feedback", json!({"seconds": 600})).await;
+    let id = found["intents"][0]["recommendations"][0]["recommendation_id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/recommendations/{id}/approve");
+    let (status, told) = place.say("approver", &path, json!({"reason": "x"})).await;
+    assert_eq!(status, 200, "{told}");
+    let run = told["run"].as_str().unwrap().to_owned();
+    place.loses("approver", "approver").await;
+    let journal = place.shared.pipeline.journal();
+    let by = writ_core::Actor::system("test");
+    let bea = enrol_person(journal, "bea", &["approver".to_owned()], &by).await.unwrap();
+    let token = issue_token(journal, &bea, &TokenWish::default(), &by).await.unwrap().1;
+    let (_, open) = look(&place, "/api/v1/approvals?state=open").await;
+    let approval = open["items"][0]["id"].as_str().unwrap();
+    let request = Request::builder().method("POST").uri(format!("/api/v1/approvals/{approval}/approve"));
+    let request = request.header("content-type", "application/json").header("authorization", format!("Bearer {token}"));
+    let (status, told) = read(place.ask(request, json!({"reason": "x"}).to_string()).await).await;
+    assert!(status.is_success(), "{told}");
+    let entries = journal.stream(&format!("run/{run}")).await.unwrap();
+    let last = entries.last().unwrap();
+    assert!(last.kind == "run.expired/1" && last.body.to_string().contains("the role `approver` any more"), "{last:?}");
 }

@@ -11,7 +11,7 @@ pub(super) fn draft(kind: &'static str, stream: &str, body: Value) -> Draft {
 }
 
 impl Place {
-    async fn record(&self, batch: Batch) {
+    pub(super) async fn record(&self, batch: Batch) {
         let journal = self.shared.pipeline.journal();
         journal.commit(&journal.new_cause(), batch).await.unwrap();
     }
@@ -170,7 +170,7 @@ async fn an_answer_that_comes_too_late_is_told_so_whatever_was_asked() {
 }
 
 /// What went wrong with a component: windows in which so many of a thousand answers failed, and an instance that went down often.
-fn troubles(component: &str, errors: u64) -> Vec<Draft> {
+pub(super) fn troubles(component: &str, errors: u64) -> Vec<Draft> {
     let window = json!({
         "component": component, "errors": errors, "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T00:01:00Z",
         "instances": [], "latency": [], "requests": 1_000, "retried": 0,

@@ -1,7 +1,7 @@
 //! What people agreed to beforehand: the standing approval that automatic remedies cite. Every component draws on the same
 //! budget, and the entry by which a remedy cites it is what spends it.
 
-use crate::commit::{Batch, CommitError, Expect};
+use crate::commit::{Batch, CommitError, Expect, STALE_MAX};
 use crate::journal::{Journal, decode};
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::wish::ChangeError;
@@ -12,9 +12,6 @@ use tokio::sync::{Mutex, MutexGuard};
 use writ_automation::{ApprovalEvent, ApprovalFact, Cited, Revoked, Standing};
 use writ_core::{Actor, ApprovalId, Draft, Event, Filter, LedgerError, PrincipalId, Timestamp};
 use writ_self_healing::Remedy;
-
-/// How often it is decided anew because a remedy drew meanwhile.
-const STALE_MAX: u32 = 8;
 
 /// A standing approval in force, and what was drawn on it.
 pub(crate) struct Agreement {

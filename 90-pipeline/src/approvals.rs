@@ -1,7 +1,8 @@
 //! People's agreement: asking for it, taking answers, and handing the outcome to the run that waits.
 
-use crate::commit::{Batch, CommitError, Expect};
-use crate::drive::{DriveError, STALE_MAX};
+use crate::commit::{Batch, CommitError, Expect, STALE_MAX};
+use crate::context::RunContext;
+use crate::drive::DriveError;
 use crate::erase::beside;
 use crate::grant::Scope;
 use crate::journal::Journal;
@@ -199,13 +200,13 @@ async fn hand_over(
     loop {
         // In this order: when other policies come into force meanwhile, or a waiver ends, what was judged counts for nothing.
         let mut ground = pipeline.gate().expects();
-        let (found, _) = drive.run(run).await?;
+        let (found, context) = drive.run(run).await?;
         if let Ok(requester) = found.submitted().requester.id.parse() {
             ground.push(person_as_is(pipeline.journal(), &requester).await?);
         }
         let read = |stream: &str| ground.iter().any(|one| one.stream == stream);
         let is_overtaken = |cause: &CommitError| matches!(cause, CommitError::Stale { stream, .. } if read(stream));
-        let Some(signal) = signal_of(pipeline, id, approval, run).await? else { return Ok(()) };
+        let Some(signal) = signal_of(pipeline, id, approval, (&found, &context)).await? else { return Ok(()) };
         // The run records that it was used, or that it came too late; one that is over meanwhile has said what became of it.
         match drive.tell_while(run, signal, by, ground.clone()).await {
             Err(DriveError::NotLive { .. }) => return Ok(()),
@@ -223,14 +224,13 @@ async fn signal_of(
     pipeline: &Pipeline,
     id: &ApprovalId,
     approval: &Approval,
-    run: &RunId,
+    (run, context): (&Run, &RunContext),
 ) -> Result<Option<Signal>, AnswerError> {
     Ok(match approval.state() {
         ApprovalState::Granted => {
-            let (found, context) = pipeline.drive().run(run).await?;
             // The gate judges a single step itself.
-            let barred = if let RunState::AwaitingApproval(asked) = found.state() {
-                pipeline.barred_by_now(&found, &context, &asked.terms).await?
+            let barred = if let RunState::AwaitingApproval(asked) = run.state() {
+                pipeline.barred_by_now(run, context, &asked.terms).await?
             } else {
                 None
             };

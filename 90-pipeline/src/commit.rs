@@ -20,6 +20,9 @@ use writ_seal::NotCanonical;
 /// Entries in one group at the most.
 const GROUP_MAX: usize = 512;
 
+/// How often something is decided anew because what it read had changed by its commit, before the caller is told.
+pub(crate) const STALE_MAX: u32 = 8;
+
 /// Requests that may wait for the writer; a caller beyond that waits to hand its own over.
 const WAITING_MAX: usize = 2_048;
 

@@ -4,7 +4,7 @@
 //! the decision is made, so that a step's outcome and the start of the steps that waited for it share one commit.
 
 use crate::approvals;
-use crate::commit::{Batch, Cause, CommitError, Expect};
+use crate::commit::{Batch, Cause, CommitError, Expect, STALE_MAX};
 use crate::context::{Origin, RunContext};
 use crate::desk::{Desk, alive_outside};
 use crate::gate::{Gate, Issued};
@@ -24,9 +24,6 @@ use writ_core::{Actor, AgentId, ComponentId, Effect, IntentId, LedgerError, Perm
 
 /// Signals that may wait for one run; a sender beyond that waits.
 const INBOX: usize = 256;
-
-/// How often a decision is made anew because something it read had changed, before the caller is told.
-pub(crate) const STALE_MAX: u32 = 8;
 
 /// How long the first wait before that is; each further one is twice as long.
 const STALE_WAIT: Duration = Duration::from_millis(1);

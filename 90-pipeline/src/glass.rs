@@ -2,7 +2,7 @@
 //! stands in its approval's stream; a grant that rests on it has read that stream.
 
 use crate::approvals::{Principal, stream};
-use crate::commit::{Batch, CommitError, Expect};
+use crate::commit::{Batch, CommitError, Expect, STALE_MAX};
 use crate::erase::beside;
 use crate::gate::{Gate, Issued};
 use crate::journal::{Journal, decode};
@@ -16,9 +16,6 @@ use writ_core::{Actor, ApprovalId, Draft, Entry, Erasable, Event, Filter, Ledger
 
 /// Breakings of the glass that are remembered at the most, the newest.
 const GLASS_MAX: usize = 10_000;
-
-/// How often it is decided anew because something passed by it meanwhile.
-const STALE_MAX: u32 = 8;
 
 /// What somebody wants to do without being asked for approval.
 #[derive(Debug, Clone)]

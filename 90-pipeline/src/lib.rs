@@ -119,11 +119,14 @@ pub use replan::{ReplanError, manifest_in};
 pub use report::{rebuild_views, reshape};
 pub use rotate::{RotateError, key_chain};
 pub use safety::{ExceptionError, KnownSwitch};
-pub use sessions::{SESSION_SPAN, Session, SessionError, close_session, open_session, refuse_login, session_of};
+pub use sessions::{
+    SESSION_SPAN, Session, SessionError, close_session, open_session, refuse_login, session_of, session_until,
+};
 pub use shadows::{JudgeError, ShadowFilter, Shadows};
 pub use submit::{Accepted, SubmitError};
 pub use tokens::{
-    TokenError, TokenWish, enrol, enrol_person, good_token, issue_token, principal_of, revoke_token, was_issued,
+    TokenError, TokenWish, enrol, enrol_person, good_token, is_span, issue_token, principal_of, principal_until,
+    revoke_token, was_issued,
 };
 pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};

@@ -1,9 +1,9 @@
 //! One live run: a task that owns it and its timers, decides on each signal, records the decision, and carries it out.
 
 use crate::approvals;
-use crate::commit::{Batch, Cause, CommitError, Expect};
+use crate::commit::{Batch, Cause, CommitError, Expect, STALE_MAX};
 use crate::context::RunContext;
-use crate::drive::{DriveError, Inner, STALE_MAX, Told};
+use crate::drive::{DriveError, Inner, Told};
 use crate::gate::Issued;
 use crate::journal::Journal;
 use crate::notify;

@@ -2,7 +2,7 @@
 
 use crate::erase::text_beside;
 use crate::journal::{Journal, decode};
-use crate::tokens::{ENROLLED, REVOKED, TokenError, is_issued, stream};
+use crate::tokens::{ENROLLED, REVOKED, TokenError, is_issued, roles_now, stream};
 use serde::Serialize;
 use writ_audit::erasables_of;
 use writ_core::{Actor, Entry, Filter, LedgerError, PrincipalId, Timestamp};
@@ -61,9 +61,7 @@ pub async fn people(journal: &Journal) -> Result<Vec<Person>, LedgerError> {
             None => String::new(),
         };
         let version = journal.ledger().stream_version(&entry.stream).await?;
-        let set = journal.doc("roles", entry.stream.trim_start_matches("principal/")).await?;
-        let roles = set.and_then(|doc| serde_json::from_value(doc.get("roles")?.clone()).ok());
-        let roles = roles.unwrap_or_else(|| roles_of(&entry));
+        let roles = roles_now(journal, &principal).await?.unwrap_or_else(|| roles_of(&entry));
         people.push(Person { principal, name, roles, since: entry.timestamp, version });
     }
     Ok(people)

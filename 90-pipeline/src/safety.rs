@@ -1,7 +1,7 @@
 //! What stops or excepts, as the journal tells it: kill switches, waivers and the freeze of changes. Every grant of the gate
 //! depends on the versions of these streams.
 
-use crate::commit::{Batch, CommitError, Expect};
+use crate::commit::{Batch, CommitError, Expect, STALE_MAX};
 use crate::erase::{said_about, words};
 use crate::glass::{self, Glasses};
 use crate::journal::Journal;
@@ -18,9 +18,6 @@ use writ_policy::{
 /// What people's words about the two are kept under.
 const KILL_SWITCH: &str = "kill-switch";
 const MAINTENANCE: &str = "maintenance";
-
-/// How often an exception is decided anew because somebody else changed one meanwhile.
-const STALE_MAX: u32 = 8;
 
 /// The safety streams, folded.
 #[derive(Debug, Clone, Default)]

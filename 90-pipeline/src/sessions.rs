@@ -5,7 +5,7 @@ use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError};
 use crate::journal::Journal;
 use crate::links::holder;
-use crate::tokens::{narrowed, shown};
+use crate::tokens::{narrowed, principal_until};
 use serde_json::{Value, json};
 use std::time::Duration;
 use writ_core::{Actor, Digest, Draft, LedgerError, Outcome, Timestamp};
@@ -70,7 +70,7 @@ pub async fn refuse_login(journal: &Journal, because: &str) -> Result<(), Commit
 /// # Errors
 /// When the token is nobody's, or it could not be recorded.
 pub async fn open_session(journal: &Journal, token: &str) -> Result<Session, SessionError> {
-    let (principal, until) = shown(journal, token).await?.ok_or(SessionError::Token)?;
+    let (principal, until) = principal_until(journal, token).await?.ok_or(SessionError::Token)?;
     open(journal, principal, until, (OPENED, json!({"token_hash": sha256(token.as_bytes())}))).await
 }
 
@@ -100,12 +100,18 @@ pub(crate) async fn open(
 /// # Errors
 /// When the journal cannot be read.
 pub async fn session_of(journal: &Journal, secret: &str) -> Result<Option<Principal>, LedgerError> {
+    Ok(session_until(journal, secret).await?.map(|(who, _)| who))
+}
+
+/// The same, with when the session is over.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn session_until(journal: &Journal, secret: &str) -> Result<Option<(Principal, Timestamp)>, LedgerError> {
     let Some(doc) = journal.doc("sessions", &sha256(secret.as_bytes()).hex()).await? else { return Ok(None) };
     let field = |name: &str| doc.get(name).and_then(Value::as_str);
     let good_until = field("expires_at").and_then(|at| at.parse::<Timestamp>().ok());
-    if good_until.is_none_or(|until| until <= journal.now()) {
-        return Ok(None);
-    }
+    let Some(until) = good_until.filter(|until| *until > journal.now()) else { return Ok(None) };
     let id = field("principal").and_then(|id| id.parse().ok());
     let stands = match (field("token_hash"), field("link").and_then(|link| link.parse().ok())) {
         (Some(hash), _) => journal.doc("tokens", hash.trim_start_matches("sha256:")).await?.is_some(),
@@ -117,7 +123,7 @@ pub async fn session_of(journal: &Journal, secret: &str) -> Result<Option<Princi
     }
     let roles = doc.get("roles").and_then(|roles| serde_json::from_value(roles.clone()).ok());
     match id.zip(roles) {
-        Some((id, roles)) => narrowed(journal, Principal { id, roles }).await.map(Some),
+        Some((id, roles)) => Ok(Some((narrowed(journal, Principal { id, roles }).await?, until))),
         None => Ok(None),
     }
 }

@@ -2,7 +2,7 @@
 //! its hash. That one was issued or revoked is an entry of its person's stream.
 
 use crate::approvals::Principal;
-use crate::commit::{Batch, CommitError, Expect};
+use crate::commit::{Batch, CommitError, Expect, STALE_MAX};
 use crate::erase::{beside, said_about, words};
 use crate::grant::{Grant, NoGrant, Scope, includes, narrow};
 use crate::journal::Journal;
@@ -16,9 +16,6 @@ use writ_seal::sha256;
 
 /// Roles of one person, or of one token, at the most.
 const ROLES_MAX: usize = 32;
-
-/// How often what changed meanwhile is decided anew.
-const STALE_MAX: u32 = 8;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 3_600;
@@ -119,7 +116,7 @@ pub enum TokenError {
         principal: PrincipalId,
     },
     /// It would be good for no time, or for longer than anybody looks ahead.
-    #[error("a token is good for one second to {} days, not for {}", SPAN_MAX.as_secs() / DAY, .span.as_secs_f64())]
+    #[error("a token is good for one second to {} days, not for {} s", SPAN_MAX.as_secs() / DAY, .span.as_secs())]
     Span {
         /// How long it was to be good.
         span: Duration,
@@ -137,11 +134,14 @@ pub enum TokenError {
 /// # Errors
 /// When the journal cannot be read.
 pub async fn principal_of(journal: &Journal, token: &str) -> Result<Option<Principal>, LedgerError> {
-    Ok(shown(journal, token).await?.map(|(who, _)| who))
+    Ok(principal_until(journal, token).await?.map(|(who, _)| who))
 }
 
-/// The same, with when the token is good no more.
-pub(crate) async fn shown(
+/// The same, with when the token is good no more; none where it is until it is revoked.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn principal_until(
     journal: &Journal,
     token: &str,
 ) -> Result<Option<(Principal, Option<Timestamp>)>, LedgerError> {
@@ -158,11 +158,15 @@ pub(crate) async fn shown(
     Ok(Some((narrowed(journal, Principal { id, roles }).await?, until)))
 }
 
+/// The roles that somebody has since they were changed; none where they never were, and are those that the person began with.
+pub(crate) async fn roles_now(journal: &Journal, id: &PrincipalId) -> Result<Option<Vec<String>>, LedgerError> {
+    let doc = journal.doc("roles", id.as_str()).await?;
+    Ok(doc.and_then(|doc| serde_json::from_value(doc.get("roles")?.clone()).ok()))
+}
+
 /// A person with what they still may of what they once might: a role that was taken away is in no token and no session.
 pub(crate) async fn narrowed(journal: &Journal, mut who: Principal) -> Result<Principal, LedgerError> {
-    let doc = journal.doc("roles", who.id.as_str()).await?;
-    let held: Option<Vec<String>> = doc.and_then(|doc| serde_json::from_value(doc.get("roles")?.clone()).ok());
-    if let Some(held) = held {
+    if let Some(held) = roles_now(journal, &who.id).await? {
         who.roles = narrow(&who.roles, &held);
     }
     Ok(who)
@@ -175,10 +179,7 @@ pub(crate) async fn remaining(
     once: &[String],
     of: &Scope,
 ) -> Result<Vec<String>, LedgerError> {
-    let doc = journal.doc("roles", id.as_str()).await?;
-    let held: Option<Vec<String>> = doc.and_then(|doc| serde_json::from_value(doc.get("roles")?.clone()).ok());
-    // Whose roles were never changed has them all.
-    let Some(roles) = held else { return Ok(once.to_vec()) };
+    let Some(roles) = roles_now(journal, id).await? else { return Ok(once.to_vec()) };
     let now = Principal { id: id.clone(), roles }.within(of).roles;
     Ok(once.iter().filter(|role| now.contains(role)).cloned().collect())
 }
@@ -262,6 +263,14 @@ pub(crate) fn is_roles(roles: &[String]) -> Result<(), TokenError> {
     if roles.len() > ROLES_MAX { Err(TokenError::Roles { count: roles.len() }) } else { Ok(()) }
 }
 
+/// Whether a token can be good for so long.
+///
+/// # Errors
+/// When it cannot.
+pub fn is_span(span: Duration) -> Result<(), TokenError> {
+    if span.is_zero() || span > SPAN_MAX { Err(TokenError::Span { span }) } else { Ok(()) }
+}
+
 /// The id of the next person.
 pub(crate) async fn next_id(journal: &Journal) -> Result<PrincipalId, TokenError> {
     let wanted = format!("person-{:02}", people(journal).await?.len() + 1);
@@ -296,9 +305,7 @@ pub async fn issue_token(
     wish: &TokenWish<'_>,
     by: &Actor,
 ) -> Result<(Token, String), TokenError> {
-    if let Some(span) = wish.span.filter(|span| span.is_zero() || *span > SPAN_MAX) {
-        return Err(TokenError::Span { span });
-    }
+    wish.span.map(is_span).transpose()?;
     let expires_at = wish.span.map(|span| journal.now().plus(span));
     let roles = wish.roles.unwrap_or(&person.roles);
     if let Some(role) = roles.iter().find(|role| !includes(&person.roles, role)) {

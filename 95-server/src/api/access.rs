@@ -13,9 +13,8 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use writ_core::{Actor, LedgerError, Timestamp};
-use writ_pipeline::{AGENT, Denial, Journal, Principal, principal_of, record_denial};
-use writ_seal::sha256;
+use writ_core::{Actor, Timestamp};
+use writ_pipeline::{AGENT, Denial, Principal, principal_of, principal_until, record_denial, session_until};
 
 /// What somebody must be to use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,27 +219,14 @@ async fn caller(shared: &Shared, parts: &Parts, route: &str) -> Result<Caller, F
 pub(crate) async fn still(shared: &Shared, headers: &HeaderMap, needs: Needs) -> Result<Option<Timestamp>, Failure> {
     let journal = shared.pipeline.journal();
     let token = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
-    let (who, until) = match token {
-        Some(value) => {
-            let token = bearer(value).ok_or_else(unknown)?;
-            (principal_of(journal, token).await?, ends(journal, "tokens", token).await?)
-        }
-        None => {
-            let until = match session_shown(headers) {
-                Some(secret) => ends(journal, "sessions", secret).await?,
-                None => None,
-            };
-            (visitor_of(journal, headers).await?, until)
-        }
+    let shown = match (token, session_shown(headers)) {
+        (Some(value), _) => principal_until(journal, bearer(value).ok_or_else(unknown)?).await?,
+        (None, Some(secret)) => session_until(journal, secret).await?.map(|(who, until)| (who, Some(until))),
+        (None, None) => None,
     };
-    Caller(who.ok_or_else(unknown)?).must(needs)?;
+    let (who, until) = shown.ok_or_else(unknown)?;
+    Caller(who).must(needs)?;
     Ok(until)
-}
-
-/// When what somebody showed is good no more.
-async fn ends(journal: &Journal, view: &str, secret: &str) -> Result<Option<Timestamp>, LedgerError> {
-    let doc = journal.doc(view, &sha256(secret.as_bytes()).hex()).await?;
-    Ok(doc.and_then(|doc| doc.get("expires_at")?.as_str()?.parse().ok()))
 }
 
 /// Records a denial. That it could not be is for the log: whoever is refused is refused all the same.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use utoipa::ToSchema;
 use writ_pipeline::{
-    Erase, EraseError, GovernanceWish, TokenError, TokenWish, erase, good_token, issue_token, people, person,
+    Erase, EraseError, GovernanceWish, TokenError, TokenWish, erase, good_token, is_span, issue_token, people, person,
     revoke_token, tokens_ever,
 };
 
@@ -122,21 +122,11 @@ pub(crate) struct TokenWanted {
     reason: String,
 }
 
-/// The longest that a token which ends by itself is good, in seconds.
-const SECONDS_MAX: u64 = 3_660 * 86_400;
-
-/// For how long a token is to be good. Who is to be made known with one that cannot be is not made known either.
-fn span(seconds: u64) -> Result<Duration, Failure> {
-    if (1..=SECONDS_MAX).contains(&seconds) {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let detail = format!("a token is good for one second to {} days, not for {seconds} s", SECONDS_MAX / 86_400);
-    Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).at("/seconds"))
-}
-
 async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<TokenWanted>) -> Answer<Issued> {
     let (journal, by) = (shared.pipeline.journal(), caller.actor());
-    let span = wanted.seconds.map(span).transpose()?;
+    let span = wanted.seconds.map(Duration::from_secs);
+    // Who is to be made known with a token that cannot be is not made known either.
+    span.map(is_span).transpose()?;
     if wanted.enrol {
         let (name, roles) = (wanted.principal.clone(), wanted.roles.clone().unwrap_or_default());
         let proposed = propose(&shared, GovernanceWish::Enrol { name, roles }, &wanted.reason, &caller).await?;

@@ -19,6 +19,7 @@ use writ_core::{RuleId, WaiverId};
 use writ_pipeline::{ExceptionError, WaiverRefused, WaiverState, text_beside};
 
 pub(crate) fn routes() -> Vec<Route> {
+    let answered = |state| move |shared, caller, headers, id, said| answer(shared, caller, headers, id, said, state);
     vec![
         Route::get("/api/v1/waivers", Needs::Reader, list)
             .says(
@@ -38,19 +39,19 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<WaiverWanted>()
             .answers::<WaiverTold>()
             .fails(&[404, 409]),
-        Route::post("/api/v1/waivers/{id}/grant", Needs::Approver, Of::Realm, grant)
+        Route::post("/api/v1/waivers/{id}/grant", Needs::Approver, Of::Realm, answered(WaiverState::Granted))
             .says("policies", "Grant a waiver", "By somebody else than who asked for it.")
             .matches()
             .takes::<Words>()
             .answers::<WaiverTold>()
             .fails(&[409]),
-        Route::post("/api/v1/waivers/{id}/refuse", Needs::Approver, Of::Realm, refuse)
+        Route::post("/api/v1/waivers/{id}/refuse", Needs::Approver, Of::Realm, answered(WaiverState::Refused))
             .says("policies", "Refuse a waiver", "The rule goes on holding.")
             .matches()
             .takes::<Words>()
             .answers::<WaiverTold>()
             .fails(&[409]),
-        Route::post("/api/v1/waivers/{id}/revoke", Needs::Operator, Of::Realm, revoke)
+        Route::post("/api/v1/waivers/{id}/revoke", Needs::Operator, Of::Realm, answered(WaiverState::Revoked))
             .says("policies", "End a waiver", "Whoever may ask for an exception may end one: the rule holds again.")
             .matches()
             .takes::<Words>()
@@ -151,36 +152,6 @@ async fn ask(State(shared): App, caller: Caller, Body(wanted): Body<WaiverWanted
     let warnings = odd(&shared, &wanted.subject).await?;
     let waiver = shared.pipeline.ask_waiver(&rule, &wanted.subject, span, reason, &caller.0.id).await?;
     Ok(Json(WaiverTold { waiver, state: WaiverState::Asked, warnings }))
-}
-
-async fn grant(
-    shared: App,
-    caller: Caller,
-    headers: HeaderMap,
-    id: Path<String>,
-    said: Body<Words>,
-) -> Answer<WaiverTold> {
-    answer(shared, caller, headers, id, said, WaiverState::Granted).await
-}
-
-async fn refuse(
-    shared: App,
-    caller: Caller,
-    headers: HeaderMap,
-    id: Path<String>,
-    said: Body<Words>,
-) -> Answer<WaiverTold> {
-    answer(shared, caller, headers, id, said, WaiverState::Refused).await
-}
-
-async fn revoke(
-    shared: App,
-    caller: Caller,
-    headers: HeaderMap,
-    id: Path<String>,
-    said: Body<Words>,
-) -> Answer<WaiverTold> {
-    answer(shared, caller, headers, id, said, WaiverState::Revoked).await
 }
 
 async fn answer(

@@ -124,11 +124,13 @@ async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -
     let (out, client) = (common.out(), common.client()?);
     let text = String::from_utf8_lossy(text);
     let mut body = json!({"name": manifest.display().to_string(), "text": text});
-    if let Some((told, in_force)) = overtaken(&client, &body, manifest).await {
+    let mut looked = planned_and_known(&client, &body).await;
+    if let Some((told, in_force)) = overtaken(&client, &body, looked.as_ref(), manifest).await {
         out.line(&told);
         body["text"] = json!(in_force);
+        looked = planned_and_known(&client, &body).await;
     }
-    if let Some(told) = holds_already(&client, &body).await? {
+    if let Some(told) = looked.as_ref().and_then(holds_already) {
         out.line(&told);
         return show_service(common).await;
     }
@@ -177,14 +179,13 @@ async fn go_on(common: &Common, problem: &Value) -> Result<(), Failure> {
 }
 
 /// Whether the manifest is the one in force and nothing differs from it: then there is nothing to submit.
-async fn holds_already(client: &Client, body: &Value) -> Result<Option<String>, Failure> {
-    let Some((plan, known)) = planned_and_known(client, body).await else { return Ok(None) };
+fn holds_already((plan, known): &(Value, Value)) -> Option<String> {
     let unchanged = plan.pointer("/diff/changes").and_then(Value::as_array).is_some_and(Vec::is_empty);
-    let id = super::text(&plan, "/intent");
+    let id = super::text(plan, "/intent");
     let same = known.get("digest").is_some() && known.get("digest") == plan.get("intent_digest");
-    let watched = super::text(&known, "/to") == "monitoring";
-    Ok((unchanged && same && watched)
-        .then(|| format!("intent {id} v{} is in force; nothing has to change", super::text(&known, "/version"))))
+    let watched = super::text(known, "/to") == "monitoring";
+    (unchanged && same && watched)
+        .then(|| format!("intent {id} v{} is in force; nothing has to change", super::text(known, "/version")))
 }
 
 /// How a run stands, as a sentence.
@@ -213,9 +214,14 @@ async fn taken_away(client: &Client, body: &Value, manifest: &Path) -> Option<St
 }
 
 /// What is said of a file that is an earlier version's, and the text of the version in force: what somebody ordered since stays so.
-async fn overtaken(client: &Client, body: &Value, manifest: &Path) -> Option<(String, String)> {
-    let (plan, known) = planned_and_known(client, body).await?;
-    let (id, file) = (super::text(&plan, "/intent"), manifest.display());
+async fn overtaken(
+    client: &Client,
+    body: &Value,
+    looked: Option<&(Value, Value)>,
+    manifest: &Path,
+) -> Option<(String, String)> {
+    let (plan, known) = looked?;
+    let (id, file) = (super::text(plan, "/intent"), manifest.display());
     let history = client.all(&format!("/api/v1/intents/{}/history", crate::client::escaped(&id)), "").await.ok()?;
     let number = |version: &Value| version.get("version").and_then(Value::as_u64);
     let applied = known.get("applied_version").and_then(Value::as_u64)?;

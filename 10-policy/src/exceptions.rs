@@ -89,7 +89,7 @@ pub enum WaiverState {
 }
 
 /// A waiver with how far it has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaiverStatus {
     /// What was asked.
     #[serde(flatten)]
@@ -98,6 +98,23 @@ pub struct WaiverStatus {
     pub by: Option<PrincipalId>,
     /// How far it has come.
     pub state: WaiverState,
+}
+
+impl WaiverStatus {
+    /// A waiver after one more event about it; none while nobody asked for it.
+    #[must_use]
+    pub fn after(before: Option<Self>, event: &ExceptionEvent) -> Option<Self> {
+        let (answered, state) = match event {
+            ExceptionEvent::Asked(asked) => {
+                return Some(Self { asked: asked.clone(), by: None, state: WaiverState::Asked });
+            }
+            ExceptionEvent::Maintenance(_) => return before,
+            ExceptionEvent::Granted(answered) => (answered, WaiverState::Granted),
+            ExceptionEvent::Refused(answered) => (answered, WaiverState::Refused),
+            ExceptionEvent::Revoked(answered) => (answered, WaiverState::Revoked),
+        };
+        Some(Self { by: Some(answered.by.clone()), state, ..before? })
+    }
 }
 
 /// Why a waiver is not what somebody wants it to be.
@@ -165,23 +182,12 @@ pub struct Exceptions {
 impl Exceptions {
     /// Takes one more event in.
     pub fn apply(&mut self, event: &ExceptionEvent) {
-        let (answered, state) = match event {
-            ExceptionEvent::Asked(asked) => {
-                let status = WaiverStatus { asked: asked.clone(), by: None, state: WaiverState::Asked };
-                self.waivers.insert(asked.waiver.clone(), status);
-                return;
-            }
-            ExceptionEvent::Maintenance(set) => {
-                self.maintenance = set.on;
-                return;
-            }
-            ExceptionEvent::Granted(answered) => (answered, WaiverState::Granted),
-            ExceptionEvent::Refused(answered) => (answered, WaiverState::Refused),
-            ExceptionEvent::Revoked(answered) => (answered, WaiverState::Revoked),
-        };
-        if let Some(status) = self.waivers.get_mut(&answered.waiver) {
-            status.state = state;
-            status.by = Some(answered.by.clone());
+        if let ExceptionEvent::Maintenance(set) = event {
+            self.maintenance = set.on;
+        }
+        let Some(waiver) = event.waiver() else { return };
+        if let Some(status) = WaiverStatus::after(self.waivers.remove(waiver), event) {
+            self.waivers.insert(waiver.clone(), status);
         }
     }
 
@@ -266,6 +272,16 @@ const REVOKED: &str = "policy.waiver_revoked/1";
 const MAINTENANCE: &str = "policy.maintenance_set/1";
 
 impl ExceptionEvent {
+    /// The waiver that it is about.
+    #[must_use]
+    pub fn waiver(&self) -> Option<&WaiverId> {
+        match self {
+            Self::Maintenance(_) => None,
+            Self::Asked(asked) => Some(&asked.waiver),
+            Self::Granted(answered) | Self::Refused(answered) | Self::Revoked(answered) => Some(&answered.waiver),
+        }
+    }
+
     /// The event that an entry says; none when its kind is another's.
     ///
     /// # Errors

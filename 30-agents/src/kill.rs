@@ -27,6 +27,19 @@ pub enum KillScope {
     },
 }
 
+impl KillScope {
+    /// What it is called where it is typed: `all`, `agent:ID`, `action:NAME` or `resource:NAME`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            KillScope::All => "all".to_owned(),
+            KillScope::Agent { agent } => format!("agent:{agent}"),
+            KillScope::Action { action } => format!("action:{action}"),
+            KillScope::Resource { resource } => format!("resource:{resource}"),
+        }
+    }
+}
+
 impl std::fmt::Display for KillScope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

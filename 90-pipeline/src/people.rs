@@ -1,14 +1,26 @@
 //! Who there is, and the tokens that they have, as the journal tells it.
 
-use crate::erase::text_beside;
-use crate::journal::{Journal, decode};
-use crate::tokens::{ENROLLED, REVOKED, TokenError, is_issued, roles_now, stream};
+use crate::erase::{ERASED, text_of};
+use crate::journal::Journal;
+use crate::listing::{FILED, Listing, Span};
+use crate::tokens::{ENROLLED, REVOKED, ROLES_SET, TokenError, is_issued};
+use crate::view::under;
 use serde::Serialize;
+use serde_json::{Value, json};
 use writ_audit::erasables_of;
-use writ_core::{Actor, Entry, Filter, LedgerError, PrincipalId, Timestamp};
+use writ_core::{Actor, Entry, LedgerError, PrincipalId, Timestamp};
 
-/// People that are read at once.
-const READ: usize = 1_000;
+/// The view of people.
+pub(crate) const PEOPLE: &str = "people";
+
+/// The view of tokens that were issued and not revoked, by their hashes.
+pub(crate) const TOKENS: &str = "tokens";
+
+/// Under what tokens are filed by their people: `token/<principal>/<id>`.
+const BY_PERSON: &str = "token/";
+
+/// Digits of its hash that a token is called by.
+pub(crate) const DIGITS: usize = 16;
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,7 +33,7 @@ pub struct Person {
     pub roles: Vec<String>,
     /// Since when.
     pub since: Timestamp,
-    /// Where their stream stood before this was read.
+    /// Where their stream stood when this was read.
     #[serde(skip)]
     pub version: u64,
 }
@@ -41,45 +53,45 @@ pub struct Token {
     pub issued_by: Actor,
     /// When it is good no more; none where it is until it is revoked.
     pub expires_at: Option<Timestamp>,
-    /// Where its person's stream stood when this was read.
+    /// Where its person's stream stood before this was read.
     #[serde(skip)]
     pub version: u64,
     #[serde(skip)]
     pub(crate) hash: String,
 }
 
-/// Everybody who was enrolled.
+/// Everybody who was enrolled, by id.
 ///
 /// # Errors
 /// When the journal cannot be read.
 pub async fn people(journal: &Journal) -> Result<Vec<Person>, LedgerError> {
-    let mut people = Vec::new();
-    for entry in enrolments(journal).await? {
-        let Some(principal) = entry.stream.strip_prefix("principal/").and_then(|id| id.parse().ok()) else { continue };
-        let name = match erasables_of(&entry).first() {
-            Some(commitment) => text_beside(journal.ledger(), commitment).await?,
-            None => String::new(),
-        };
-        let version = journal.ledger().stream_version(&entry.stream).await?;
-        let roles = roles_now(journal, &principal).await?.unwrap_or_else(|| roles_of(&entry));
-        people.push(Person { principal, name, roles, since: entry.timestamp, version });
-    }
-    Ok(people)
+    Ok(some_people(journal, Span::ALL).await?.rows)
 }
 
-/// The entries that made people known, oldest first.
-async fn enrolments(journal: &Journal) -> Result<Vec<Entry>, LedgerError> {
-    let (mut wanted, mut all) = (Filter { kind: Some(ENROLLED.into()), ..Filter::default() }, Vec::new());
-    loop {
-        let found = journal.ledger().query(&wanted, READ).await?;
-        wanted.from_seq = found.last().map(|stored| stored.seq + 1);
-        for stored in &found {
-            all.push(decode(stored)?);
-        }
-        if found.len() < READ {
-            return Ok(all);
-        }
+/// Some of the people, by id.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn some_people(journal: &Journal, span: Span<'_>) -> Result<Listing<Person>, LedgerError> {
+    let found = Listing::read(journal, (PEOPLE, ""), span, |_| true).await?;
+    let mut rows = Vec::with_capacity(found.rows.len());
+    for (id, doc) in &found.rows {
+        rows.extend(person_of(journal, id, doc).await?);
     }
+    Ok(Listing { rows, next: found.next })
+}
+
+async fn person_of(journal: &Journal, id: &str, doc: &Value) -> Result<Option<Person>, LedgerError> {
+    let name = text_of(journal.ledger(), doc.get("name")).await?.unwrap_or_default();
+    let since = doc.get("since").and_then(|at| at.as_str()?.parse().ok());
+    let known = id.parse().ok().zip(since);
+    Ok(known.map(|(principal, since)| Person {
+        principal,
+        name,
+        roles: roles_of(doc),
+        since,
+        version: version_of(doc),
+    }))
 }
 
 /// What a person is called: the name they were enrolled with, that it was erased, or the id of whoever is not known.
@@ -87,12 +99,9 @@ async fn enrolments(journal: &Journal) -> Result<Vec<Entry>, LedgerError> {
 /// # Errors
 /// When the journal cannot be read.
 pub async fn name_of(journal: &Journal, id: &PrincipalId) -> Result<String, LedgerError> {
-    let first = journal.ledger().stream(&stream(id), 0, 1).await?;
-    let entry = first.first().map(decode).transpose()?;
-    match entry.as_ref().and_then(|entry| erasables_of(entry).first().copied()) {
-        Some(commitment) => text_beside(journal.ledger(), &commitment).await,
-        None => Ok(id.to_string()),
-    }
+    let doc = journal.doc(PEOPLE, id.as_str()).await?;
+    let name = text_of(journal.ledger(), doc.as_ref().and_then(|doc| doc.get("name"))).await?;
+    Ok(name.unwrap_or_else(|| id.to_string()))
 }
 
 /// The person whom an id or a name means.
@@ -100,51 +109,133 @@ pub async fn name_of(journal: &Journal, id: &PrincipalId) -> Result<String, Ledg
 /// # Errors
 /// When nobody is meant, or the journal cannot be read.
 pub async fn person(journal: &Journal, who: &str) -> Result<Person, TokenError> {
-    let known = people(journal).await?;
-    let found = known.iter().find(|person| person.principal.as_str() == who);
-    let found = found.or_else(|| known.iter().find(|person| person.name == who && who != crate::erase::ERASED));
-    found.cloned().ok_or_else(|| TokenError::Nobody { who: who.chars().take(140).collect() })
-}
-
-/// Every token that is good, oldest first.
-///
-/// # Errors
-/// When the journal cannot be read.
-pub async fn tokens(journal: &Journal) -> Result<Vec<Token>, LedgerError> {
-    let good = |(token, good): (Token, bool)| good.then_some(token);
-    Ok(tokens_ever(journal).await?.into_iter().filter_map(good).collect())
-}
-
-/// Every token that there ever was, oldest first, and whether it is good.
-///
-/// # Errors
-/// When the journal cannot be read.
-pub async fn tokens_ever(journal: &Journal) -> Result<Vec<(Token, bool)>, LedgerError> {
-    let (mut tokens, now): (Vec<(Token, bool)>, _) = (Vec::new(), journal.now());
-    for person in people(journal).await? {
-        let entries = journal.stream(&stream(&person.principal)).await?;
-        let version = entries.len() as u64;
-        for entry in entries {
-            let hash = entry.body.get("token_hash").and_then(|hash| hash.as_str()).unwrap_or_default();
-            let hash = hash.trim_start_matches("sha256:").to_owned();
-            if entry.kind == REVOKED {
-                tokens.iter_mut().filter(|(token, _)| token.hash == hash).for_each(|(_, good)| *good = false);
-            } else if is_issued(&entry) {
-                // What is issued again stands once, as it was issued last.
-                tokens.retain(|(token, _)| token.hash != hash);
-                let (roles, principal) = (roles_of(&entry), person.principal.clone());
-                let expires_at = entry.body.get("expires_at").and_then(|at| at.as_str()?.parse().ok());
-                let id = hash.chars().take(16).collect();
-                let (issued_at, issued_by) = (entry.timestamp, entry.actor);
-                let good = expires_at.is_none_or(|until| until > now);
-                tokens.push((Token { id, principal, roles, issued_at, issued_by, expires_at, version, hash }, good));
-            }
-        }
+    if let Some(doc) = journal.doc(PEOPLE, who).await?
+        && let Some(person) = person_of(journal, who, &doc).await?
+    {
+        return Ok(person);
     }
-    tokens.sort_by_key(|(token, _)| token.issued_at);
+    let named = people(journal).await?.into_iter().find(|person| person.name == who && who != ERASED);
+    named.ok_or_else(|| TokenError::Nobody { who: who.chars().take(140).collect() })
+}
+
+/// Some of the tokens that are good, by whose they are; they are known by `<principal>/<id>` there.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn some_tokens(journal: &Journal, span: Span<'_>) -> Result<Listing<Token>, LedgerError> {
+    let now = journal.now();
+    let found = Listing::read(journal, (FILED, BY_PERSON), span, |doc| is_good(doc, now)).await?;
+    let mut rows = Vec::with_capacity(found.rows.len());
+    for (key, _) in &found.rows {
+        let id = key.rsplit('/').next().unwrap_or_default();
+        rows.extend(tokens_called(journal, id, 1).await?);
+    }
+    Ok(Listing { rows, next: found.next })
+}
+
+/// Good tokens whose hashes begin so.
+pub(crate) async fn tokens_called(journal: &Journal, id: &str, limit: usize) -> Result<Vec<Token>, LedgerError> {
+    let mut tokens = Vec::new();
+    for (hash, doc) in journal.docs(TOKENS, id, None, limit).await?.0 {
+        let Some(principal) = holder_of(&doc) else { continue };
+        let version = journal.doc(PEOPLE, principal.as_str()).await?.as_ref().map_or(0, version_of);
+        // Read again behind the version: whoever expects that one finds a token that was revoked since.
+        let doc = journal.doc(TOKENS, &hash).await?.filter(|doc| is_good(doc, journal.now()));
+        tokens.extend(doc.and_then(|doc| token_of(hash, &doc, version)));
+    }
     Ok(tokens)
 }
 
-fn roles_of(entry: &Entry) -> Vec<String> {
-    entry.body.get("roles").and_then(|roles| serde_json::from_value(roles.clone()).ok()).unwrap_or_default()
+fn token_of(hash: String, doc: &Value, version: u64) -> Option<Token> {
+    let at = |field: &str| doc.get(field)?.as_str()?.parse::<Timestamp>().ok();
+    Some(Token {
+        id: hash.chars().take(DIGITS).collect(),
+        principal: holder_of(doc)?,
+        roles: roles_of(doc),
+        issued_at: at("issued_at")?,
+        issued_by: serde_json::from_value(doc.get("issued_by")?.clone()).ok()?,
+        expires_at: at("expires_at"),
+        version,
+        hash,
+    })
+}
+
+/// Whose a token is.
+fn holder_of(doc: &Value) -> Option<PrincipalId> {
+    doc.get("principal")?.as_str()?.parse().ok()
+}
+
+/// Tokens that do not end by themselves and have a role in the whole installation: their hashes, whose they are, and their roles.
+pub(crate) async fn lasting_tokens(
+    journal: &Journal,
+    role: &str,
+) -> Result<Vec<(String, PrincipalId, Vec<String>)>, LedgerError> {
+    let lasts = |doc: &Value| doc.get("expires_at").is_none() && roles_of(doc).iter().any(|one| one == role);
+    let found = Listing::read(journal, (TOKENS, ""), Span::ALL, lasts).await?.rows.into_iter();
+    Ok(found.filter_map(|(hash, doc)| Some((hash, holder_of(&doc)?, roles_of(&doc)))).collect())
+}
+
+/// The roles of somebody, and where their stream stands; none where nobody is known by that id.
+pub(crate) async fn standing_of(
+    journal: &Journal,
+    id: &PrincipalId,
+) -> Result<Option<(Vec<String>, u64)>, LedgerError> {
+    Ok(journal.doc(PEOPLE, id.as_str()).await?.map(|doc| (roles_of(&doc), version_of(&doc))))
+}
+
+/// Whether the time of a token is not over.
+fn is_good(doc: &Value, now: Timestamp) -> bool {
+    doc.get("expires_at").is_none_or(|at| at.as_str().and_then(|at| at.parse().ok()).is_some_and(|until| now < until))
+}
+
+fn roles_of(doc: &Value) -> Vec<String> {
+    doc.get("roles").and_then(|roles| serde_json::from_value(roles.clone()).ok()).unwrap_or_default()
+}
+
+fn version_of(doc: &Value) -> u64 {
+    doc.get("version").and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Whom an entry is about.
+pub(crate) fn person_key(entry: &Entry) -> Option<String> {
+    under(entry, "principal/")
+}
+
+/// A person after an entry of their stream: since when, called how, with which roles, and where the stream stands.
+pub(crate) fn person_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
+    let mut doc = match entry.kind.as_str() {
+        ENROLLED => json!({"name": erasables_of(entry).first(), "since": entry.timestamp}),
+        _ => before?.clone(),
+    };
+    if [ENROLLED, ROLES_SET].contains(&entry.kind.as_str()) {
+        doc["roles"] = entry.body.get("roles").cloned().unwrap_or_default();
+    }
+    doc["version"] = json!(entry.version);
+    Some(doc)
+}
+
+/// The hash of the token that an entry issues or revokes.
+pub(crate) fn token_key(entry: &Entry) -> Option<String> {
+    let known = is_issued(entry) || entry.kind == REVOKED;
+    let hash = known.then(|| entry.body.get("token_hash")?.as_str()).flatten()?;
+    Some(hash.trim_start_matches("sha256:").to_owned())
+}
+
+/// A token that was issued and not revoked.
+pub(crate) fn token_next(entry: &Entry) -> Option<Value> {
+    let mut doc = is_issued(entry).then(|| entry.body.clone())?;
+    (doc["issued_at"], doc["issued_by"]) = (json!(entry.timestamp), json!(entry.actor));
+    Some(doc)
+}
+
+/// Where a token is filed.
+pub(crate) fn token_filed(entry: &Entry) -> Option<String> {
+    let (hash, whose) = (token_key(entry)?, under(entry, "principal/")?);
+    Some(format!("{BY_PERSON}{whose}/{}", hash.chars().take(DIGITS).collect::<String>()))
+}
+
+/// What is filed of a token: until when it is good.
+pub(crate) fn token_filed_next(entry: &Entry) -> Option<Value> {
+    let until = entry.body.get("expires_at").map(|at| json!({"expires_at": at}));
+    is_issued(entry).then(|| until.unwrap_or_else(|| json!({})))
 }

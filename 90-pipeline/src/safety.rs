@@ -5,19 +5,29 @@ use crate::commit::{Batch, CommitError, Expect, STALE_MAX};
 use crate::erase::{said_about, words};
 use crate::glass::{self, Glasses};
 use crate::journal::Journal;
+use crate::listing::{FILED, Listing, Span};
 use crate::pipeline::{Pipeline, PipelineError};
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
 use std::time::Duration;
 use writ_agents::{Decoded, KILL_SWITCH_STREAM, KillScope, KillSwitchMoved, KillSwitches, Pulled};
 use writ_core::{Actor, Entry, Event, LedgerError, PrincipalId, RuleId, WaiverId};
 use writ_policy::{
     EXCEPTIONS_STREAM, ExceptionEvent, Exceptions, MaintenanceSet, WaiverAnswered, WaiverAsked, WaiverRefused,
-    WaiverState,
+    WaiverState, WaiverStatus,
 };
 
 /// What people's words about the two are kept under.
 const KILL_SWITCH: &str = "kill-switch";
 const MAINTENANCE: &str = "maintenance";
+
+/// The view of exceptions, under what waivers stand there, and what the freeze of changes does.
+pub(crate) const EXCEPTIONS: &str = "exceptions";
+const WAIVER: &str = "waiver/";
+const FREEZE: &str = "maintenance";
+
+/// The view of kill switches, and under what those are filed that are pulled.
+pub(crate) const SWITCHES: &str = "switches";
+const SWITCH: &str = "switch/";
 
 /// The safety streams, folded.
 #[derive(Debug, Clone, Default)]
@@ -35,24 +45,22 @@ pub(crate) struct Safety {
 /// When the journal cannot be read.
 pub(crate) async fn read(journal: &Journal) -> Result<Safety, PipelineError> {
     let mut safety = Safety::default();
-    let (moves, version) = switched(&journal.stream(KILL_SWITCH_STREAM).await?)?;
-    moves.iter().for_each(|(_, moved)| safety.switches.apply(moved));
-    safety.switch_version = version;
+    (safety.switches, safety.switch_version) = switched(&journal.stream(KILL_SWITCH_STREAM).await?)?;
     safety.glasses = glass::read(journal).await?;
     (safety.exceptions, safety.exceptions_version) = exceptions(&journal.stream(EXCEPTIONS_STREAM).await?)?;
     Ok(safety)
 }
 
-/// How kill switches were moved, oldest first, each with where that stands in their stream; and the version of that.
-fn switched(entries: &[Entry]) -> Result<(Vec<(u64, KillSwitchMoved)>, u64), PipelineError> {
-    let mut moves = Vec::new();
+/// The kill switches as they stand after their entries, and the version of those.
+fn switched(entries: &[Entry]) -> Result<(KillSwitches, u64), PipelineError> {
+    let mut switches = KillSwitches::default();
     for entry in entries {
         let decoded = writ_agents::decode(&entry.kind, &entry.body);
         if let Decoded::KillSwitch(moved) = decoded.map_err(|error| unreadable("kill switches", &error))? {
-            moves.push((entry.version, moved));
+            switches.apply(&moved);
         }
     }
-    Ok((moves, entries.last().map_or(0, |entry| entry.version)))
+    Ok((switches, entries.last().map_or(0, |entry| entry.version)))
 }
 
 fn exceptions(entries: &[Entry]) -> Result<(Exceptions, u64), PipelineError> {
@@ -64,17 +72,96 @@ fn exceptions(entries: &[Entry]) -> Result<(Exceptions, u64), PipelineError> {
     Ok((exceptions, entries.last().map_or(0, |entry| entry.version)))
 }
 
+/// What an entry excepts from the rules, or excepts no more.
+fn exception(entry: &Entry) -> Option<ExceptionEvent> {
+    let about = (entry.stream == EXCEPTIONS_STREAM).then(|| ExceptionEvent::decode(&entry.kind, &entry.body));
+    about?.ok().flatten()
+}
+
+/// Which exception an entry is about.
+pub(crate) fn exception_key(entry: &Entry) -> Option<String> {
+    Some(exception(entry)?.waiver().map_or_else(|| FREEZE.to_owned(), |waiver| format!("{WAIVER}{waiver}")))
+}
+
+/// An exception after one more entry about it.
+pub(crate) fn exception_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
+    let event = exception(entry)?;
+    if let ExceptionEvent::Maintenance(set) = event {
+        return Some(json!({"moved": entry.version, "on": set.on}));
+    }
+    let before = before.and_then(|doc| serde_json::from_value(doc.get("waiver")?.clone()).ok());
+    Some(json!({"moved": entry.version, "waiver": WaiverStatus::after(before, &event)?}))
+}
+
+fn waiver_of(doc: &Value) -> Option<KnownWaiver> {
+    Some(KnownWaiver { status: serde_json::from_value(doc.get("waiver")?.clone()).ok()?, moved: moved_of(doc)? })
+}
+
+fn moved_of(doc: &Value) -> Option<u64> {
+    doc.get("moved")?.as_u64()
+}
+
+/// How an entry moves a kill switch.
+fn switch(entry: &Entry) -> Option<KillSwitchMoved> {
+    let decoded = (entry.stream == KILL_SWITCH_STREAM).then(|| writ_agents::decode(&entry.kind, &entry.body))?;
+    if let Ok(Decoded::KillSwitch(moved)) = decoded { Some(moved) } else { None }
+}
+
+/// Which kill switch an entry moves.
+pub(crate) fn switch_key(entry: &Entry) -> Option<String> {
+    Some(switch(entry)?.scope.name())
+}
+
+/// A kill switch after it was moved: one that is pulled stays as it was pulled first.
+pub(crate) fn switch_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
+    let moved = switch(entry)?;
+    let mut switches = KillSwitches::default();
+    if let Some(before) = before.and_then(pulled_of) {
+        switches.pull(before.scope, before.pulled);
+    }
+    switches.apply(&moved);
+    let pulled = switches.pulled().next().map(|(_, pulled)| pulled.clone());
+    Some(json!({"moved": entry.version, "pulled": pulled, "scope": moved.scope}))
+}
+
+fn pulled_of(doc: &Value) -> Option<PulledSwitch> {
+    let pulled = serde_json::from_value::<Option<Pulled>>(doc.get("pulled")?.clone()).ok()??;
+    let scope = serde_json::from_value(doc.get("scope")?.clone()).ok()?;
+    Some(PulledSwitch { scope, pulled, moved: moved_of(doc)? })
+}
+
+/// Where a kill switch is filed while it is pulled.
+pub(crate) fn switch_filed(entry: &Entry) -> Option<String> {
+    Some(format!("{SWITCH}{}", switch_key(entry)?))
+}
+
+/// Whether an entry pushes a kill switch back.
+pub(crate) fn is_released(entry: &Entry) -> bool {
+    switch(entry).is_some_and(|moved| !moved.pulled)
+}
+
 fn unreadable(of: &'static str, error: &dyn std::error::Error) -> PipelineError {
     PipelineError::Recorded { of, because: error.to_string() }
 }
 
-/// A kill switch that was moved.
+/// A kill switch that is pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownSwitch {
-    /// Where that stands in the stream of kill switches.
+pub struct PulledSwitch {
+    /// What it stops.
+    pub scope: KillScope,
+    /// By whom, when and why.
+    pub pulled: Pulled,
+    /// Where it last moved in the stream of kill switches.
     pub moved: u64,
-    /// How it is pulled; none while it is not.
-    pub pulled: Option<Pulled>,
+}
+
+/// A waiver as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownWaiver {
+    /// What was asked and answered.
+    pub status: WaiverStatus,
+    /// Where it last moved in the stream of exceptions.
+    pub moved: u64,
 }
 
 /// Why an exception is not made.
@@ -123,40 +210,53 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Every kill switch that was ever moved, in the order of what they stop.
+    /// Some of the kill switches that are pulled, by their names.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn kill_switches(&self) -> Result<BTreeMap<KillScope, KnownSwitch>, ExceptionError> {
-        let (mut known, mut switches) = (BTreeMap::new(), KillSwitches::default());
-        let recorded = switched(&self.journal().stream(KILL_SWITCH_STREAM).await?);
-        for (version, moved) in recorded.map_err(ExceptionError::Recorded)?.0 {
-            switches.apply(&moved);
-            known.insert(moved.scope, KnownSwitch { moved: version, pulled: None });
+    pub async fn pulled_switches(&self, span: Span<'_>) -> Result<Listing<PulledSwitch>, LedgerError> {
+        let found = Listing::read(self.journal(), (FILED, SWITCH), span, |_| true).await?;
+        let mut rows = Vec::with_capacity(found.rows.len());
+        for (name, _) in &found.rows {
+            let doc = self.journal().doc(SWITCHES, name).await?;
+            rows.extend(doc.as_ref().and_then(pulled_of));
         }
-        for (scope, pulled) in switches.pulled() {
-            known.entry(scope.clone()).and_modify(|one| one.pulled = Some(pulled.clone()));
-        }
-        Ok(known)
+        Ok(Listing { rows, next: found.next })
     }
 
-    /// Where each exception last moved: the newest entry about it in their stream. A waiver goes by its id, the freeze of changes
-    /// by `policies`.
+    /// Some of the waivers that there ever were, in the order of time.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn exceptions_moved(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
-        let entries = self.journal().stream(EXCEPTIONS_STREAM).await?;
-        Ok(entries.into_iter().map(|entry| (entry.resource, entry.version)).collect())
+    pub async fn waivers(&self, span: Span<'_>) -> Result<Listing<KnownWaiver>, LedgerError> {
+        let found = Listing::read(self.journal(), (EXCEPTIONS, WAIVER), span, |_| true).await?;
+        let rows = found.rows.iter().filter_map(|(_, doc)| waiver_of(doc)).collect();
+        Ok(Listing { rows, next: found.next })
     }
 
-    /// Every waiver there ever was, and whether changes are frozen.
+    /// Where a kill switch last moved in their stream; none where it never did.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn exceptions(&self) -> Result<Exceptions, ExceptionError> {
-        let recorded = exceptions(&self.journal().stream(EXCEPTIONS_STREAM).await?);
-        recorded.map(|(exceptions, _)| exceptions).map_err(ExceptionError::Recorded)
+    pub async fn switch_moved(&self, scope: &KillScope) -> Result<Option<u64>, LedgerError> {
+        Ok(self.journal().doc(SWITCHES, &scope.name()).await?.as_ref().and_then(moved_of))
+    }
+
+    /// Where a waiver last moved in the stream of exceptions; none where there is none.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn waiver_moved(&self, waiver: &WaiverId) -> Result<Option<u64>, LedgerError> {
+        Ok(self.journal().doc(EXCEPTIONS, &format!("{WAIVER}{waiver}")).await?.as_ref().and_then(moved_of))
+    }
+
+    /// Whether changes are frozen, and where that last moved in the stream of exceptions; none where it never did.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn freeze(&self) -> Result<(bool, Option<u64>), LedgerError> {
+        let doc = self.journal().doc(EXCEPTIONS, FREEZE).await?.unwrap_or_default();
+        Ok((doc.get("on").is_some_and(|on| on == true), moved_of(&doc)))
     }
 
     /// Asks for a waiver: a rule that may be broken on a subject for a while. It holds once somebody else grants it.

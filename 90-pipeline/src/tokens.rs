@@ -4,9 +4,9 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError, Expect, STALE_MAX};
 use crate::erase::{beside, said_about, words};
-use crate::grant::{Grant, NoGrant, Scope, includes, narrow};
+use crate::grant::{AGENT, Grant, NoGrant, Scope, includes, narrow};
 use crate::journal::Journal;
-use crate::people::{Person, Token, people, tokens};
+use crate::people::{DIGITS, Person, TOKENS, Token, lasting_tokens, people, standing_of, tokens_called};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -146,7 +146,7 @@ pub async fn principal_until(
     token: &str,
 ) -> Result<Option<(Principal, Option<Timestamp>)>, LedgerError> {
     // Looking up the hash, not the token, is what makes the comparison safe against timing.
-    let Some(doc) = journal.doc("tokens", &sha256(token.as_bytes()).hex()).await? else { return Ok(None) };
+    let Some(doc) = journal.doc(TOKENS, &sha256(token.as_bytes()).hex()).await? else { return Ok(None) };
     let until = match doc.get("expires_at").map(|at| at.as_str().unwrap_or_default().parse::<Timestamp>()) {
         Some(Ok(until)) if until > journal.now() => Some(until),
         Some(_) => return Ok(None),
@@ -158,15 +158,9 @@ pub async fn principal_until(
     Ok(Some((narrowed(journal, Principal { id, roles }).await?, until)))
 }
 
-/// The roles that somebody has since they were changed; none where they never were, and are those that the person began with.
-pub(crate) async fn roles_now(journal: &Journal, id: &PrincipalId) -> Result<Option<Vec<String>>, LedgerError> {
-    let doc = journal.doc("roles", id.as_str()).await?;
-    Ok(doc.and_then(|doc| serde_json::from_value(doc.get("roles")?.clone()).ok()))
-}
-
 /// A person with what they still may of what they once might: a role that was taken away is in no token and no session.
 pub(crate) async fn narrowed(journal: &Journal, mut who: Principal) -> Result<Principal, LedgerError> {
-    if let Some(held) = roles_now(journal, &who.id).await? {
+    if let Some((held, _)) = standing_of(journal, &who.id).await? {
         who.roles = narrow(&who.roles, &held);
     }
     Ok(who)
@@ -179,7 +173,7 @@ pub(crate) async fn remaining(
     once: &[String],
     of: &Scope,
 ) -> Result<Vec<String>, LedgerError> {
-    let Some(roles) = roles_now(journal, id).await? else { return Ok(once.to_vec()) };
+    let Some((roles, _)) = standing_of(journal, id).await? else { return Ok(once.to_vec()) };
     let now = Principal { id: id.clone(), roles }.within(of).roles;
     Ok(once.iter().filter(|role| now.contains(role)).cloned().collect())
 }
@@ -326,7 +320,7 @@ pub async fn issue_token(
     let first = receipt.entries.first();
     let (issued_at, version) = first.map_or_else(|| (journal.now(), 0), |entry| (entry.timestamp, entry.version));
     let (principal, roles, hash) = (person.principal.clone(), roles.to_vec(), hash.hex());
-    let id = hash.chars().take(16).collect();
+    let id = hash.chars().take(DIGITS).collect();
     Ok((Token { id, principal, roles, issued_at, issued_by: by.clone(), expires_at, version, hash }, secret))
 }
 
@@ -335,14 +329,10 @@ pub async fn issue_token(
 /// # Errors
 /// When there is no such token, or the journal cannot be read.
 pub async fn good_token(journal: &Journal, id: &str) -> Result<Token, TokenError> {
-    named(&tokens(journal).await?, id)
-}
-
-fn named(all: &[Token], id: &str) -> Result<Token, TokenError> {
-    let mut named = all.iter().filter(|token| id.len() >= 8 && token.hash.starts_with(id));
-    match (named.next(), named.next()) {
-        (Some(token), None) => Ok(token.clone()),
-        _ => Err(TokenError::Unknown { id: id.chars().take(140).collect() }),
+    let named = if id.len() >= 8 { tokens_called(journal, id, 2).await? } else { Vec::new() };
+    match <[Token; 1]>::try_from(named) {
+        Ok([token]) => Ok(token),
+        Err::<[Token; 1], _>(_) => Err(TokenError::Unknown { id: id.chars().take(140).collect() }),
     }
 }
 
@@ -378,25 +368,34 @@ pub(crate) async fn administrators(
     revoked: Option<&str>,
     changed: Option<(&PrincipalId, &[String])>,
 ) -> Result<Option<Vec<Expect>>, LedgerError> {
-    // In this order: what changes meanwhile is of a newer version than is expected.
-    let people: HashMap<PrincipalId, Person> =
-        people(journal).await?.into_iter().map(|person| (person.principal.clone(), person)).collect();
-    let all = tokens(journal).await?;
-    let administers = |token: &Token, anew: Option<(&PrincipalId, &[String])>| {
-        let held = people.get(&token.principal).map_or(&[][..], |person| &person.roles);
-        let held = anew.filter(|(who, _)| **who == token.principal).map_or(held, |(_, roles)| roles);
-        token.expires_at.is_none() && narrow(&token.roles, held).iter().any(|role| role == ADMIN)
+    let mut people: HashMap<PrincipalId, (Vec<String>, u64)> = HashMap::new();
+    for (_, principal, _) in lasting_tokens(journal, ADMIN).await? {
+        if let Some(person) = standing_of(journal, &principal).await? {
+            people.insert(principal, person);
+        }
+    }
+    // Read again behind the people: what has changed since is of a newer version than is expected.
+    let all = lasting_tokens(journal, ADMIN).await?;
+    let administers = |principal: &PrincipalId, roles: &[String], anew: Option<(&PrincipalId, &[String])>| {
+        let held = people.get(principal).map_or(&[][..], |(held, _)| held);
+        let held = anew.filter(|(who, _)| *who == principal).map_or(held, |(_, roles)| roles);
+        let left = narrow(roles, held);
+        // Whatever else an agent holds, it administers nothing.
+        left.iter().any(|role| role == ADMIN) && !left.iter().any(|role| role == AGENT)
     };
-    let before = all.iter().filter(|token| administers(token, None)).count();
-    let after: Vec<&Token> =
-        all.iter().filter(|token| revoked != Some(&token.hash) && administers(token, changed)).collect();
+    let before = all.iter().filter(|(_, principal, roles)| administers(principal, roles, None)).count();
+    let stays = |hash: &str, principal: &PrincipalId, roles: &[String]| {
+        revoked != Some(hash) && administers(principal, roles, changed)
+    };
+    let after: Vec<&PrincipalId> = all
+        .iter()
+        .filter(|(hash, principal, roles)| stays(hash, principal, roles))
+        .map(|(_, principal, _)| principal)
+        .collect();
     if after.len() == before {
         return Ok(Some(Vec::new()));
     }
-    let streams: BTreeMap<String, u64> = after
-        .iter()
-        .filter_map(|token| Some((stream(&token.principal), people.get(&token.principal)?.version)))
-        .collect();
+    let streams: BTreeMap<String, u64> = after.iter().filter_map(|id| Some((stream(id), people.get(*id)?.1))).collect();
     let expects = streams.into_iter().map(|(stream, version)| Expect { stream, version }).collect();
     Ok(Some(expects).filter(|_| !after.is_empty()))
 }

@@ -1,8 +1,7 @@
 //! From an entry to the documents that readers and a restart begin with. Everything here can be rebuilt from the entries.
 
 use crate::taken::TAKEN;
-use crate::tokens::{self, ROLES_SET};
-use crate::{holding, links, modes, notify, resume, sessions, shadows};
+use crate::{holding, links, modes, notify, people, resume, safety, sessions, shadows};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use writ_core::{Entry, Ledger, LedgerError, ViewChange};
@@ -55,15 +54,22 @@ const VIEWS: &[View] = {
             key: |entry| under(entry, "recommendation/"),
             next: Changed(merge_next),
         },
-        View { name: "tokens", kept: Operational, key: token_key, next: Said(token_next) },
-        View { name: "roles", kept: Operational, key: roles_key, next: Said(|entry| Some(entry.body.clone())) },
+        View { name: "people", kept: Operational, key: people::person_key, next: Changed(people::person_next) },
+        View { name: "tokens", kept: Operational, key: people::token_key, next: Said(people::token_next) },
+        View {
+            name: "exceptions",
+            kept: Operational,
+            key: safety::exception_key,
+            next: Changed(safety::exception_next),
+        },
+        View { name: "switches", kept: Operational, key: safety::switch_key, next: Changed(safety::switch_next) },
         View { name: "links", kept: Operational, key: link_key, next: Said(link_next) },
         View { name: "sessions", kept: Operational, key: session_key, next: Said(session_next) },
         View { name: "holders", kept: Operational, key: holding::holder_key, next: Said(holding::holding_next) },
         View { name: "held", kept: Operational, key: holding::held_key, next: Said(holding::holding_next) },
         View { name: "standing", kept: Operational, key: standing_key, next: Said(standing_next) },
         View { name: "runs", kept: Report, key: run_key, next: Changed(merge_next) },
-        View { name: "filed", kept: Report, key: filed_key, next: Said(|_| Some(json!({}))) },
+        View { name: "filed", kept: Report, key: filed_key, next: Said(filed_next) },
         View { name: "incidents", kept: Report, key: |entry| under(entry, "incident/"), next: Changed(merge_next) },
         View { name: "agents", kept: Report, key: |entry| under(entry, "agent/"), next: Changed(aside_next) },
         View { name: "epochs", kept: Report, key: epoch_key, next: Changed(epoch_next) },
@@ -71,7 +77,7 @@ const VIEWS: &[View] = {
         View { name: "channels", kept: Report, key: notify::channel_key, next: Changed(notify::channel_next) },
         View { name: "tellings", kept: Report, key: notify::telling_key, next: Said(notify::telling_next) },
         View { name: "shadows", kept: Report, key: shadows::shadow_key, next: Changed(shadows::shadow_next) },
-        View { name: "modes", kept: Report, key: modes::mode_key, next: Changed(modes::mode_next) },
+        View { name: "modes", kept: Operational, key: modes::mode_key, next: Changed(modes::mode_next) },
         View { name: "healing", kept: Report, key: resume::healing_key, next: Changed(resume::healing_next) },
     ]
 };
@@ -169,7 +175,7 @@ impl Docs {
     }
 }
 
-fn under(entry: &Entry, prefix: &str) -> Option<String> {
+pub(crate) fn under(entry: &Entry, prefix: &str) -> Option<String> {
     entry.stream.strip_prefix(prefix).map(str::to_owned)
 }
 
@@ -214,22 +220,6 @@ fn standing_next(entry: &Entry) -> Option<Value> {
     (entry.kind == "approval.standing/1").then(|| entry.body.clone())
 }
 
-/// What people may do who may other things than when they became known.
-fn roles_key(entry: &Entry) -> Option<String> {
-    (entry.kind == ROLES_SET).then(|| under(entry, "principal/")).flatten()
-}
-
-/// Tokens that were issued and not revoked.
-fn token_next(entry: &Entry) -> Option<Value> {
-    tokens::is_issued(entry).then(|| entry.body.clone())
-}
-
-fn token_key(entry: &Entry) -> Option<String> {
-    let known = tokens::is_issued(entry) || entry.kind == tokens::REVOKED;
-    let hash = known.then(|| entry.body.get("token_hash")?.as_str()).flatten()?;
-    Some(hash.trim_start_matches("sha256:").to_owned())
-}
-
 /// What an issuer calls somebody, and whom that is here.
 fn link_key(entry: &Entry) -> Option<String> {
     let known = [links::LINKED, links::UNLINKED].contains(&entry.kind.as_str());
@@ -261,15 +251,24 @@ fn run_key(entry: &Entry) -> Option<String> {
     (!entry.kind.starts_with("run.step_")).then(|| under(entry, "run/")).flatten()
 }
 
-/// Under what a run or an incident is looked for: `run/<intent>/<run>`, `incident/<component>/<incident>`.
+/// Under what something is looked for: `run/<intent>/<run>`, `incident/<component>/<incident>`, `token/<principal>/<token>`,
+/// `switch/<scope>`.
 fn filed_key(entry: &Entry) -> Option<String> {
     let (of, field) = match entry.kind.as_str() {
         "run.submitted/1" => ("run", "intent"),
         "incident.opened/1" => ("incident", "component"),
-        _ => return None,
+        _ => return people::token_filed(entry).or_else(|| safety::switch_filed(entry)),
     };
     let id = under(entry, &format!("{of}/"))?;
     Some(format!("{of}/{}/{id}", entry.body.get(field)?.as_str()?))
+}
+
+/// What is filed of a token or a switch goes with it; of others the name alone says all.
+fn filed_next(entry: &Entry) -> Option<Value> {
+    if people::token_key(entry).is_some() {
+        return people::token_filed_next(entry);
+    }
+    (!safety::is_released(entry)).then(|| json!({}))
 }
 
 /// The run that an intent was last to be carried out by: not a remedy's, nor a change that somebody else planned.

@@ -43,15 +43,16 @@ pub(crate) use access::{Caller, Needs, still};
 pub(crate) use agents::{AgentDetails, tell_agent};
 pub(crate) use audit::{check as check_journal, filter as audit_filter};
 pub(crate) use body::{Asked, Body, Path, misread, too_large};
+pub(crate) use filter::begins;
 pub(crate) use lists::{is_outdated, votes};
 pub(crate) use modes::{wish as mode_wish, with_words};
 pub(crate) use of::Of;
 pub(crate) use openapi::text as openapi;
-pub(crate) use part::part;
+pub(crate) use people::begins_with_token;
 pub(crate) use resources::{looked_over, tell_healing};
 pub(crate) use route::Route;
 pub(crate) use runs::not_told;
-pub(crate) use safety::{Stopping, switch_name, switches};
+pub(crate) use waivers::begins_with_waiver;
 
 use crate::config::Config;
 use crate::error::Failure;

@@ -4,6 +4,7 @@
 use super::matter::{EXPIRES, OVERDUE};
 use crate::commit::{Batch, CommitError, Expect};
 use crate::glass::GovernanceFinding;
+use crate::listing::Span;
 use crate::pipeline::Pipeline;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -66,8 +67,9 @@ impl Pipeline {
                 is_soon(at("granted_at")?, until, now).then(|| expires("standing_approval", id, &about, until))
             }));
         }
-        if let Ok(exceptions) = self.exceptions().await {
-            let granted = exceptions.waivers().filter(|one| one.state == writ_policy::WaiverState::Granted);
+        if let Ok(waivers) = self.waivers(Span::ALL).await {
+            let waivers = waivers.rows.into_iter().map(|one| one.status);
+            let granted = waivers.filter(|one| one.state == writ_policy::WaiverState::Granted);
             drafts.extend(granted.filter(|one| is_soon(one.asked.at, one.asked.expires_at, now)).map(|one| {
                 let about = format!("{} on {}", one.asked.rule, one.asked.subject);
                 expires("waiver", one.asked.waiver.as_str(), &about, one.asked.expires_at)

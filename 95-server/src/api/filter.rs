@@ -118,7 +118,7 @@ fn none(view: &str, name: &str) -> Failure {
 }
 
 /// A page begins behind something that there is: another text is no `next` of any page.
-pub(super) async fn begins(shared: &Shared, view: &str, after: Option<&str>) -> Result<(), Failure> {
+pub(crate) async fn begins(shared: &Shared, view: &str, after: Option<&str>) -> Result<(), Failure> {
     let Some(after) = after else { return Ok(()) };
     // What people take back leaves the list of what stands, and is an approval all the same.
     let view = if view == "standing" { "approvals" } else { view };

@@ -2,7 +2,6 @@
 
 use super::Shared;
 use super::body::single;
-use super::safety::switch_name;
 use crate::error::{Failure, short};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use std::future::Future;
@@ -52,7 +51,7 @@ impl Thing {
             Self::Person(id) => id.to_string(),
             Self::Waiver(id) => id.to_string(),
             Self::Maintenance => "maintenance".to_owned(),
-            Self::Switch(scope) => format!("kill switch {}", switch_name(scope)),
+            Self::Switch(scope) => format!("kill switch {}", scope.name()),
             Self::Mode(component, action) => format!("{component}/{action}"),
             Self::Policies => "policies".to_owned(),
         }
@@ -85,9 +84,9 @@ impl Thing {
             Self::One { .. } | Self::Person(_) | Self::Policies => {
                 Some(pipeline.journal().ledger().stream_version(&self.stream()).await?).filter(|version| *version > 0)
             }
-            Self::Waiver(id) => pipeline.exceptions_moved().await?.get(id.as_str()).copied(),
-            Self::Maintenance => pipeline.exceptions_moved().await?.get("policies").copied(),
-            Self::Switch(scope) => pipeline.kill_switches().await?.get(scope).map(|one| one.moved),
+            Self::Waiver(id) => pipeline.waiver_moved(id).await?,
+            Self::Maintenance => pipeline.freeze().await?.1,
+            Self::Switch(scope) => pipeline.switch_moved(scope).await?,
             Self::Mode(component, action) => return Ok(pipeline.mode_moved(component, *action).await?),
         };
         Ok(place.map(|place| place.to_string()))

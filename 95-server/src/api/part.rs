@@ -1,9 +1,10 @@
-//! A page of a list that is read whole, because it is the fold of a stream.
+//! Pages of lists that are asked for no more than a part of.
 
 use crate::error::{Failure, short};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
+use writ_pipeline::Span;
 
 /// Which part of a list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -23,7 +24,12 @@ impl Default for Part {
 }
 
 impl Part {
-    /// The page of a list that is asked for, and where the next one begins.
+    /// The rows that are asked for of a list that a view holds.
+    pub(super) fn span(&self) -> Result<Span<'_>, Failure> {
+        Ok(Span::behind(self.after.as_deref(), super::limit(self.limit)?))
+    }
+
+    /// The page of a list that is read whole, because it is the fold of a stream, and where the next one begins.
     pub(super) fn of<T>(&self, all: Vec<(String, Option<T>)>) -> Result<(Vec<T>, Option<String>), Failure> {
         part(all, self.after.as_deref(), super::limit(self.limit)?)
     }
@@ -34,7 +40,7 @@ impl Part {
 ///
 /// # Errors
 /// When there never was such a row.
-pub(crate) fn part<T>(
+fn part<T>(
     all: Vec<(String, Option<T>)>,
     after: Option<&str>,
     limit: usize,

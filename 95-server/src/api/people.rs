@@ -1,10 +1,11 @@
 //! People, their tokens, and what is to be forgotten: what administrators do.
 
 use super::changes::propose;
+use super::filter::begins;
 use super::matches::{Thing, matching, quoted};
-use super::part::Part;
+use super::part::{Part, no_next};
 use super::route::{Route, documents};
-use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, field, reason, words};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, Shared, field, reason, words};
 use crate::error::{Failure, short};
 use axum::Json;
 use axum::extract::State;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use utoipa::ToSchema;
 use writ_pipeline::{
     Erase, EraseError, GovernanceWish, TokenError, TokenWish, erase, good_token, is_span, issue_token, people, person,
-    revoke_token, tokens_ever,
+    revoke_token, some_people, some_tokens,
 };
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -82,17 +83,26 @@ pub(crate) struct Tokens {
 }
 
 async fn principals(State(shared): App, Asked(page): Asked<Part>) -> Answer<People> {
-    let known = people(shared.pipeline.journal()).await?.into_iter();
-    let (found, next) = page.of(known.map(|person| (person.principal.to_string(), Some(person))).collect())?;
-    let items = found.iter().map(|person| Person(with_tag(json!(person), person.version))).collect();
-    Ok(Json(People { items, next }))
+    let span = page.span()?;
+    begins(&shared, "people", span.after).await?;
+    let found = some_people(shared.pipeline.journal(), span).await?;
+    let items = found.rows.iter().map(|person| Person(with_tag(json!(person), person.version))).collect();
+    Ok(Json(People { items, next: found.next }))
 }
 
 async fn tokens(State(shared): App, Asked(page): Asked<Part>) -> Answer<Tokens> {
-    let ever = tokens_ever(shared.pipeline.journal()).await?.into_iter();
-    let (found, next) = page.of(ever.map(|(token, good)| (token.id.clone(), good.then_some(token))).collect())?;
-    let items = found.iter().map(|token| Token(with_tag(json!(token), token.version))).collect();
-    Ok(Json(Tokens { items, next }))
+    let span = page.span()?;
+    begins_with_token(&shared, span.after).await?;
+    let found = some_tokens(shared.pipeline.journal(), span).await?;
+    let items = found.rows.iter().map(|token| Token(with_tag(json!(token), token.version))).collect();
+    Ok(Json(Tokens { items, next: found.next }))
+}
+
+/// A page of tokens begins behind one of somebody's, be it revoked since.
+pub(crate) async fn begins_with_token(shared: &Shared, after: Option<&str>) -> Result<(), Failure> {
+    let Some(after) = after else { return Ok(()) };
+    let (whose, _) = after.split_once('/').ok_or_else(|| no_next(after))?;
+    begins(shared, "people", Some(whose)).await.map_err(|_| no_next(after))
 }
 
 /// A row with the tag of the person that it is of.

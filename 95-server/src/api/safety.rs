@@ -1,9 +1,10 @@
 //! Kill switches, and the freeze of changes.
 
+use super::filter::begins;
 use super::matches::{Tag, Thing, matching_among, quoted, tagged};
 use super::part::Part;
 use super::route::Route;
-use super::{Answer, App, Asked, Body, Caller, Needs, Of, Shared, words};
+use super::{Answer, App, Asked, Body, Caller, Needs, Of, words};
 use crate::error::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +12,7 @@ use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use writ_core::{AgentId, Filter, Timestamp};
-use writ_pipeline::{KillScope, KnownSwitch, Pulled, text_beside};
+use writ_pipeline::{KillScope, PulledSwitch as Stopping, text_beside};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -128,39 +129,19 @@ pub(crate) struct Switches {
 }
 
 async fn kill_switches(State(shared): App, Asked(page): Asked<Part>) -> Answer<Switches> {
-    let (pulled, next) = page.of(switches(&shared).await?)?;
-    let mut items = Vec::with_capacity(pulled.len());
-    for (scope, one, moved) in pulled {
-        let reason = match &one.reason {
+    let span = page.span()?;
+    begins(&shared, "switches", span.after).await?;
+    let found = shared.pipeline.pulled_switches(span).await?;
+    let mut items = Vec::with_capacity(found.rows.len());
+    for Stopping { scope, pulled, moved } in found.rows {
+        let reason = match &pulled.reason {
             Some(reason) => Some(text_beside(shared.pipeline.journal().ledger(), reason).await?),
             None => None,
         };
-        let (what, by) = (scope.to_string(), one.by.to_string());
-        items.push(PulledSwitch { what, scope: scope.into(), by, reason, at: one.at, etag: quoted(moved) });
+        let (what, by) = (scope.to_string(), pulled.by.to_string());
+        items.push(PulledSwitch { what, scope: scope.into(), by, reason, at: pulled.at, etag: quoted(moved) });
     }
-    Ok(Json(Switches { items, next }))
-}
-
-/// A kill switch that is pulled: what it stops, how, and where it last moved.
-pub(crate) type Stopping = (KillScope, Pulled, u64);
-
-/// Every kill switch that was ever moved, by its name; of those that are pulled, how.
-pub(crate) async fn switches(shared: &Shared) -> Result<Vec<(String, Option<Stopping>)>, Failure> {
-    let known = shared.pipeline.kill_switches().await?.into_iter();
-    let told = |(scope, one): (KillScope, KnownSwitch)| {
-        (switch_name(&scope), one.pulled.map(|pulled| (scope, pulled, one.moved)))
-    };
-    Ok(known.map(told).collect())
-}
-
-/// What a kill switch is called: `all`, `agent:ID`, `action:NAME` or `resource:NAME`.
-pub(crate) fn switch_name(scope: &KillScope) -> String {
-    match scope {
-        KillScope::All => "all".to_owned(),
-        KillScope::Agent { agent } => format!("agent:{agent}"),
-        KillScope::Action { action } => format!("action:{action}"),
-        KillScope::Resource { resource } => format!("resource:{resource}"),
-    }
+    Ok(Json(Switches { items, next: found.next }))
 }
 
 /// A kill switch after it was asked to do something.
@@ -217,7 +198,7 @@ pub(crate) struct FreezeWanted {
 async fn maintenance(State(shared): App) -> Result<(Tag, Json<Freeze>), Failure> {
     // Asked for before what it stands for: one that is too old is refused, one that is too new would not be.
     let tag = tagged(Thing::Maintenance.tag(&shared).await?);
-    Ok((tag, Json(Freeze { on: shared.pipeline.exceptions().await?.maintenance() })))
+    Ok((tag, Json(Freeze { on: shared.pipeline.freeze().await?.0 })))
 }
 
 async fn set_maintenance(

@@ -1,7 +1,7 @@
 //! Waivers: what is excepted from the rules.
 
 use super::matches::{Thing, matching_among, quoted};
-use super::part::Part;
+use super::part::{Part, no_next};
 use super::resources::Words;
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Body, Caller, Needs, Of, Path, Shared, field, parsed, reason};
@@ -16,7 +16,7 @@ use serde_json::json;
 use std::time::Duration;
 use utoipa::ToSchema;
 use writ_core::{RuleId, WaiverId};
-use writ_pipeline::{ExceptionError, WaiverRefused, WaiverState, text_beside};
+use writ_pipeline::{ExceptionError, KnownWaiver, WaiverRefused, WaiverState, text_beside};
 
 pub(crate) fn routes() -> Vec<Route> {
     let answered = |state| move |shared, caller, headers, id, said| answer(shared, caller, headers, id, said, state);
@@ -74,21 +74,27 @@ pub(crate) struct Waivers {
 }
 
 async fn list(State(shared): App, Asked(page): Asked<Part>) -> Answer<Waivers> {
-    let (moved, journal) = (shared.pipeline.exceptions_moved().await?, shared.pipeline.journal());
-    let exceptions = shared.pipeline.exceptions().await?;
-    let all = exceptions.waivers().map(|waiver| (waiver.asked.waiver.to_string(), Some(waiver)));
-    let (found, next) = page.of(all.collect())?;
-    let (mut items, now) = (Vec::with_capacity(found.len()), journal.now());
-    for waiver in found {
+    let (journal, span) = (shared.pipeline.journal(), page.span()?);
+    begins_with_waiver(&shared, span.after).await?;
+    let found = shared.pipeline.waivers(span).await?;
+    let (mut items, now) = (Vec::with_capacity(found.rows.len()), journal.now());
+    for KnownWaiver { status: waiver, moved } in &found.rows {
         let mut item = json!(waiver);
         item["reason"] = json!(text_beside(journal.ledger(), &waiver.asked.reason).await?);
         let state = status::waiver(waiver, now);
         item["holds"] = json!(state == "granted");
         item["state"] = json!(state);
-        item["etag"] = json!(moved.get(waiver.asked.waiver.as_str()).map(quoted));
+        item["etag"] = json!(quoted(moved));
         items.push(Waiver(item));
     }
-    Ok(Json(Waivers { items, next }))
+    Ok(Json(Waivers { items, next: found.next }))
+}
+
+/// A page of waivers begins behind one.
+pub(crate) async fn begins_with_waiver(shared: &Shared, after: Option<&str>) -> Result<(), Failure> {
+    let Some(after) = after else { return Ok(()) };
+    let waiver = after.parse().map_err(|_| no_next(after))?;
+    shared.pipeline.waiver_moved(&waiver).await?.map(drop).ok_or_else(|| no_next(after))
 }
 
 /// A rule that is not to hold somewhere for a while.

@@ -2,10 +2,10 @@
 
 use super::frame::{Frame, Page, shown};
 use super::given::{Form, Query};
-use super::list::{Paged, by_name, more_of};
+use super::list::{PAGE, by_name, more_of};
 use super::session::Visitor;
 use super::words::{Html, badge, escape, link, when, when_of};
-use crate::api::{App, Shared, Stopping, switch_name, switches};
+use crate::api::{App, Shared, begins};
 use crate::error::Failure;
 use askama::Template;
 use axum::extract::State;
@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
 use writ_core::{Actor, AgentId};
-use writ_pipeline::KillScope;
+use writ_pipeline::{KillScope, PulledSwitch, Span};
 
 pub(super) struct Row {
     pub(super) id: String,
@@ -114,11 +114,12 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
     let live = if first { "agent/ safety/" } else { "" };
     let frame = Frame::new(&shared, &visitor, "/agents", "Agents").await?.live(live);
     let agents = by_name(shared.pipeline.journal(), "agents", wanted.after.as_deref()).await?;
-    let switches = Paged::part(switches(&shared).await?, wanted.switches.as_deref())?;
+    begins(&shared, "switches", wanted.switches.as_deref()).await?;
+    let switches = shared.pipeline.pulled_switches(Span::behind(wanted.switches.as_deref(), PAGE)).await?;
     let all_pulled = shared.pipeline.gate().state().switches.pulled().any(|(scope, _)| *scope == KillScope::All);
-    let switch = |(scope, pulled, _): &Stopping| Switch {
+    let switch = |PulledSwitch { scope, pulled, .. }: &PulledSwitch| Switch {
         scope: scope.to_string(),
-        form: switch_name(scope),
+        form: scope.name(),
         by: pulled.by.to_string(),
         at: when(pulled.at),
     };

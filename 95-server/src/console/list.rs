@@ -1,7 +1,6 @@
 //! Lists, a page at a time, newest first.
 
 use super::words::{Html, escape, segment};
-use crate::error::Failure;
 use serde_json::Value;
 use writ_core::LedgerError;
 use writ_pipeline::Journal;
@@ -21,12 +20,6 @@ impl<T> Paged<T> {
         let next = if rows.len() > PAGE { rows.get(PAGE - 1).map(|last| key(last).to_owned()) } else { None };
         rows.truncate(PAGE);
         Self { rows, next }
-    }
-
-    /// A page of what is read whole, behind a row where one is given.
-    pub(crate) fn part(all: Vec<(String, Option<T>)>, after: Option<&str>) -> Result<Self, Failure> {
-        let (rows, next) = crate::api::part(all, after, PAGE)?;
-        Ok(Self { rows, next })
     }
 
     /// The way to what is older, below a list.

@@ -4,11 +4,11 @@ use super::decisions::{Decisions, Wanted as Which, about};
 use super::frame::{Frame, Page, PageError, shown};
 use super::given::{Form, Path, Query};
 use super::home::{Look, overdue};
-use super::list::{Paged, older_of};
+use super::list::{PAGE, older_of};
 use super::look::{Judged, Looked, look};
 use super::session::Visitor;
 use super::words::{Html, badge, link, list as items, text, when, word};
-use crate::api::{App, Shared, parsed, reason};
+use crate::api::{App, Shared, begins_with_waiver, parsed, reason};
 use crate::error::Failure;
 use crate::status;
 use askama::Template;
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use writ_core::{Digest, RuleId, WaiverId};
 use writ_pipeline::input::Demand;
-use writ_pipeline::{BundleStanding, KnownBundle, WaiverState, decode, name_of, text_beside};
+use writ_pipeline::{BundleStanding, KnownBundle, KnownWaiver, Span, WaiverState, decode, name_of, text_beside};
 
 /// Decisions that are looked through for what each rule found.
 const LOOKED_THROUGH: usize = 400;
@@ -167,12 +167,10 @@ async fn waivers(
     after: Option<&str>,
 ) -> Result<(Vec<Waiver>, Option<String>), PageError> {
     let journal = shared.pipeline.journal();
-    let exceptions = shared.pipeline.exceptions().await.map_err(Failure::from)?;
-    let mut all: Vec<_> = exceptions.waivers().map(|waiver| (waiver.asked.waiver.to_string(), Some(waiver))).collect();
-    all.reverse();
-    let page = Paged::part(all, after)?;
+    begins_with_waiver(shared, after).await?;
+    let page = shared.pipeline.waivers(Span { backwards: true, ..Span::behind(after, PAGE) }).await?;
     let (mut rows, now) = (Vec::with_capacity(page.rows.len()), journal.now());
-    for waiver in page.rows {
+    for KnownWaiver { status: waiver, .. } in &page.rows {
         let state = status::waiver(waiver, now);
         rows.push(Waiver {
             id: waiver.asked.waiver.to_string(),

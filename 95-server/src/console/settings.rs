@@ -2,16 +2,16 @@
 
 use super::frame::{Frame, Page, Theme, shown};
 use super::given::{Form, Query};
-use super::list::{Paged, more_of};
+use super::list::{PAGE, more_of};
 use super::session::Visitor;
 use super::words::{Html, badge, when};
-use crate::api::App;
+use crate::api::{App, begins, begins_with_token};
 use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use writ_pipeline::{Grant, Scope, Token, people, tokens_ever};
+use writ_pipeline::{Grant, Listing, Scope, Span, name_of, some_people, some_tokens};
 
 struct Person {
     id: String,
@@ -74,32 +74,32 @@ pub(crate) struct Wanted {
 pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
     let journal = shared.pipeline.journal();
     let frame = Frame::new(&shared, &visitor, "/settings", "Settings").await?;
-    let known = people(journal).await?;
     let admin = visitor.holds("admin");
-    let ever = if admin { tokens_ever(journal).await? } else { Vec::new() };
-    let ever = ever.into_iter().map(|(token, good)| (token.id.clone(), good.then_some(token)));
-    let issued = Paged::part(ever.collect(), wanted.tokens.as_deref().filter(|_| admin))?;
-    let token = |token: &Token| {
-        let whose = known.iter().find(|person| person.principal == token.principal);
-        TokenRow {
-            id: token.id.clone(),
-            whose: whose.map_or_else(|| token.principal.to_string(), |person| person.name.clone()),
+    let mut issued = Listing { rows: Vec::new(), next: None };
+    if admin {
+        begins_with_token(&shared, wanted.tokens.as_deref()).await?;
+        issued = some_tokens(journal, Span::behind(wanted.tokens.as_deref(), PAGE)).await?;
+    }
+    let mut tokens = Vec::with_capacity(issued.rows.len());
+    for token in issued.rows {
+        tokens.push(TokenRow {
+            whose: name_of(journal, &token.principal).await?,
             roles: held(&token.roles),
             issued: when(token.issued_at),
             until: token.expires_at.map_or_else(|| Html("it is revoked".to_owned()), when),
-        }
-    };
-    let tokens = issued.rows.iter().map(token).collect();
-    let rows = known.iter().map(|person| (person.principal.to_string(), Some(person)));
-    let shown_people = Paged::part(rows.collect(), wanted.people.as_deref())?;
-    let person = |person: &&writ_pipeline::Person| Person {
+            id: token.id,
+        });
+    }
+    begins(&shared, "people", wanted.people.as_deref()).await?;
+    let known = some_people(journal, Span::behind(wanted.people.as_deref(), PAGE)).await?;
+    let person = |person: &writ_pipeline::Person| Person {
         id: person.principal.to_string(),
         name: person.name.clone(),
         roles: held(&person.roles),
         since: when(person.since),
     };
-    let people = shown_people.rows.iter().map(person).collect();
-    let maintenance = shared.pipeline.exceptions().await.map_err(crate::error::Failure::from)?.maintenance();
+    let people = known.rows.iter().map(person).collect();
+    let (maintenance, _) = shared.pipeline.freeze().await?;
     let channels = shared.pipeline.channels().await?.into_iter().map(|channel| {
         let because = channel.failing.as_ref().or(channel.failed.as_ref()).map(|(_, because)| because.clone());
         let because = because.filter(|_| channel.ails().is_some()).unwrap_or_default();
@@ -118,7 +118,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
         people,
         channels,
         tokens,
-        more_people: more_of("people", "/settings", "", shown_people.next.as_deref()),
+        more_people: more_of("people", "/settings", "", known.next.as_deref()),
         more_tokens: more_of("tokens", "/settings", "", issued.next.as_deref()),
         admin,
         key: journal.key().to_string(),

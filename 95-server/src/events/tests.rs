@@ -107,7 +107,8 @@ async fn a_stream_ends_with_the_token_that_it_was_opened_with() {
     let by = Actor::system("test");
     write(&pipeline, 1).await;
     assert_eq!(next(&mut stream).await.0, "entry");
-    let tokens = writ_pipeline::tokens(pipeline.journal()).await.unwrap();
+    let tokens =
+        writ_pipeline::some_tokens(pipeline.journal(), writ_pipeline::Span::behind(None, 100)).await.unwrap().rows;
     writ_pipeline::revoke_token(pipeline.journal(), &tokens[0].id, &by).await.unwrap();
     write(&pipeline, 1).await;
     assert!(stream.next().await.is_none(), "nothing is told any more");

@@ -6,6 +6,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
+use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
@@ -31,18 +32,31 @@ const LOOKS: usize = 20;
 const SLOW_MS: f64 = 150.0;
 /// The intent whose versions are told again.
 const INTENT: &str = "DEPLOY-WEB-001";
+/// The person who is told again.
+const PERSON: &str = "person-01";
 /// What a row of each list is made of: entries of its stream, by kind.
-const ROW: [&str; 9] = [
+const ROW: [&str; 13] = [
     "approval.standing/1",
     "incident.opened/1",
     "incident.resolved/1",
     "intent.submitted/1",
     "intent.translated/1",
     "intent.moved/1",
+    "policy.waiver_asked/1",
+    "principal.enrolled/1",
+    "principal.token_issued/1",
     "run.submitted/1",
     "run.started/1",
     "run.succeeded/1",
+    "safety.kill_switch/1",
 ];
+/// What is asked of the installation once, so that there is a row of it; it concerns nothing that there is.
+const ONCE: [&[&str]; 2] = [
+    &["waiver", "ask", "COMP-BUDGET-001", "--subject", "nothing-*", "--ttl", "1h", "-m", "a row"],
+    &["agent", "kill", "--resource", "nothing-0000000", "-m", "a row"],
+];
+/// Lists that a program reads.
+const LISTS: [&str; 4] = ["principals", "tokens", "waivers", "kill-switch"];
 /// How often it is started before and after.
 const STARTS: usize = 5;
 
@@ -103,6 +117,19 @@ fn pages(place: &Place) -> Result<usize, Failure> {
         println!("page {short:<36} ms: {took_ms}  {bytes} bytes");
         slow += usize::from(took_ms.median() > SLOW_MS);
     }
+    for list in LISTS {
+        let mut took_ms = Figures::default();
+        for _ in 0..LOOKS {
+            let began = Instant::now();
+            let page = place.api(&format!("/api/v1/{list}"))?;
+            took_ms.add(began.elapsed().as_secs_f64() * 1_000.0);
+            if page.get("items").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+                return Err(format!("nothing is listed of {list}: {page}").into());
+            }
+        }
+        println!("list {list:<36} ms: {took_ms}");
+        slow += usize::from(took_ms.median() > SLOW_MS);
+    }
     ended(dev)?;
     Ok(slow)
 }
@@ -118,6 +145,12 @@ fn one_incident(place: &Place) -> Result<(), Failure> {
         incidents.iter().any(|one| one.pointer("/last/kind").is_some_and(|kind| kind == "incident.resolved/1"))
     };
     wait_until(GIVE_UP, over).ok_or("the incident was not resolved")?;
+    for command in ONCE {
+        let said = place.writ(command)?;
+        if said.code != Some(0) {
+            return Err(format!("{command:?}: {}", said.err).into());
+        }
+    }
     ended(dev)
 }
 
@@ -206,7 +239,8 @@ impl Told {
     fn again(&self, number: u64) -> Result<Draft, serde_json::Error> {
         let component = format!("service-{:05}", number % OTHERS);
         let intent = format!("DEPLOY-WEB-{number:07}");
-        let other = |text: &str| text.replace(COMPONENT, &component).replace(INTENT, &intent);
+        let person = format!("person-{number:07}");
+        let other = |text: &str| text.replace(COMPONENT, &component).replace(INTENT, &intent).replace(PERSON, &person);
         let (mut text, mut stream) = (other(&self.text), other(&self.entry.stream));
         for id in &self.ids {
             // Digits are letters of ids, too: the new one differs in its chance alone.
@@ -257,9 +291,14 @@ fn told(all: Vec<Entry>) -> Vec<Told> {
         let text = entry.body.to_string();
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').chain(entry.stream.split('/'));
         let minted = |word: &&str| {
-            ["inc_", "run_", "tkt_", "apr_"].iter().any(|sort| word.starts_with(sort)) && word.len() == 30
+            let sorts = ["inc_", "run_", "tkt_", "apr_", "wvr_"];
+            sorts.iter().any(|sort| word.starts_with(sort)) && word.len() == 30
         };
         let mut ids: Vec<String> = words.filter(minted).map(str::to_owned).collect();
+        let text_of = |field: &str| entry.body.get(field).and_then(Value::as_str);
+        // Whom it is about, and by what hash, are minted otherwise; of the scope of a switch the digits are its name's.
+        let others = [text_of("token_hash"), entry.body.pointer("/scope/resource").and_then(Value::as_str)];
+        ids.extend(others.into_iter().flatten().map(str::to_owned));
         ids.sort();
         ids.dedup();
         told.push(Told { entry, kind, text, ids });

@@ -2,7 +2,7 @@
 
 use super::*;
 use serde_json::json;
-use writ_pipeline::{Batch, TokenError, revoke_token, tokens};
+use writ_pipeline::{Batch, Span, TokenError, TokenWish, enrol_person, issue_token, revoke_token, some_tokens};
 
 /// The example's policies, with a bill at which somebody signs, or which nobody gets.
 fn policies(rule: &str) -> Value {
@@ -123,7 +123,7 @@ async fn somebody_is_left_who_administers() {
     let journal = place.shared.pipeline.journal();
     let by = writ_core::Actor::system("test");
     let administer = async || {
-        let all = tokens(journal).await.unwrap();
+        let all = some_tokens(journal, Span::behind(None, 100)).await.unwrap().rows;
         all.into_iter().filter(|token| token.roles.contains(&"admin".to_owned())).collect::<Vec<_>>()
     };
     let both = administer().await;
@@ -132,6 +132,22 @@ async fn somebody_is_left_who_administers() {
     let refused: Vec<_> = [one, two].into_iter().filter_map(Result::err).collect();
     assert!(matches!(&refused[..], [TokenError::Last { .. }]), "{refused:?}");
     assert_eq!(administer().await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_is_nobody_who_administers() {
+    let place = Place::new().await;
+    let (journal, by) = (place.shared.pipeline.journal(), writ_core::Actor::system("test"));
+    let both = ["admin".to_owned(), "agent".to_owned()];
+    let bot = enrol_person(journal, "bot", &both, &by).await.unwrap();
+    issue_token(journal, &bot, &TokenWish::default(), &by).await.unwrap();
+    let all = some_tokens(journal, Span::behind(None, 100)).await.unwrap().rows;
+    let people = all.iter().filter(|token| token.roles.contains(&both[0]) && !token.roles.contains(&both[1]));
+    let mut last = None;
+    for token in people {
+        last = Some(revoke_token(journal, &token.id, &by).await);
+    }
+    assert!(matches!(last, Some(Err(TokenError::Last { .. }))), "{last:?}");
 }
 
 #[tokio::test]
@@ -144,7 +160,7 @@ async fn the_role_of_whoever_administers_last_is_not_taken() {
     };
     assert_eq!(lose("ada").await.0, 200);
     // Ada's token says that it administers, and does not any more: it is not counted, and can be revoked.
-    let all = tokens(journal).await.unwrap();
+    let all = some_tokens(journal, Span::behind(None, 100)).await.unwrap().rows;
     let of = |name: &str| all.iter().find(|token| token.principal.as_str() == name).unwrap();
     let hers = of("person-01").clone();
     let other = all.iter().find(|token| token.principal != hers.principal && token.roles == ["admin"]).unwrap();

@@ -9,7 +9,7 @@ use crate::decided::Decided;
 use crate::pipeline::Pipeline;
 use crate::replan::ReplanError;
 use crate::submission::policy_decided;
-use crate::submit::role_to_ask;
+use crate::submit::{SubmitError, role_to_ask};
 use crate::tokens::remaining;
 use crate::{decommission, playbook};
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ impl Pipeline {
     }
 
     /// What policy says of a run's whole now; none of what has no whole, or where nobody could do it at this moment.
-    async fn judged_anew(&self, run: &Run, context: &RunContext) -> Result<Option<Anew>, LedgerError> {
+    async fn judged_anew(&self, run: &Run, context: &RunContext) -> Result<Option<Anew>, AnswerError> {
         let intent = run.submitted().intent.as_str();
         let whole = match context.origin {
             Origin::Intent | Origin::Feedback => return self.version_anew(run, context).await.map(Some),
@@ -88,7 +88,7 @@ impl Pipeline {
         }))
     }
 
-    async fn version_anew(&self, run: &Run, context: &RunContext) -> Result<Anew, LedgerError> {
+    async fn version_anew(&self, run: &Run, context: &RunContext) -> Result<Anew, AnswerError> {
         let barred = |because: String| Anew { denied: Some(because), judged: Vec::new(), quorums: BTreeMap::new() };
         let Ok(id) = run.submitted().requester.id.parse() else {
             return Ok(barred("nobody knows who asked for it".to_owned()));
@@ -96,7 +96,11 @@ impl Pipeline {
         let asked = Principal { id, roles: context.roles.clone() };
         let prepared = match self.prepared_anew(run, &asked).await {
             Ok(prepared) => prepared,
-            Err(ReplanError::Ledger(error)) => return Err(error),
+            Err(ReplanError::Ledger(error)) => return Err(error.into()),
+            // What cannot be asked at this moment says nothing of what people agreed to.
+            Err(ReplanError::Submit(error @ (SubmitError::Provider(_) | SubmitError::Ledger(_)))) => {
+                return Err(AnswerError::Anew(error));
+            }
             Err(error) => return Ok(barred(error_chain(&error))),
         };
         let denied = (prepared.decision == Decision::Deny).then(|| {

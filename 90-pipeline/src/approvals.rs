@@ -8,15 +8,21 @@ use crate::grant::Scope;
 use crate::journal::Journal;
 use crate::pipeline::Pipeline;
 use crate::record::live;
-use crate::tokens::{self, remaining};
+use crate::submit::SubmitError;
+use crate::tokens::{self, narrowed, remaining};
 use crate::wish::ChangeError;
 use serde_json::{Value, json};
 use std::slice;
+use std::time::Duration;
 use writ_automation::{
     Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, Ballot, BallotRefused, Run, RunState,
     Settled, Signal,
 };
 use writ_core::{Actor, ApprovalId, Draft, Entry, Event, LedgerError, PrincipalId, RunId, Timestamp};
+
+/// How soon an answer that could not be handed over is handed over again; each time twice as late, to a ceiling.
+const AGAIN_FIRST: Duration = Duration::from_secs(1);
+const AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// A person, as a token names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +67,9 @@ pub enum AnswerError {
     /// The change that it would make is not made.
     #[error("the change is not made")]
     Change(#[source] ChangeError),
+    /// What was agreed to cannot be judged at this moment.
+    #[error("what people agreed to cannot be judged anew")]
+    Anew(#[source] SubmitError),
     /// The run does not take it.
     #[error("the answer is recorded, but its run does not take it")]
     Drive(#[from] DriveError),
@@ -138,11 +147,13 @@ pub(crate) async fn answer(
     let shown = approval.question().shown;
     let reason = words.as_ref().map(|words| words.commitment);
     let ballot = Ballot { agrees, by: by.id.clone(), reason, roles: Vec::new(), shown };
-    // Only what the person holds where it would be done counts.
+    // Only what the person holds where it would be done counts, as it is when this is recorded.
     let (_, context) = pipeline.drive().run(&run).await?;
+    let mut expects =
+        vec![Expect { stream: stream(id), version: entries.len() as u64 }, person_as_is(journal, &by.id).await?];
+    let by = &narrowed(journal, by.clone()).await?;
     let (of, held) = (context.scope(), by.within(&context.scope()).roles);
     let roles: Vec<&str> = held.iter().map(String::as_str).collect();
-    let mut expects = vec![Expect { stream: stream(id), version: entries.len() as u64 }];
     for ballot in approval.clone().ballots() {
         let once =
             if ballot.roles.is_empty() { slice::from_ref(&approval.question().terms.role) } else { &ballot.roles };
@@ -167,7 +178,14 @@ pub(crate) async fn answer(
     let batch = Batch { drafts, expects, erasables: words.into_iter().collect(), ..Batch::default() };
     journal.commit(&journal.cause_after(entries.last()), batch).await?;
     changes.iter().for_each(|change| approval.apply(change));
-    hand_over(pipeline, id, &approval, &run, &Actor::human(&by.id)).await?;
+    if let Err(error) = hand_over(pipeline, id, &approval, &run, &Actor::human(&by.id)).await {
+        if let AnswerError::Drive(DriveError::Refused { .. }) = error {
+            return Err(error);
+        }
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, approval = %id, "an answer is recorded, and will be handed over");
+        hand_over_later(pipeline, id);
+    }
     // The run may have found that what people agreed to is no longer what would be done.
     let (approval, ..) = read(journal, id).await?;
     Ok(match approval.state() {
@@ -181,7 +199,7 @@ pub(crate) async fn answer(
 }
 
 /// A person with their roles as they are now: when those change, what was concluded from them counts for nothing.
-async fn person_as_is(journal: &Journal, id: &PrincipalId) -> Result<Expect, LedgerError> {
+pub(crate) async fn person_as_is(journal: &Journal, id: &PrincipalId) -> Result<Expect, LedgerError> {
     let stream = tokens::stream(id);
     let version = journal.ledger().stream_version(&stream).await?;
     Ok(Expect { stream, version })
@@ -199,9 +217,14 @@ async fn hand_over(
     let mut tries = 0;
     loop {
         // In this order: when other policies come into force meanwhile, or a waiver ends, what was judged counts for nothing.
-        let mut ground = pipeline.gate().expects();
+        let mut ground = Vec::new();
+        if approval.state() == ApprovalState::Granted {
+            ground = pipeline.gate().expects();
+        }
         let (found, context) = drive.run(run).await?;
-        if let Ok(requester) = found.submitted().requester.id.parse() {
+        if approval.state() == ApprovalState::Granted
+            && let Ok(requester) = found.submitted().requester.id.parse()
+        {
             ground.push(person_as_is(pipeline.journal(), &requester).await?);
         }
         let read = |stream: &str| ground.iter().any(|one| one.stream == stream);
@@ -250,13 +273,45 @@ pub(crate) async fn take_up(pipeline: &Pipeline) -> Result<(), LedgerError> {
     let journal = pipeline.journal();
     for key in live(journal, "approval/").await? {
         let Ok(id) = key.parse::<ApprovalId>() else { continue };
-        let Ok((approval, run, _)) = read(journal, &id).await else { continue };
-        if !pipeline.drive().live_runs().contains(&run) {
-            continue;
-        }
-        if let Err(error) = hand_over(pipeline, &id, &approval, &run, &Actor::system("pipeline")).await {
+        if let Err(error) = hand_over_anew(pipeline, &id).await {
             tracing::warn!(error = &error as &dyn std::error::Error, approval = key, "an approval was not handed over");
+            hand_over_later(pipeline, &id);
         }
     }
     Ok(())
+}
+
+/// Hands over what people decided, if there is a run that waits for it.
+async fn hand_over_anew(pipeline: &Pipeline, id: &ApprovalId) -> Result<(), AnswerError> {
+    let (approval, run, _) = match read(pipeline.journal(), id).await {
+        Err(AnswerError::Unknown { .. } | AnswerError::Unasked { .. }) => return Ok(()),
+        read => read?,
+    };
+    if !pipeline.drive().live_runs().contains(&run) {
+        return Ok(());
+    }
+    match hand_over(pipeline, id, &approval, &run, &Actor::system("pipeline")).await {
+        // It goes on without it.
+        Err(AnswerError::Drive(DriveError::Refused { .. })) => Ok(()),
+        handed => handed,
+    }
+}
+
+/// Hands over what people decided once that can be done: they are not asked twice because something was out of reach.
+fn hand_over_later(pipeline: &Pipeline, id: &ApprovalId) {
+    let (pipeline, id) = (pipeline.clone(), id.clone());
+    tokio::spawn(async move {
+        let mut wait = AGAIN_FIRST;
+        while pipeline.journal().closed().is_none() {
+            pipeline.journal().base().clock.sleep(wait).await;
+            wait = (wait * 2).min(AGAIN_MAX);
+            match hand_over_anew(&pipeline, &id).await {
+                Ok(()) => return,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, approval = %id, "an answer waits to be handed over");
+                }
+            }
+        }
+    });
 }

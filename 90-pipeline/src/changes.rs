@@ -2,17 +2,18 @@
 //! it, one person proposes such a change and another agrees to exactly what was shown; it takes effect in the commit of that
 //! answer. It is an approval like any other: it expires, is used once, and is void when what it would change has changed.
 
-use crate::approvals::{AnswerError, Principal, bare, stream};
+use crate::approvals::{AnswerError, Principal, bare, person_as_is, stream};
 use crate::commit::{Batch, Expect};
 use crate::deed::{Agreed, Deed, Done};
 use crate::erase::{beside, text_beside, text_of};
 use crate::gate::POLICY_STREAM;
+use crate::grant::Scope;
 use crate::journal::Journal;
 use crate::links::holder;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::record::live;
 use crate::replay::replay;
-use crate::tokens::{TokenError, is_free, is_name, is_roles};
+use crate::tokens::{TokenError, is_free, is_name, is_roles, narrowed, remaining};
 use crate::wish::{ChangeError, GovernanceWish, Proposed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ use writ_audit::erasables_of;
 use writ_automation::{
     Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, ApprovalTerms, Ballot, Question,
 };
-use writ_core::{Actor, ApprovalId, Digest, Draft, Entry, Event, Outcome};
+use writ_core::{Actor, ActorKind, ApprovalId, Digest, Draft, Entry, Event, Outcome, PrincipalId};
 use writ_policy::{Bundle, run_tests};
 use writ_seal::canonical;
 
@@ -262,7 +263,10 @@ impl Pipeline {
         let ballot = Ballot { agrees, by: by.id.clone(), reason: commitment, roles: Vec::new(), shown };
         // Whoever administers the installation may agree to how it is governed, too.
         let approver = self.setup().approvers.as_str();
-        let there = by.within(&self.scope_of_deed(&change.deed).await?);
+        let of = self.scope_of_deed(&change.deed).await?;
+        let mut expects =
+            vec![Expect { stream: stream(id), version: entries.len() as u64 }, person_as_is(journal, &by.id).await?];
+        let there = narrowed(journal, by.clone()).await?.within(&of);
         let mut roles: Vec<&str> = there.roles.iter().map(String::as_str).collect();
         if roles.contains(&"admin") {
             roles.push(approver);
@@ -271,12 +275,11 @@ impl Pipeline {
         let mut changes = approval.vote(&ballot, &roles, journal.now())?;
         changes.iter().for_each(|change| approval.apply(change));
         let granted = approval.state() == ApprovalState::Granted;
-        if granted && self.before(&change.deed).await? != change.before {
+        if granted && let Some(because) = self.void(id, &change, &of, &mut expects).await? {
             let void = draft_of(journal, id, ApprovalChange::Void { now_shown: None }, &Actor::system("pipeline"));
-            let expects = vec![Expect { stream: stream(id), version: entries.len() as u64 }];
             let batch = Batch { expects, ..Batch::of(vec![void]) };
             journal.commit(&journal.cause_after(entries.last()), batch).await?;
-            return Err(ChangeError::Void { approval: id.clone() }.into());
+            return Err(because.into());
         }
         if granted {
             changes.push(ApprovalChange::Used);
@@ -286,13 +289,33 @@ impl Pipeline {
             voted.body["erasables"] = json!({"reason": words.commitment});
             batch.erasables.push(words);
         }
-        batch.expects.push(Expect { stream: stream(id), version: entries.len() as u64 });
+        batch.expects = expects;
         let agreed = Agreed { author: &change.author, approval: Some((id, &by.id)) };
         let done = if granted { Some(self.carry(&change.deed, &agreed, &mut batch).await?) } else { None };
         let receipt = journal.commit(&journal.cause_after(entries.last()), batch).await?;
         let Some(done) = done else { return Ok(approval.state()) };
         self.settled(done, &receipt.entries).await;
         Ok(ApprovalState::Used)
+    }
+
+    /// Why a change is not made any more that people agreed to. What is concluded from whoever proposed it is expected to stay so.
+    async fn void(
+        &self,
+        id: &ApprovalId,
+        change: &Change,
+        of: &Scope,
+        expects: &mut Vec<Expect>,
+    ) -> Result<Option<ChangeError>, ChangeError> {
+        // The files of an installation propose, too.
+        if let (ActorKind::Human, Ok(author)) = (change.author.kind, change.author.id.parse::<PrincipalId>()) {
+            expects.push(person_as_is(self.journal(), &author).await?);
+            let (role, once) = (change.deed.asks(), [change.deed.asks().to_owned()]);
+            if remaining(self.journal(), &author, &once, of).await?.is_empty() {
+                return Ok(Some(ChangeError::Author { approval: id.clone(), author, role }));
+            }
+        }
+        let moved = self.before(&change.deed).await? != change.before;
+        Ok(moved.then(|| ChangeError::Void { approval: id.clone() }))
     }
 
     async fn settled(&self, done: Done, entries: &[Entry]) {

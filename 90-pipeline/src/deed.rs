@@ -7,7 +7,7 @@ use crate::gate::POLICY_STREAM;
 use crate::links::{holder, linked};
 use crate::people::{people, person};
 use crate::pipeline::Pipeline;
-use crate::tokens::{self, TokenError, administrators, enrolled, next_id, roles_set};
+use crate::tokens::{self, ADMIN, TokenError, administrators, enrolled, next_id, roles_set};
 use crate::wish::ChangeError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -66,6 +66,14 @@ impl Deed {
             Deed::Link { .. } => "link",
             Deed::Mode { .. } => "mode",
             Deed::Standing { .. } => "standing",
+        }
+    }
+
+    /// The role that proposing it needs where it holds.
+    pub(crate) fn asks(&self) -> &'static str {
+        match self {
+            Deed::Agent { .. } | Deed::Enrol { .. } | Deed::Roles { .. } | Deed::Link { .. } => ADMIN,
+            Deed::Policies { .. } | Deed::Mode { .. } | Deed::Standing { .. } => "operator",
         }
     }
 

@@ -245,14 +245,15 @@ impl Pipeline {
     ) -> Result<writ_automation::ApprovalState, AnswerError> {
         let first = self.journal().ledger().stream(&approvals::stream(approval), 0, 1).await?;
         let first: Vec<Entry> = first.iter().map(decode).collect::<Result<_, LedgerError>>()?;
-        if is_change(&first) {
-            return self.answer_change(approval, by, agrees, reason).await;
-        }
         // Of two who answer at one moment one is overtaken, and counts all the same.
         let overtaken = |error: &AnswerError| matches!(error, AnswerError::Commit(CommitError::Stale { .. }));
         let mut tries = 0;
         loop {
-            match approvals::answer(self, approval, by, agrees, reason).await {
+            let answered = match is_change(&first) {
+                true => self.answer_change(approval, by, agrees, reason).await,
+                false => approvals::answer(self, approval, by, agrees, reason).await,
+            };
+            match answered {
                 Err(error) if overtaken(&error) && tries < OVERTAKEN_MAX => tries += 1,
                 answered => return answered,
             }

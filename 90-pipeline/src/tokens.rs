@@ -24,7 +24,7 @@ const DAY: u64 = 24 * 3_600;
 const SPAN_MAX: Duration = Duration::from_secs(3_660 * DAY);
 
 /// The role that may issue and revoke tokens.
-const ADMIN: &str = "admin";
+pub(crate) const ADMIN: &str = "admin";
 
 pub(crate) const ENROLLED: &str = "principal.enrolled/1";
 pub(crate) const ISSUED: &str = "principal.token_issued/1";

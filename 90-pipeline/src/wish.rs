@@ -140,6 +140,16 @@ pub enum ChangeError {
         /// The approval.
         approval: ApprovalId,
     },
+    /// Whoever proposed it may not propose it any more.
+    #[error("`{author}`, who proposed `{approval}`, does not hold the role `{role}` any more; it is void")]
+    Author {
+        /// The approval.
+        approval: ApprovalId,
+        /// Who proposed it.
+        author: PrincipalId,
+        /// The role that proposing it needs.
+        role: &'static str,
+    },
     /// Nothing could be recorded.
     #[error("the journal takes nothing")]
     Commit(#[from] CommitError),
@@ -162,9 +172,8 @@ impl From<ChangeError> for AnswerError {
             error @ (ChangeError::Mode(_) | ChangeError::NotWatched { .. } | ChangeError::Behind) => {
                 Self::Change(error)
             }
-            error @ (ChangeError::Standing(_) | ChangeError::NotStanding { .. } | ChangeError::Void { .. }) => {
-                Self::Change(error)
-            }
+            error @ (ChangeError::Standing(_) | ChangeError::NotStanding { .. }) => Self::Change(error),
+            error @ (ChangeError::Void { .. } | ChangeError::Author { .. }) => Self::Change(error),
         }
     }
 }

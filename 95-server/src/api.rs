@@ -167,6 +167,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", "this resource does not take that method")
         })
         .fallback(crate::console::missing)
+        .layer(middleware::from_fn_with_state(shared.clone(), crate::received::whole))
         .layer(middleware::from_fn_with_state(shared.clone(), say_closed))
         .with_state(shared)
 }

@@ -23,6 +23,7 @@ mod metrics;
 mod oidc;
 mod principals;
 mod question;
+mod received;
 mod refused;
 mod serve;
 mod server;

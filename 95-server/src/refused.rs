@@ -89,6 +89,7 @@ impl From<AnswerError> for Failure {
             }
             AnswerError::Change(error) => Self::from(error),
             AnswerError::Commit(error) => Self::from(error),
+            AnswerError::Anew(error) => Self::internal(&error),
             AnswerError::Drive(error) => Self::from(error),
             AnswerError::Ledger(error) => Self::from(error),
         }

@@ -249,7 +249,9 @@ impl From<ChangeError> for Failure {
             ChangeError::NotStanding { .. } => {
                 told(StatusCode::NOT_FOUND, "not-found", &error).hint("list them with `writ standing list`")
             }
-            ChangeError::Void { .. } => told(StatusCode::CONFLICT, "stale", &error).hint("propose it anew"),
+            ChangeError::Void { .. } | ChangeError::Author { .. } => {
+                told(StatusCode::CONFLICT, "stale", &error).hint("propose it anew")
+            }
             ChangeError::Commit(error) => Self::from(error),
             ChangeError::Ledger(error) => Self::from(error),
         }

@@ -13,6 +13,7 @@ mod questions;
 mod ready;
 mod recommendations;
 mod recorded;
+mod rights;
 mod said;
 mod scopes;
 mod trailing;

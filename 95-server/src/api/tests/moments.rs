@@ -5,7 +5,7 @@ use serde_json::json;
 use writ_pipeline::{Batch, Span, TokenError, TokenWish, enrol_person, issue_token, revoke_token, some_tokens};
 
 /// The example's policies, with a bill at which somebody signs, or which nobody gets.
-fn policies(rule: &str) -> Value {
+pub(super) fn policies(rule: &str) -> Value {
     let file = |(name, text): (String, Vec<u8>)| {
         let text = String::from_utf8(text).unwrap();
         let from = "    rule: plan.cost_per_month <= 1000\n    enforcement: require_approval\n    approval: { count: 1, role: approver }\n";
@@ -17,7 +17,7 @@ fn policies(rule: &str) -> Value {
 }
 
 /// A run and its approval, of a version that somebody has to sign.
-async fn asked(place: &Place) -> (String, String) {
+pub(super) async fn asked(place: &Place) -> (String, String) {
     let manifest = include_str!("../../../../examples/deploy-web-001/intent.yaml");
     let manifest = json!({"name": "intent.yaml", "text": manifest}).to_string();
     let (status, told) = place.post("/api/v1/intents", "application/json", manifest).await;
@@ -60,14 +60,14 @@ async fn what_policy_denies_is_let_in_by_nobody_who_agrees_at_that_moment() {
 }
 
 /// A rule by which so many approvers sign every bill.
-fn signed_by(count: u32) -> String {
+pub(super) fn signed_by(count: u32) -> String {
     format!(
         "    rule: plan.cost_per_month <= 1\n    enforcement: require_approval\n    approval: {{ count: {count}, role: approver }}\n"
     )
 }
 
 impl Place {
-    async fn loses(&self, who: &str, role: &str) {
+    pub(super) async fn loses(&self, who: &str, role: &str) {
         let body = json!({"revoke": [role], "reason": "why"});
         let (status, told) = self.say("admin", &format!("/api/v1/principals/{who}/roles"), body).await;
         assert_eq!(status, 200, "{told}");

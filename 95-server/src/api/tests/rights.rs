@@ -1,0 +1,115 @@
+//! A right is held to until what it lets do is recorded.
+
+use super::*;
+use crate::unreal::{Comes, SetClock, World};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::mpsc;
+use writ_core::{ComponentId, Effect, EffectClass, EffectKey, Probe, Provider, ProviderError, Receipt};
+
+/// A body whose parts are sent one by one.
+fn parts() -> (mpsc::UnboundedSender<&'static str>, Sent) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let next = |mut receiver: mpsc::UnboundedReceiver<&'static str>| async move {
+        receiver.recv().await.map(|part| (Ok::<_, std::io::Error>(part), receiver))
+    };
+    (sender, Sent::from_stream(futures::stream::unfold(receiver, next)))
+}
+
+#[tokio::test]
+async fn what_is_sent_slowly_is_done_with_what_its_sender_may_when_all_is_there() {
+    let place = Place::new().await;
+    assert_eq!(place.say("operator", "/api/v1/policies", moments::policies(&moments::signed_by(1))).await.0, 200);
+    let (_, approval) = moments::asked(&place).await;
+    let request = || {
+        let request = Request::builder().method("POST").uri(format!("/api/v1/approvals/{approval}/approve"));
+        request
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {}", place.tokens[3]))
+    };
+    assert_eq!(ROLES[3], "approver");
+    for (lost, status) in [("role", 403), ("token", 401)] {
+        let (sender, body) = parts();
+        sender.send("{\"reason\":").unwrap();
+        let slow = place.ask(request(), body);
+        let meanwhile = async {
+            for _ in 0..50 {
+                tokio::task::yield_now().await;
+            }
+            match lost {
+                "role" => place.loses("approver", "approver").await,
+                _ => {
+                    let (_, all) = place.send("admin", "GET", "/api/v1/tokens", "").await;
+                    let all = all["items"].as_array().unwrap();
+                    let token = all.iter().find(|token| token["roles"] == json!(["approver"])).unwrap();
+                    let path = format!("/api/v1/tokens/{}", token["id"].as_str().unwrap());
+                    assert_eq!(place.send("admin", "DELETE", &path, "").await.0, 200);
+                }
+            }
+            sender.send("\"x\"}").unwrap();
+            drop(sender);
+        };
+        let (answer, ()) = futures::join!(slow, meanwhile);
+        assert_eq!(answer.status(), status, "{lost}");
+    }
+    let (_, open) = look(&place, "/api/v1/approvals?state=open").await;
+    assert_eq!(open["items"][0]["id"], json!(approval));
+}
+
+/// A world that nothing can be asked of for a while.
+struct Away(World, AtomicBool);
+
+#[async_trait]
+impl Provider for Away {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn verbs(&self) -> BTreeMap<String, EffectClass> {
+        self.0.verbs()
+    }
+
+    async fn perform(&self, effect: &Effect) -> Result<Receipt, ProviderError> {
+        self.0.perform(effect).await
+    }
+
+    async fn probe(&self, key: &EffectKey, verb: &str, resource: &str) -> Probe {
+        self.0.probe(key, verb, resource).await
+    }
+
+    async fn observe(&self, component: &ComponentId) -> Result<writ_core::World, ProviderError> {
+        if self.1.load(Ordering::Relaxed) {
+            return Err(ProviderError::Failed {
+                verb: "observe".into(),
+                resource: component.to_string(),
+                because: "it is away".into(),
+            });
+        }
+        self.0.observe(component).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_people_agreed_to_waits_for_a_world_that_cannot_be_asked() {
+    let away = Arc::new(Away(World(|_, _| Comes::Done), AtomicBool::new(false)));
+    let pipeline = crate::wire::offline_in(&example(), away.clone(), SetClock::new()).await.unwrap();
+    let place = Place::over(pipeline, |_| {}).await;
+    assert_eq!(place.say("operator", "/api/v1/policies", moments::policies(&moments::signed_by(1))).await.0, 200);
+    let (run, approval) = moments::asked(&place).await;
+    away.1.store(true, Ordering::Relaxed);
+    let path = format!("/api/v1/approvals/{approval}/approve");
+    let (status, told) = place.say("approver", &path, json!({"reason": "x"})).await;
+    assert_eq!((status, told["state"].as_str()), (200, Some("granted")), "{told}");
+    let begun = async || {
+        let entries = place.shared.pipeline.journal().stream(&format!("run/{run}")).await.unwrap();
+        let last = entries.last().unwrap().kind.clone();
+        assert_ne!(last, "run.expired/1");
+        entries.iter().any(|entry| entry.kind == "run.started/1")
+    };
+    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    assert!(!begun().await);
+    away.1.store(false, Ordering::Relaxed);
+    tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+    assert!(begun().await);
+}

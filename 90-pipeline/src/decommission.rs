@@ -7,7 +7,7 @@ use crate::commit::{Batch, CommitError, Expect};
 use crate::context::{Origin, RunContext};
 use crate::decided::Decided;
 use crate::drive::{DriveError, Ended};
-use crate::erase::{said_about, words};
+use crate::erase::{said_about, say, words};
 use crate::gate::POLICY_STREAM;
 use crate::grant::Scope;
 use crate::holding::has_touched;
@@ -31,6 +31,9 @@ const ACTION: &str = "decommission_intent";
 /// What is said of an intent of which part was gone before it was to be taken away.
 const BEFORE: &str = "part of what was there was taken away before";
 const AS_BEFORE: &str = "not all that it asks, as before";
+
+/// Why a remedy is over of which nobody knows what came.
+const NO_MATTER: &str = "all of it is taken away, whatever came of this";
 
 /// Why an intent stays.
 #[derive(Debug, thiserror::Error)]
@@ -303,19 +306,55 @@ impl Pipeline {
     /// Heals a component no more: its incidents are over with it.
     async fn leave(&self, component: &ComponentId) {
         let healing = self.inner.healing.lock().unwrap_or_else(PoisonError::into_inner).remove(component);
-        let Some(healing) = healing else { return };
-        if let Err(because) = healing.tell(HealSignal::Left).await {
-            tracing::warn!(%component, because, "the incidents of a component that is taken away stay open");
+        if let Some(healing) = healing {
+            if let Err(because) = healing.tell(HealSignal::Left).await {
+                tracing::warn!(%component, because, "the incidents of a component that is taken away stay open");
+            }
+            healing.stop().await;
         }
-        healing.stop().await;
         // What it began would bring back what is taken away.
         let begun =
             |_: &Run, context: &RunContext| context.component.as_ref() == Some(component) && context.origin.heals();
         for run in self.drive().live_where(begun) {
-            let cancel = Signal::Cancel { compensate: false };
-            if let Err(error) = self.drive().tell(&run, cancel, &Actor::system("self-healing")).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, %run, "a remedy goes on where all is taken away");
+            if let Err(because) = self.give_up(&run, &Actor::system("self-healing")).await {
+                tracing::warn!(because, %run, "a remedy goes on where all is taken away");
             }
+            let pipeline = self.clone();
+            tokio::spawn(async move {
+                if let Err(because) = pipeline.settle_remedy(&run).await {
+                    tracing::warn!(because, %run, "a removal waits for a remedy of which nobody knows what came");
+                }
+            });
+        }
+    }
+
+    /// Waits until a cancelled remedy is over where all is taken away. What nobody can find out of it does not matter any more: the
+    /// removal finds what is there, and works on it under newer epochs.
+    async fn settle_remedy(&self, run: &RunId) -> Result<(), String> {
+        let by = Actor::system("self-healing");
+        while let Some(found) = self.drive().until_asks(run).await {
+            let unknown = found.steps().filter(|(_, cell)| matches!(cell.state, StepState::Unknown { .. }));
+            let unknown: Vec<_> = unknown.map(|(step, _)| step.key.clone()).collect();
+            if found.state().is_over() || unknown.is_empty() {
+                return Ok(());
+            }
+            for step in unknown {
+                let said = say(self.journal(), run.as_str(), &by, NO_MATTER).await;
+                let reason = said.map_err(|error| error_chain(&error))?;
+                let told = Signal::OperatorResolved { happened: false, reason, step };
+                self.drive().tell(run, told, &by).await.map_err(|error| error_chain(&error))?;
+            }
+            self.give_up(run, &by).await?;
+        }
+        Ok(())
+    }
+
+    /// Cancels a run, if it is not being cancelled; one that is over has said what became of it.
+    async fn give_up(&self, run: &RunId, by: &Actor) -> Result<(), String> {
+        match self.drive().tell(run, Signal::Cancel { compensate: false }, by).await {
+            // Cancelled already, or first somebody has to say what came of a step.
+            Ok(()) | Err(DriveError::NotLive { .. } | DriveError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error_chain(&error)),
         }
     }
 

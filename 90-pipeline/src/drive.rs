@@ -479,6 +479,14 @@ impl Drive {
         seen.wait_for(|run| has_begun(run.state())).await.is_ok_and(|run| !never_begins(run.state()))
     }
 
+    /// Waits until a run is over or asks for an operator; none where it is not live.
+    pub(crate) async fn until_asks(&self, id: &RunId) -> Option<Arc<Run>> {
+        let mut seen = self.live().get(id).map(|handle| handle.seen.clone())?;
+        let asks = |run: &Arc<Run>| run.state().is_over() || matches!(run.state(), RunState::NeedsOperator(_));
+        let found = seen.wait_for(asks).await.ok()?;
+        Some(found.clone())
+    }
+
     /// Waits until a run is over, or not live for another reason.
     pub async fn wait(&self, id: &RunId) -> Option<Arc<Run>> {
         let mut seen = self.live().get(id).map(|handle| handle.seen.clone())?;

@@ -22,7 +22,7 @@
 //! tell people                      the control plane is started again with a channel; `deafen` and `listen` are what it does
 //! second-person                    the control plane is started again where such changes need two people
 //! add policy FILE                  the control plane is started again with one policy more
-//! kill hang slow errors break mend SLOT, load N, fail next VERB, refuse next VERB, lose answer|order VERB,
+//! kill hang slow errors break hide mend SLOT, load N, fail next VERB, refuse next VERB, lose answer|order VERB,
 //! late answer|order 20s VERB, double VERB, stall VERB       what goes wrong in the world
 //! why / state / world / notices    what is known now; `why last` tells a story
 //! quietly COMMAND                  the same, without telling what was recorded
@@ -269,6 +269,7 @@ impl Player<'_> {
             ["slow", name] => there(world.slow_down(&slot(name), Duration::from_millis(900)))?,
             ["errors", name, percent] => there(world.fail_requests(&slot(name), number(percent)?))?,
             ["break", name] => world.break_slot(&slot(name), true),
+            ["hide", name] => world.hide(&slot(name)),
             ["mend", name] => world.break_slot(&slot(name), false),
             ["load", requests] => world.set_load(number(requests)?),
             ["fail", "next", target] => world.plan_fault(Mishap::Fails, target),

@@ -97,6 +97,8 @@ pub(crate) struct State {
     asked: Vec<Effect>,
     faults: Vec<Fault>,
     broken: BTreeSet<String>,
+    /// Of what nobody can say what came.
+    hidden: BTreeSet<String>,
     pub(crate) seen: Vec<Observation>,
     tally: Tally,
     pub(crate) requests_per_second: u64,
@@ -130,6 +132,7 @@ impl SimWorld {
             asked: Vec::new(),
             faults: Vec::new(),
             broken: BTreeSet::new(),
+            hidden: BTreeSet::new(),
             seen: Vec::new(),
             tally: Tally::default(),
             requests_per_second: 0,
@@ -204,6 +207,11 @@ impl SimWorld {
     /// An instance takes so long for an answer. Whether there was one.
     pub fn slow_down(&self, resource: &str, latency: Duration) -> bool {
         self.state().instances.get_mut(resource).map(|one| one.latency = latency).is_some()
+    }
+
+    /// From now on nobody can say what came of an effect on a resource.
+    pub fn hide(&self, resource: &str) {
+        self.state().hidden.insert(resource.to_owned());
     }
 
     /// Whatever is started under this name dies at once, until it is mended.
@@ -495,9 +503,13 @@ impl Provider for SimWorld {
         }
     }
 
-    async fn probe(&self, key: &EffectKey, _: &str, _: &str) -> Probe {
+    async fn probe(&self, key: &EffectKey, _: &str, resource: &str) -> Probe {
         self.wait(10).await;
-        match self.state().done.get(key) {
+        let state = self.state();
+        if state.hidden.contains(resource) {
+            return Probe::Unclear { because: "nobody can say".into() };
+        }
+        match state.done.get(key) {
             Some((_, receipt)) => Probe::Happened(receipt.clone()),
             None => Probe::Absent,
         }

@@ -12,6 +12,7 @@ use crate::submit::SubmitError;
 use crate::tokens::{self, narrowed, remaining};
 use crate::wish::ChangeError;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::slice;
 use std::time::Duration;
 use writ_automation::{
@@ -154,13 +155,7 @@ pub(crate) async fn answer(
     let by = &narrowed(journal, by.clone()).await?;
     let (of, held) = (context.scope(), by.within(&context.scope()).roles);
     let roles: Vec<&str> = held.iter().map(String::as_str).collect();
-    for ballot in approval.clone().ballots() {
-        let once =
-            if ballot.roles.is_empty() { slice::from_ref(&approval.question().terms.role) } else { &ballot.roles };
-        // In this order: who loses a role meanwhile is of a newer version.
-        expects.push(person_as_is(journal, &ballot.by).await?);
-        approval.discount(&ballot.by, remaining(journal, &ballot.by, once, &of).await?);
-    }
+    expects.extend(discount(journal, &mut approval, &of).await?);
     let elsewhere = by.anywhere().iter().any(|held| approval.question().terms.quorums().any(|(role, _)| role == held));
     let changes = approval.vote(&ballot, &roles, journal.now()).map_err(|refused| {
         if let BallotRefused::Role { by, role } = &refused
@@ -196,6 +191,41 @@ pub(crate) async fn answer(
         | ApprovalState::Expired
         | ApprovalState::Void) => state,
     })
+}
+
+/// Leaves of what people answered what counts by the roles that they still have. It does while they stay as they are.
+async fn discount(journal: &Journal, approval: &mut Approval, of: &Scope) -> Result<Vec<Expect>, LedgerError> {
+    let mut expects = Vec::new();
+    for ballot in approval.clone().ballots() {
+        let once =
+            if ballot.roles.is_empty() { slice::from_ref(&approval.question().terms.role) } else { &ballot.roles };
+        // In this order: who loses a role meanwhile is of a newer version.
+        expects.push(person_as_is(journal, &ballot.by).await?);
+        approval.discount(&ballot.by, remaining(journal, &ballot.by, once, of).await?);
+    }
+    Ok(expects)
+}
+
+impl Pipeline {
+    /// Whose answers to an open question count no more, for they lost the role that they gave them with.
+    ///
+    /// # Errors
+    /// When the approval or its run cannot be read.
+    pub async fn discounted(&self, id: &ApprovalId) -> Result<BTreeSet<PrincipalId>, AnswerError> {
+        let (mut approval, run, _) = match read(self.journal(), id).await {
+            // What is for no run asks one person.
+            Err(AnswerError::Unknown { .. } | AnswerError::Unasked { .. }) => return Ok(BTreeSet::new()),
+            read => read?,
+        };
+        let answered: BTreeSet<PrincipalId> = approval.ballots().map(|ballot| ballot.by.clone()).collect();
+        if approval.state() != ApprovalState::Open || answered.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let (_, context) = self.drive().run(&run).await?;
+        discount(self.journal(), &mut approval, &context.scope()).await?;
+        let left: BTreeSet<PrincipalId> = approval.ballots().map(|ballot| ballot.by.clone()).collect();
+        Ok(&answered - &left)
+    }
 }
 
 /// A person with their roles as they are now: when those change, what was concluded from them counts for nothing.

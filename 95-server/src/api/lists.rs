@@ -4,7 +4,7 @@ use super::filter::{LOOKED_THROUGH_MAX, Which, begins};
 use super::holders::Holders;
 use super::matches::{Tag, Thing, tagged};
 use super::route::{Route, documents};
-use super::{Answer, App, Asked, Needs, PAGE_MAX, Path, Shared};
+use super::{Answer, App, Asked, Needs, PAGE_MAX, Path, Shared, parsed};
 use crate::benefit::{expected, measured};
 use crate::console::words::{text, time_of};
 use crate::error::Failure;
@@ -174,8 +174,11 @@ async fn one(view: &'static str, State(shared): App, Path(id): Path<String>) -> 
     let mut item = item(&shared, view, &id, doc.clone(), &mut Known::default()).await?;
     if view == "approvals" {
         let votes = votes(shared.pipeline.journal(), &id).await?.into_iter();
-        let told =
-            votes.map(|vote| json!({"by": vote.by.id, "agrees": vote.agrees, "reason": vote.reason, "at": vote.at}));
+        let lost = shared.pipeline.discounted(&parsed(&id)?).await?;
+        let told = votes.map(|vote| {
+            let counts = !lost.iter().any(|one| one.as_str() == vote.by.id);
+            json!({"by": vote.by.id, "agrees": vote.agrees, "counts": counts, "reason": vote.reason, "at": vote.at})
+        });
         item["answers"] = told.collect();
         add(&mut item, Question::of(&shared, &id, &doc).await?.document());
     }

@@ -150,6 +150,8 @@ struct Answered {
     agrees: Html,
     reason: String,
     at: Html,
+    /// Whether whoever gave it still holds the role that it was given with.
+    counts: bool,
 }
 
 /// One thing that would be done.
@@ -205,15 +207,18 @@ pub(crate) async fn one(
     let doc = journal.doc("approvals", &id).await?.ok_or_else(|| Failure::not_found("approval", &id))?;
     let mut answers = Vec::new();
     let votes = votes(journal, &id).await?;
+    let lost = shared.pipeline.discounted(&approval).await.map_err(Failure::from)?;
     for vote in &votes {
         answers.push(Answered {
             by: named(journal, &vote.by).await?,
             agrees: badge(if vote.agrees == Some(true) { "approved" } else { "rejected" }),
             reason: vote.reason.clone().unwrap_or_default(),
             at: when(vote.at),
+            counts: !lost.iter().any(|one| one.as_str() == vote.by.id),
         });
     }
-    let answered = votes.iter().any(|vote| vote.by.id == visitor.principal.id.as_str());
+    let answered =
+        votes.iter().any(|vote| vote.by.id == visitor.principal.id.as_str()) && !lost.contains(&visitor.principal.id);
     let state = status::approval(&doc, journal.now());
     let about = match text(&doc, "/run").parse::<RunId>() {
         Ok(run) => about_run(&shared, &run, &doc).await?,

@@ -65,13 +65,14 @@ pub(crate) struct Step {
 
 /// Say what came of a step
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("came").required(true).args(["happened", "absent"])))]
 pub(crate) struct Resolve {
     id: String,
     /// The step's key
     #[arg(long)]
     step: String,
     /// The effect is there
-    #[arg(long, conflicts_with = "absent", required_unless_present = "absent")]
+    #[arg(long)]
     happened: bool,
     /// The effect is not there
     #[arg(long)]

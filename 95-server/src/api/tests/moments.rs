@@ -98,6 +98,12 @@ async fn who_may_not_agree_any_more_has_not_agreed() {
     assert_eq!(agree(first).await, "open");
     place.loses("approver", "approver").await;
     assert_eq!(agree(bea).await, "open");
+    let counts = async || {
+        let (_, approval) = look(&place, &format!("/api/v1/approvals/{approval}")).await;
+        let answers = approval["answers"].as_array().unwrap().iter().map(|answer| answer["counts"].clone());
+        answers.collect::<Vec<_>>()
+    };
+    assert_eq!(counts().await, [json!(false), json!(true)]);
     assert_eq!(agree(cid).await, "granted");
     let entries = place.shared.pipeline.journal().stream(&format!("run/{run}")).await.unwrap();
     assert!(entries.iter().any(|entry| entry.kind == "run.started/1"));

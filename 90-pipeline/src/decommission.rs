@@ -250,7 +250,10 @@ impl Pipeline {
         batch.drafts.push(said);
         batch.erasables.push(beside);
         let (Some(diff), Some(decided)) = (&removal.diff, &removal.judged) else {
-            let archived = moved(id, removal.version, removal.state, State::Archived, "nothing of it is there");
+            let mut archived = moved(id, removal.version, removal.state, State::Archived, "nothing of it is there");
+            if let Value::Object(body) = &mut archived.body {
+                body.extend(in_force(Default::default()));
+            }
             batch.drafts.push(Draft { actor, ..archived });
             batch.drafts.extend(self.released(id).await?);
             self.journal().commit(&cause, batch).await?;

@@ -1,30 +1,55 @@
 //! What a run's end means for its intent is recorded whole or not at all, and then by the next start.
 
 use crate::journeys::{example, paused};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use writ_core::{Filter, IntentId, Ledger};
-use writ_pipeline::Origin;
+use writ_core::{Actor, Draft, Filter, IntentId, Ledger, Outcome};
+use writ_pipeline::{Batch, Origin, Principal};
 use writ_sim::{Files, Site, person};
 
 const ALLOW: &str = "description: Everything.\nowner: tests\nrules:\n  - id: ALLOW-001\n    effect: allow\n    actions: ['*']\n    message: Allowed\n";
 
 /// Where an intent stands, and how often a component was let go.
 async fn stands(site: &Site, intent: &IntentId) -> (String, usize) {
-    let doc = site.pipeline().journal().doc("intents", intent.as_str()).await.unwrap().unwrap();
     let released = Filter { kind: Some("holding.ended/1".into()), ..Filter::default() };
-    (doc["to"].as_str().unwrap().to_owned(), site.ledger().query(&released, 10).await.unwrap().len())
+    let state = doc(site, intent).await["to"].as_str().unwrap().to_owned();
+    (state, site.ledger().query(&released, 10).await.unwrap().len())
+}
+
+async fn doc(site: &Site, intent: &IntentId) -> Value {
+    site.pipeline().journal().doc("intents", intent.as_str()).await.unwrap().unwrap()
+}
+
+/// A site on which everything is allowed, with the example's intent carried out, and who did that.
+async fn up() -> (Site, IntentId, Principal) {
+    let files = Files::read(&example()).unwrap().with_policies(&[("policies.yaml", ALLOW)]).unwrap();
+    let site = Site::open(Arc::new(files), 5).await.unwrap();
+    let (text, by) = (std::fs::read(example().join("intent.yaml")).unwrap(), person("operator").unwrap());
+    let accepted = site.pipeline().submit("intent.yaml", &text, &by, None, Origin::Intent).await.unwrap();
+    site.pass(Duration::from_secs(60)).await;
+    (site, accepted.prepared.manifest.intent.id, by)
+}
+
+/// Has the journal say of an intent what it says after something went wrong that cannot be brought about here.
+async fn say(site: &Site, intent: &IntentId, body: Value) {
+    let draft = Draft {
+        action: "move_intent".into(),
+        actor: Actor::system("pipeline"),
+        body,
+        kind: "intent.moved/1",
+        outcome: Outcome::Success,
+        resource: intent.to_string(),
+        stream: format!("intent/{intent}"),
+    };
+    let journal = site.pipeline().journal();
+    journal.commit(&journal.new_cause(), Batch::of(vec![draft])).await.unwrap();
 }
 
 #[test]
 fn an_end_that_could_not_be_read_is_settled_by_a_restart() {
     paused(async {
-        let files = Files::read(&example()).unwrap().with_policies(&[("policies.yaml", ALLOW)]).unwrap();
-        let mut site = Site::open(Arc::new(files), 5).await.unwrap();
-        let (text, by) = (std::fs::read(example().join("intent.yaml")).unwrap(), person("operator").unwrap());
-        let accepted = site.pipeline().submit("intent.yaml", &text, &by, None, Origin::Intent).await.unwrap();
-        let intent = accepted.prepared.manifest.intent.id;
-        site.pass(Duration::from_secs(60)).await;
+        let (mut site, intent, by) = up().await;
         let leaving = site.pipeline().decommission(&intent, &by, None, "moved elsewhere").await.unwrap();
         site.life().hide("held");
         site.pass(Duration::from_secs(120)).await;
@@ -33,5 +58,25 @@ fn an_end_that_could_not_be_read_is_settled_by_a_restart() {
         assert_eq!(stands(&site, &intent).await, ("decommissioning".to_owned(), 0));
         site.restart().await.unwrap();
         assert_eq!(stands(&site, &intent).await, ("archived".to_owned(), 1));
+    });
+}
+
+#[test]
+fn of_what_is_archived_at_once_no_version_is_in_force() {
+    paused(async {
+        let (site, intent, by) = up().await;
+        let mut failed = doc(&site, &intent).await;
+        site.pipeline().decommission(&intent, &by, None, "moved elsewhere").await.unwrap();
+        site.pass(Duration::from_secs(120)).await;
+        // It failed, and somebody took the rest away by hand.
+        (failed["to"], failed["unwatched"]) = (json!("failed"), json!(true));
+        say(&site, &intent, failed).await;
+        let leaving = site.pipeline().decommission(&intent, &by, None, "it is gone").await.unwrap();
+        assert_eq!(leaving.run, None);
+        let archived = doc(&site, &intent).await;
+        assert_eq!((&archived["to"], &archived["because"]), (&json!("archived"), &json!("nothing of it is there")));
+        for field in ["unwatched", "applied_version", "applied_plan", "applied_manifest", "applied_environment"] {
+            assert_eq!(archived[field], Value::Null, "{field}");
+        }
     });
 }

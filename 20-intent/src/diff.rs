@@ -46,7 +46,7 @@ pub struct StaleWorld {
 const FORCING: [&str; 8] = ["instance_type", "zone", "cpu_millicores", "memory_bytes", "command", "env", "port", ENDED];
 
 /// How an observed instance's process ended; never wanted, so one that has it is made anew.
-const ENDED: &str = "ended";
+pub const ENDED: &str = "ended";
 
 /// Parameters that say what is wanted, as opposed to how a resource happens to be: what a world's digest is over.
 const DECLARED: [&str; 24] = [
@@ -396,7 +396,8 @@ fn seen(target: &Plan, observed: &World) -> Plan {
 }
 
 /// Whether a resource is an instance, as `web/i-3` is.
-pub(crate) fn is_instance(resource: &str) -> bool {
+#[must_use]
+pub fn is_instance(resource: &str) -> bool {
     let number = resource.rsplit_once('/').and_then(|(_, slot)| slot.strip_prefix("i-"));
     number.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -41,8 +41,8 @@ mod trigger;
 pub use command::{DeclaredCommand, read_commands};
 pub use conflict::{Adjustment, Fix, Infeasible, Setting, explain, unit};
 pub use diff::{
-    Desired, Diff, ResourceChange, Rollback, StaleWorld, after, change_of, check_world, decommission, desired, diff,
-    drift, rollback, world_digest,
+    Desired, Diff, ENDED, ResourceChange, Rollback, StaleWorld, after, change_of, check_world, decommission, desired,
+    diff, drift, is_instance, rollback, world_digest,
 };
 pub use document::{
     diff_document, infeasible_document, infeasible_text, latency_band, mark, plan_digest, plan_document,

@@ -15,9 +15,12 @@ use writ_self_healing::RemedyAction;
 /// The verb that takes an instance away.
 pub(crate) const REMOVE: &str = "instance.remove";
 
-/// The steps of a plan that see to it that an instance is there.
+/// The verb that sees to it that an instance is there.
+pub(crate) const ENSURE: &str = "instance.ensure";
+
+/// The steps of a plan that do.
 pub(crate) fn instances(plan: &Plan) -> impl Iterator<Item = &Step> {
-    plan.steps.iter().filter(|step| step.verb == "instance.ensure")
+    plan.steps.iter().filter(|step| step.verb == ENSURE)
 }
 
 impl Inner {

@@ -457,8 +457,13 @@ impl Pipeline {
         if state != State::Decommissioning {
             return Ok(state == State::Degraded);
         }
+        self.was_degraded_before(intent, State::Decommissioning).await
+    }
+
+    /// Whether an intent was degraded when it last went to a state.
+    pub(crate) async fn was_degraded_before(&self, intent: &IntentId, to: State) -> Result<bool, LedgerError> {
         let entries = self.journal().stream(&stream(intent)).await?;
-        let begun = entries.iter().rev().find(|entry| entry.body.get("to") == Some(&json!(State::Decommissioning)));
+        let begun = entries.iter().rev().find(|entry| entry.body.get("to") == Some(&json!(to)));
         Ok(begun.is_some_and(|entry| entry.body.get("from") == Some(&json!(State::Degraded))))
     }
 }

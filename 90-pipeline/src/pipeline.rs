@@ -352,11 +352,18 @@ impl Pipeline {
     /// Watches what was carried out last of an intent, whatever became of newer versions since, unless it is gone or nobody is to
     /// watch it.
     pub(crate) async fn watch(&self, intent: &IntentId, doc: &Value) -> Result<(), PipelineError> {
-        if !is_gone(doc)
-            && !is_unwatched(doc)
-            && let Some((intent, plan)) = self.in_force(intent, doc).await?
-        {
-            self.manage(&intent, &Some(plan), taken_in(doc)).await;
+        if is_gone(doc) || is_unwatched(doc) {
+            return Ok(());
+        }
+        match self.in_force(intent, doc).await {
+            Ok(Some((intent, plan))) => self.manage(&intent, &Some(plan), taken_in(doc)).await,
+            Ok(None) => {}
+            // A new version of it can be handed in, and the others go on.
+            Err(unreadable @ PipelineError::Recorded { .. }) => {
+                let error = &unreadable as &dyn std::error::Error;
+                tracing::error!(error, %intent, "what is in force cannot be read, and is not watched");
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! back: a playbook that a person runs, or scaling under load. From then on it is healed like everything else.
 
 use crate::apart::{ENSURE, REMOVE, instances};
+use crate::causes::error_chain;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::drive::Ended;
 use crate::holding::is_left;
@@ -93,7 +94,13 @@ impl Pipeline {
     /// What the version in force lacks after a run that was given up midway, in words; none where all that it asks is there.
     pub(crate) async fn lacking(&self, over: &Ended, doc: &Value) -> Result<Option<String>, PipelineError> {
         let intent = &over.run.submitted().intent;
-        let Some((_, plan)) = self.in_force(intent, doc).await? else { return Ok(None) };
+        let plan = match self.in_force(intent, doc).await {
+            Ok(Some((_, plan))) => plan,
+            Ok(None) => return Ok(None),
+            // The end is recorded all the same: else every start would stumble over it, and nothing new be taken.
+            Err(unreadable @ PipelineError::Recorded { .. }) => return Ok(Some(error_chain(&unreadable))),
+            Err(error) => return Err(error),
+        };
         let taken = taken_with(doc, &over.run).unwrap_or_default();
         // Where a version was given up before, part of it may stand still: what is seen decides.
         if !lacks(&plan, &taken, &over.run) && !self.was_degraded_before(intent, State::Validating).await? {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use writ_core::{Actor, Draft, Filter, IntentId, Ledger, Outcome};
-use writ_pipeline::{Batch, Origin, Principal};
+use writ_pipeline::{Batch, Origin, Principal, RunSignal};
 use writ_sim::{Files, Site, person};
 
 const ALLOW: &str = "description: Everything.\nowner: tests\nrules:\n  - id: ALLOW-001\n    effect: allow\n    actions: ['*']\n    message: Allowed\n";
@@ -58,6 +58,34 @@ fn an_end_that_could_not_be_read_is_settled_by_a_restart() {
         assert_eq!(stands(&site, &intent).await, ("decommissioning".to_owned(), 0));
         site.restart().await.unwrap();
         assert_eq!(stands(&site, &intent).await, ("archived".to_owned(), 1));
+    });
+}
+
+#[test]
+fn an_end_is_recorded_where_what_is_in_force_cannot_be_read_and_a_new_version_comes_into_force() {
+    paused(async {
+        let (mut site, intent, by) = up().await;
+        let gone = writ_seal::sha256(b"what the disk lost");
+        say(&site, &intent, json!({"to": "monitoring", "version": 1, "applied_manifest": gone})).await;
+        let text = std::fs::read_to_string(example().join("intent.yaml")).unwrap();
+        let four = text.replace("min_instances: 3", "min_instances: 4");
+        let submit =
+            async |site: &Site| site.pipeline().submit("four.yaml", four.as_bytes(), &by, None, Origin::Intent).await;
+        let run = submit(&site).await.unwrap().run.unwrap();
+        site.pass(Duration::from_millis(5)).await;
+        let cancel = RunSignal::Cancel { compensate: false };
+        site.pipeline().drive().tell(&run, cancel, &Actor::human(&by.id)).await.unwrap();
+        site.pass(Duration::from_secs(10)).await;
+        for _ in 0..2 {
+            let doc = doc(&site, &intent).await;
+            let because = "the run is cancelled; the version before stays in force, and what was recorded of an intent cannot be read: \
+                           the plan or manifest of `DEPLOY-WEB-001` is missing";
+            assert_eq!((&doc["to"], &doc["because"]), (&json!("degraded"), &json!(because)));
+            site.restart().await.unwrap();
+        }
+        submit(&site).await.unwrap();
+        site.pass(Duration::from_secs(10)).await;
+        assert_eq!(stands(&site, &intent).await, ("monitoring".to_owned(), 0));
     });
 }
 

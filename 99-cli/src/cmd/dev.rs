@@ -122,31 +122,35 @@ async fn serves(common: &Common) -> bool {
 /// Submits the directory's intent and shows what comes of it.
 async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -> Result<(), Failure> {
     let (out, client) = (common.out(), common.client()?);
-    let text = String::from_utf8_lossy(text);
-    let mut body = json!({"name": manifest.display().to_string(), "text": text});
-    let mut looked = planned_and_known(&client, &body).await;
-    if let Some((told, in_force)) = overtaken(&client, &body, looked.as_ref(), manifest).await {
-        out.line(&told);
-        body["text"] = json!(in_force);
-        looked = planned_and_known(&client, &body).await;
-    }
-    if let Some(told) = looked.as_ref().and_then(holds_already) {
-        out.line(&told);
-        return show_service(common).await;
-    }
-    let mut tries = 0;
+    let file = json!({"name": manifest.display().to_string(), "text": String::from_utf8_lossy(text)});
+    let (mut tries, mut told) = (0, Vec::new());
     let answer = loop {
-        if let Some(told) = taken_away(&client, &body, manifest).await {
-            out.line(&told);
-            return show_service(common).await;
-        }
-        match client.post("/api/v1/intents", &body).await {
-            Err(ClientError::Problem { code, problem, .. }) if code == "busy" && tries < BUSY_MAX => {
-                tries += 1;
-                go_on(common, &problem).await?;
+        // Whatever was waited for may have brought a version into force or taken all away: all is asked again, of the file itself.
+        let look = look(&client, &file, manifest).await?;
+        for line in look.told {
+            if !told.contains(&line) {
+                out.line(&line);
+                told.push(line);
             }
-            answer => break answer?,
         }
+        let run = match look.next {
+            Next::Stays => return show_service(common).await,
+            Next::Wait(run) if tries < BUSY_MAX => run,
+            Next::Wait(_) => {
+                let text =
+                    format!("`{}` is not handed in: another version does not come to its end", manifest.display());
+                let hint = Some("see what keeps it: `writ why last`".to_owned());
+                return Err(Failure::Other { exit: exit::FAILED, text, hint });
+            }
+            Next::Submit(body) => match client.post("/api/v1/intents", &body).await {
+                Err(ClientError::Problem { code, problem, .. }) if code == "busy" && tries < BUSY_MAX => {
+                    problem.get("run").and_then(Value::as_str).map(str::to_owned)
+                }
+                answer => break answer?,
+            },
+        };
+        tries += 1;
+        go_on(common, run.as_deref()).await?;
     };
     super::intent::tell_accepted(out, &answer);
     let Some(run) = answer.get("run").and_then(Value::as_str) else {
@@ -163,8 +167,8 @@ async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -
 }
 
 /// An earlier `dev` ended while this intent was carried out: its run was taken up again, and comes to its end first.
-async fn go_on(common: &Common, problem: &Value) -> Result<(), Failure> {
-    let Some(run) = problem.get("run").and_then(Value::as_str) else {
+async fn go_on(common: &Common, run: Option<&str>) -> Result<(), Failure> {
+    let Some(run) = run else {
         // The run has just ended, and what follows from that is about to be recorded.
         tokio::time::sleep(Duration::from_millis(20)).await;
         return Ok(());
@@ -178,8 +182,62 @@ async fn go_on(common: &Common, problem: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How the directory's intent stands, and what follows for its file.
+struct Look {
+    /// What is said of it, once.
+    told: Vec<String>,
+    next: Next,
+}
+
+enum Next {
+    /// Nothing is handed in.
+    Stays,
+    /// This is handed in.
+    Submit(Value),
+    /// A version is being carried out, or all of it taken away: by this run, where it is not over yet.
+    Wait(Option<String>),
+}
+
+/// Looks how things stand, of the file's own text. While anything moves, nothing is handed in: it could be taken just as what
+/// somebody ordered comes into force, and undo that.
+async fn look(client: &Client, file: &Value, manifest: &Path) -> Result<Look, ClientError> {
+    let as_it_is = || Look { told: Vec::new(), next: Next::Submit(file.clone()) };
+    let Some((plan, known)) = planned_and_known(client, file).await? else { return Ok(as_it_is()) };
+    let id = super::text(&plan, "/intent");
+    if matches!(super::text(&known, "/to").as_str(), "ready" | "executing" | "decommissioning") {
+        return Ok(Look { told: Vec::new(), next: Next::Wait(at_work(client, &id).await?) });
+    }
+    if let Some(told) = taken_away(&id, &known, manifest) {
+        return Ok(Look { told: vec![told], next: Next::Stays });
+    }
+    let (mut look, plan) = match overtaken(client, file, &id, &known, manifest).await? {
+        None => (as_it_is(), Some(plan)),
+        Some((told, body)) => {
+            let plan = planned(client, &body).await?;
+            (Look { told: vec![told], next: Next::Submit(body) }, plan)
+        }
+    };
+    if let Some(told) = plan.and_then(|plan| holds_already(&plan, &known)) {
+        look.told.push(told);
+        look.next = Next::Stays;
+    }
+    Ok(look)
+}
+
+/// The run that carries the newest version of an intent out, or takes the intent away, while it is not over.
+async fn at_work(client: &Client, id: &str) -> Result<Option<String>, ClientError> {
+    let escaped = crate::client::escaped;
+    let runs = client.get(&format!("/api/v1/runs?intent={}&newest_first=true", escaped(id))).await?;
+    let runs = runs.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let moves =
+        |run: &&Value| matches!(super::text(run, "/context/origin").as_str(), "intent" | "feedback" | "decommission");
+    let Some(run) = runs.iter().find(moves).map(|run| super::text(run, "/id")) else { return Ok(None) };
+    let stands = client.get(&format!("/api/v1/runs/{}/execution", escaped(&run))).await?;
+    Ok(Some(run).filter(|_| !holds(&stands, "over")))
+}
+
 /// Whether the manifest is the one in force and nothing differs from it: then there is nothing to submit.
-fn holds_already((plan, known): &(Value, Value)) -> Option<String> {
+fn holds_already(plan: &Value, known: &Value) -> Option<String> {
     let unchanged = plan.pointer("/diff/changes").and_then(Value::as_array).is_some_and(Vec::is_empty);
     let id = super::text(plan, "/intent");
     let same = known.get("digest").is_some() && known.get("digest") == plan.get("intent_digest");
@@ -197,53 +255,65 @@ fn stands(run: &str, state: &str) -> String {
 }
 
 /// What is said of an intent that somebody took away on purpose, or part of it: only a person brings it back.
-async fn taken_away(client: &Client, body: &Value, manifest: &Path) -> Option<String> {
-    let (plan, known) = planned_and_known(client, body).await?;
-    let (id, at, file) = (super::text(&plan, "/intent"), super::text(&known, "/last/at"), manifest.display());
-    let part = holds(&known, "unwatched") || known.get("taken_away").is_some_and(Value::is_array);
-    match super::text(&known, "/to").as_str() {
+fn taken_away(id: &str, known: &Value, manifest: &Path) -> Option<String> {
+    let (at, file) = (super::text(known, "/last/at"), manifest.display());
+    match super::text(known, "/to").as_str() {
         "archived" => {
             Some(format!("intent {id} is archived: taken away at {at}; bring it back with `writ apply -f {file}`"))
         }
-        state @ ("degraded" | "failed") if part => {
-            let because = super::text(&known, "/because");
+        // One is degraded because somebody gave up a change of it midway, and failed also when nothing ever stood.
+        state @ ("degraded" | "failed") if state == "degraded" || holds(known, "unwatched") => {
+            let because = super::text(known, "/because");
             Some(format!("intent {id} is {state}: {because}; have it carried out with `writ apply -f {file}`"))
         }
         _ => None,
     }
 }
 
-/// What is said of a file that is an earlier version's, and the text of the version in force: what somebody ordered since stays so.
+/// What is said of a file that is an earlier version's, and the version in force as it is handed in: what somebody ordered since
+/// stays so. Problems of its text are told under its own name, for the file has other lines.
 async fn overtaken(
     client: &Client,
-    body: &Value,
-    looked: Option<&(Value, Value)>,
+    file: &Value,
+    id: &str,
+    known: &Value,
     manifest: &Path,
-) -> Option<(String, String)> {
-    let (plan, known) = looked?;
-    let (id, file) = (super::text(plan, "/intent"), manifest.display());
-    let history = client.all(&format!("/api/v1/intents/{}/history", crate::client::escaped(&id)), "").await.ok()?;
+) -> Result<Option<(String, Value)>, ClientError> {
     let number = |version: &Value| version.get("version").and_then(Value::as_u64);
-    let applied = known.get("applied_version").and_then(Value::as_u64)?;
-    let same = writ_seal::sha256(body.get("text")?.as_str()?.as_bytes()).to_string();
-    let of_file =
-        history.iter().filter(|version| super::text(version, "/manifest") == same).filter_map(number).max()?;
-    let in_force = history.iter().find(|version| number(version) == Some(applied)).filter(|_| of_file < applied)?;
-    let digest = super::text(in_force, "/manifest");
-    let text = client.bytes(&format!("/log/attachment/{}", digest.trim_start_matches("sha256:"))).await.ok()??;
+    let Some(applied) = known.get("applied_version").and_then(Value::as_u64) else { return Ok(None) };
+    let history = client.all(&format!("/api/v1/intents/{}/history", crate::client::escaped(id)), "").await?;
+    let same = writ_seal::sha256(super::text(file, "/text").as_bytes()).to_string();
+    let of_file = history.iter().filter(|version| super::text(version, "/manifest") == same).filter_map(number).max();
+    let Some(of_file) = of_file.filter(|of_file| *of_file < applied) else { return Ok(None) };
+    let in_force = history.iter().find(|version| number(version) == Some(applied));
+    let digest = in_force.map(|version| super::text(version, "/manifest")).unwrap_or_default();
+    let text = client.bytes(&format!("/log/attachment/{}", digest.trim_start_matches("sha256:"))).await?;
     let told = format!(
-        "intent {id} v{applied} is what holds, and `{file}` is v{of_file}: see `writ intent diff {id} {of_file} {applied}`, or go back \
-         with `writ apply -f {file}`"
+        "intent {id} v{applied} is what holds, and `{}` is v{of_file}: see `writ intent diff {id} {of_file} {applied}`, or go back \
+         with `writ apply -f {}`",
+        manifest.display(),
+        manifest.display()
     );
-    Some((told, String::from_utf8(text).ok()?))
+    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+    Ok(Some((told, json!({"name": format!("{id} v{applied}"), "text": text}))))
 }
 
-/// What the manifest would come to, and what is known of its intent.
-async fn planned_and_known(client: &Client, body: &Value) -> Option<(Value, Value)> {
-    let plan = client.post("/api/v1/plan", body).await.ok()?;
+/// What the manifest would come to, and what is known of its intent; none where it comes to nothing, or its intent is new.
+async fn planned_and_known(client: &Client, body: &Value) -> Result<Option<(Value, Value)>, ClientError> {
+    let Some(plan) = planned(client, body).await? else { return Ok(None) };
     let id = super::text(&plan, "/intent");
-    let known = client.get(&format!("/api/v1/intents/{}", crate::client::escaped(&id))).await.ok()?;
-    Some((plan, known))
+    match client.get(&format!("/api/v1/intents/{}", crate::client::escaped(&id))).await {
+        Err(ClientError::Problem { code, .. }) if code == "not-found" => Ok(None),
+        known => Ok(Some((plan, known?))),
+    }
+}
+
+/// What the manifest would come to; none where whoever hands it in is told what is wrong with it.
+async fn planned(client: &Client, body: &Value) -> Result<Option<Value>, ClientError> {
+    match client.post("/api/v1/plan", body).await {
+        Err(ClientError::Problem { code, .. }) if matches!(code.as_str(), "invalid" | "infeasible") => Ok(None),
+        plan => plan.map(Some),
+    }
 }
 
 /// Where the service answers, and which processes stand behind it.

@@ -373,6 +373,49 @@ fn what_was_ordered_since_is_not_undone_by_the_file_of_an_earlier_version() {
 }
 
 #[test]
+fn what_is_being_carried_out_when_dev_ends_is_not_undone_by_the_next() {
+    let (place, mut dev) = up(&[]);
+    let (file, other) = (place.files().join("intent.yaml"), place.path("other.yaml"));
+    let text = fs::read_to_string(&file).unwrap();
+    // The file is the version in force, and then the one before it.
+    for (version, count) in [(2, 4), (3, 5)] {
+        fs::write(&other, text.replace("min_instances: 3", &format!("min_instances: {count}"))).unwrap();
+        writ(&place, &["agent", "kill", "--all"], 0);
+        writ(&place, &["apply", "-f", other.to_str().unwrap()], 0);
+        dev.crash();
+        dev = place.dev(&[]).unwrap();
+        dev.until(&["is taken up again"], SOON).unwrap();
+        writ(&place, &["agent", "release", "--all"], 0);
+        dev.until_up().unwrap();
+        let (said, holds) = (dev.said(), format!("intent DEPLOY-WEB-001 v{version} is what holds"));
+        assert!(said.contains(&holds) && said.contains("is v1: see"), "{said}");
+        assert_eq!(place.alive().len(), count + 1, "the instances and the balancer: {said}");
+        let history = place.api("/api/v1/intents/DEPLOY-WEB-001/history").unwrap();
+        assert_eq!(history["items"].as_array().unwrap().len(), version, "{history:#}");
+    }
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
+fn problems_of_a_version_that_came_after_the_file_are_not_told_as_the_files() {
+    let (place, dev) = up(&["--keep"]);
+    let (file, other) = (place.files().join("intent.yaml"), place.path("far.yaml"));
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&other, text.replace("['us-west', 'us-east']", "['us-west', 'us-east', 'eu-west']")).unwrap();
+    writ(&place, &["apply", "-f", other.to_str().unwrap(), "--wait"], 0);
+    dev.crash();
+    place.edit("platform.yaml", "aliases: [eu-west]", "aliases: [elsewhere]").unwrap();
+    let mut dev = place.dev(&[]).unwrap();
+    dev.until_up().unwrap();
+    let said = dev.said();
+    assert!(
+        said.contains("v2 is what holds") && said.contains("--> DEPLOY-WEB-001 v2:") && !said.contains("intent.yaml:"),
+        "{said}"
+    );
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
 fn the_same_intent_submitted_several_times_at_once_is_carried_out_once_and_whole() {
     let (place, dev) = up(&[]);
     let file = place.files().join("intent.yaml");

@@ -299,6 +299,9 @@ impl Pipeline {
             }
         }
         approvals::take_up(self).await?;
+        if let Err(error) = self.take_up_approved().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "an approved recommendation was not taken up");
+        }
         let docs = self.journal().all_docs("intents", "").await?.into_iter();
         let intents: Vec<(IntentId, Value)> = docs.filter_map(|(id, doc)| Some((id.parse().ok()?, doc))).collect();
         self.find_holders(&intents).await?;

@@ -1,20 +1,17 @@
-//! Feedback: what was recorded in a period becomes figures and recommendations; an approved recommendation becomes a new
-//! version of its intent, which enters by the front door; later it is judged by what it brought.
+//! Feedback: what was recorded in a period becomes figures and recommendations; what was done is judged by what it brought.
 
 use crate::approvals::Principal;
-use crate::causes::error_chain;
 use crate::commit::{Batch, Cause, CommitError, Expect};
-use crate::context::Origin;
-use crate::journal::decode as entry_of;
 use crate::pipeline::{Pipeline, PipelineError, is_gone};
+use crate::recommendation::{patched, stream};
 use crate::submit::SubmitError;
 use serde_json::{Value, json};
 use std::time::Duration;
-use writ_core::{Actor, ComponentId, Digest, Event, IntentId, LedgerError, Timestamp, Window};
+use writ_core::{Actor, ComponentId, Event, IntentId, LedgerError, Timestamp, Window};
 use writ_feedback::{
     Better, Evidence, FeedbackEvent, Figures, History, Interval, Made, Move, Moved, Patch, Prediction, Proposal,
-    Recommendation, Settings, State, Verdict, WhatIf, WindowRecord, collected_draft, document, insights, is_last,
-    judge, mtbf_interval, patch_text, recommend, recommendations_document,
+    Recommendation, Settings, State, Verdict, WhatIf, WindowRecord, collected_draft, document, insights, judge,
+    mtbf_interval, recommend, recommendations_document,
 };
 use writ_intent::{Intent, Platform, read_recorded_manifest, translate};
 
@@ -140,7 +137,7 @@ impl Pipeline {
         let mut batch = Batch::of(vec![collected_draft(&intent.id, &figures, &Actor::human(&by.id))]);
         for one in &found {
             batch.drafts.extend(made(one, history.to, by));
-            batch.expects.push(Expect { stream: format!("recommendation/{}", one.id), version: 0 });
+            batch.expects.push(Expect { stream: stream(&one.id), version: 0 });
         }
         match self.journal().commit(&self.journal().new_cause(), batch).await {
             // Somebody else looked back at the same moment, and took a number.
@@ -176,7 +173,10 @@ impl Pipeline {
     }
 
     /// The intents that are in force, or the one that is named if it is, with their manifests' texts, by id.
-    async fn intents_in_force(&self, wanted: Option<&IntentId>) -> Result<Vec<(Intent, String)>, ReflectError> {
+    pub(crate) async fn intents_in_force(
+        &self,
+        wanted: Option<&IntentId>,
+    ) -> Result<Vec<(Intent, String)>, ReflectError> {
         let docs = match wanted {
             Some(wanted) => self.journal().doc("intents", wanted.as_str()).await?.into_iter().collect(),
             None => self.journal().all_docs("intents", "").await?.into_iter().map(|(_, doc)| doc).collect::<Vec<_>>(),
@@ -191,142 +191,6 @@ impl Pipeline {
             }
         }
         Ok(found)
-    }
-
-    /// The intent that a recommendation is about, as it is in force.
-    async fn about_in_force(&self, one: &Recommendation) -> Result<Option<(Intent, String)>, ReflectError> {
-        let Some(intent) = one.about() else { return Ok(None) };
-        Ok(self.intents_in_force(Some(&intent)).await?.pop())
-    }
-
-    /// The recommendations that are not over, as they stand, with their last entries.
-    async fn proposals(&self) -> Result<Vec<(u64, Proposal, Cause)>, ReflectError> {
-        let mut all = Vec::new();
-        let is_over = |doc: &Value| doc.pointer("/last/kind").and_then(Value::as_str).is_some_and(is_last);
-        for (key, _) in self.journal().all_docs("recommendations", "").await?.iter().filter(|(_, doc)| !is_over(doc)) {
-            if let Some(found) = self.proposal(key).await? {
-                all.push(found);
-            }
-        }
-        Ok(all)
-    }
-
-    async fn proposal(&self, id: &str) -> Result<Option<(u64, Proposal, Cause)>, ReflectError> {
-        let entries = self.journal().stream(&format!("recommendation/{id}")).await?;
-        let illegal = |cause| ReflectError::Illegal { id: id.to_owned(), cause };
-        let mut found: Option<Proposal> = None;
-        for entry in &entries {
-            let event = writ_feedback::decode(&entry.kind, &entry.body)
-                .map_err(|error| PipelineError::Recorded { of: "a recommendation", because: error_chain(&error) })?;
-            match event {
-                FeedbackEvent::Made(made) => {
-                    let Made { author, digest, expires_at, recommendation, .. } = *made;
-                    found = Some(Proposal { recommendation, author, digest, expires_at, state: State::Draft });
-                }
-                FeedbackEvent::Moved(moved) => {
-                    if let Some(proposal) = &mut found {
-                        proposal.apply(&moved.step).map_err(illegal)?;
-                    }
-                }
-            }
-        }
-        Ok(found.zip(entries.last().map(Cause::after)).map(|(proposal, cause)| (entries.len() as u64, proposal, cause)))
-    }
-
-    async fn move_on(
-        &self,
-        version: u64,
-        proposal: &Proposal,
-        cause: &Cause,
-        step: Move,
-        evidence: Vec<Evidence>,
-        by: &Actor,
-    ) -> Result<Cause, ReflectError> {
-        let id = &proposal.recommendation.id;
-        let moved = Moved { at: self.journal().now(), evidence, recommendation: id.clone(), step };
-        let expects = vec![Expect { stream: format!("recommendation/{id}"), version }];
-        let batch = Batch { expects, ..Batch::of(vec![FeedbackEvent::Moved(moved).draft(by)]) };
-        let receipt = self.journal().commit(cause, batch).await?;
-        Ok(Cause { trace: cause.trace.clone(), event: receipt.last_event() })
-    }
-
-    /// Approves a recommendation and carries it out: the patched manifest becomes a new version of its intent.
-    ///
-    /// # Errors
-    /// When it is stale, self-made or over, or the new version is not accepted.
-    pub async fn approve_recommendation(&self, id: &str, by: &Principal) -> Result<Value, ReflectError> {
-        let unknown = || ReflectError::Unknown { id: id.to_owned() };
-        let (version, proposal, cause) = self.proposal(id).await?.ok_or_else(unknown)?;
-        let patch = proposal.recommendation.patch.clone();
-        let nothing = || ReflectError::Nothing { wanted: proposal.recommendation.about() };
-        let (intent, text) = self.about_in_force(&proposal.recommendation).await?.ok_or_else(nothing)?;
-        let (actor, now) = (Actor::human(&by.id), self.journal().now());
-        let step = proposal.approve(&actor, &proposal.digest, &intent.digest(), now)?;
-        let cause = self.move_on(version, &proposal, &cause, step, Vec::new(), &actor).await?;
-        let patch = patch.ok_or_else(unknown)?;
-        let changed = patched(&text, &patch)?;
-        let submitted = self.submit("recommendation", changed.as_bytes(), by, None, Origin::Feedback).await;
-        let accepted = match submitted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                self.move_on(version + 1, &proposal, &cause, Move::Refuse, Vec::new(), &actor).await?;
-                return Err(error.into());
-            }
-        };
-        let digest = accepted.prepared.manifest.intent.digest();
-        let cause =
-            self.move_on(version + 1, &proposal, &cause, Move::Apply { changed: digest }, Vec::new(), &actor).await?;
-        let since = self.journal().now();
-        let span = proposal.recommendation.verify.as_ref().map_or(86_400, |verify| verify.window_seconds);
-        let watch = Move::Watch { since, until: since.plus(Duration::from_secs(span)) };
-        self.move_on(version + 2, &proposal, &cause, watch, Vec::new(), &Actor::system("feedback")).await?;
-        Ok(json!({
-            "recommendation": id,
-            "intent": intent.id,
-            "version": accepted.prepared.version,
-            "run": accepted.run,
-            "changes": patch.ops,
-        }))
-    }
-
-    /// The digest of what is in force of what a recommendation would change; none where nothing is.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn base_in_force(&self, target: &str) -> Result<Option<Digest>, ReflectError> {
-        let Some(intent) = target.strip_prefix("intent/").and_then(|target| target.parse().ok()) else {
-            return Ok(None);
-        };
-        Ok(self.intents_in_force(Some(&intent)).await?.pop().map(|(intent, _)| intent.digest()))
-    }
-
-    /// The manifest in force, and what it would be with a recommendation's patch; none where there is no patch, or it was made
-    /// for another version.
-    ///
-    /// # Errors
-    /// When the journal cannot be read or the patch does not fit.
-    pub async fn recommended_texts(&self, id: &str) -> Result<Option<(String, String)>, ReflectError> {
-        let Some((_, proposal, _)) = self.proposal(id).await? else { return Ok(None) };
-        let Some((intent, text)) = self.about_in_force(&proposal.recommendation).await? else { return Ok(None) };
-        let Some(patch) = proposal.recommendation.patch else { return Ok(None) };
-        if intent.digest() != patch.base {
-            return Ok(None);
-        }
-        let changed = patched(&text, &patch)?;
-        Ok(Some((text, changed)))
-    }
-
-    /// Dismisses a recommendation.
-    ///
-    /// # Errors
-    /// When it is past that.
-    pub async fn reject_recommendation(&self, id: &str, by: &Principal, _reason: &str) -> Result<Value, ReflectError> {
-        let unknown = || ReflectError::Unknown { id: id.to_owned() };
-        let (version, proposal, cause) = self.proposal(id).await?.ok_or_else(unknown)?;
-        let illegal = |cause| ReflectError::Illegal { id: id.to_owned(), cause };
-        proposal.state.clone().after(&Move::Dismiss).map_err(illegal)?;
-        self.move_on(version, &proposal, &cause, Move::Dismiss, Vec::new(), &Actor::human(&by.id)).await?;
-        Ok(json!({"recommendation": id, "state": "dismissed"}))
     }
 
     /// Judges every recommendation whose time of watching is over: realised against expected.
@@ -390,45 +254,6 @@ fn made(one: &Recommendation, at: Timestamp, by: &Principal) -> Vec<writ_core::D
     let active = Moved { at, evidence: Vec::new(), recommendation: one.id.clone(), step: Move::Activate };
     let feedback = Actor::system("feedback");
     vec![FeedbackEvent::Made(Box::new(made)).draft(&author), FeedbackEvent::Moved(active).draft(&feedback)]
-}
-
-/// What a recommendation was made with, and the intent that it is about wherever something tells: what the entries after it say
-/// is where it stands. Null when there is none.
-///
-/// # Errors
-/// When the journal cannot be read.
-pub async fn recommendation_made(journal: &crate::Journal, id: &str) -> Result<Value, LedgerError> {
-    let first = journal.ledger().stream(&format!("recommendation/{id}"), 0, 1).await?;
-    let entry = first.first().map(entry_of).transpose()?;
-    let mut made = entry.map_or(Value::Null, |entry| entry.body);
-    let target =
-        made.pointer("/recommendation/patch/target").and_then(|target| target.as_str()?.strip_prefix("intent/"));
-    if let Some(intent) = target.map(str::to_owned) {
-        made["recommendation"]["intent"] = json!(intent);
-    }
-    Ok(made)
-}
-
-/// The manifest with the patch in it: in place where its values stand on lines of their own, written anew where not.
-fn patched(text: &str, patch: &Patch) -> Result<String, ReflectError> {
-    let under = |ops: &[writ_feedback::Op]| -> Vec<writ_feedback::Op> {
-        let moved = |op: &writ_feedback::Op| match op {
-            writ_feedback::Op::Replace { path, value } => {
-                writ_feedback::Op::Replace { path: format!("/intent{path}"), value: value.clone() }
-            }
-            writ_feedback::Op::Add { path, value } => {
-                writ_feedback::Op::Add { path: format!("/intent{path}"), value: value.clone() }
-            }
-        };
-        ops.iter().map(moved).collect()
-    };
-    let ops = under(&patch.ops);
-    if let Ok(changed) = patch_text(text, &ops) {
-        return Ok(changed);
-    }
-    let manifest = read_recorded_manifest("manifest", text.as_bytes()).map_err(SubmitError::Invalid)?;
-    let whole = Patch { base: patch.base, ops, target: patch.target.clone() };
-    Ok(writ_text::to_yaml(&whole.apply(&manifest.written(), &patch.base)?))
 }
 
 /// What the models say of an intent, with or without a patch, at the failure rate that was seen.

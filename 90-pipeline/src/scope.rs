@@ -113,7 +113,7 @@ impl Pipeline {
     /// When the journal cannot be read.
     pub async fn scope_of_recommendation(&self, id: &str) -> Result<Option<Scope>, LedgerError> {
         let Some(_) = self.journal().doc("recommendations", id).await? else { return Ok(None) };
-        let made = crate::reflect::recommendation_made(self.journal(), id).await?;
+        let made = crate::recommendation::recommendation_made(self.journal(), id).await?;
         let intent =
             made.pointer("/recommendation/intent").and_then(|intent| intent.as_str()?.parse::<IntentId>().ok());
         match intent {

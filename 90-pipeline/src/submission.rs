@@ -12,7 +12,7 @@ use crate::submit::SubmitError;
 use crate::taken::TAKEN;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use writ_core::{Actor, Decision, Digest, Draft, Event, IntentId, LedgerError, Outcome, Plan, Stage};
+use writ_core::{Actor, Decision, Digest, Draft, Event, EventId, IntentId, LedgerError, Outcome, Plan, Stage};
 use writ_intent::{FoundInfeasible, IntentEvent, Manifest, Moved, State, Submitted, Translated, plan_document, stream};
 use writ_seal::canonical;
 
@@ -21,6 +21,23 @@ pub(crate) struct Offer<'a> {
     pub(crate) manifest: &'a Manifest,
     pub(crate) text: &'a [u8],
     pub(crate) by: &'a Principal,
+    pub(crate) word: &'a Word,
+}
+
+/// The word that a manifest is submitted on, where that was not somebody's who wrote the manifest: it is recorded together with the
+/// submission or not at all, so that none is left without the other.
+#[derive(Debug, Default)]
+pub(crate) struct Word {
+    /// What it was given on.
+    pub(crate) after: Option<EventId>,
+    /// What must still hold.
+    pub(crate) expects: Vec<Expect>,
+    /// That it was given.
+    pub(crate) given: Vec<Draft>,
+    /// What follows where the submission is accepted.
+    pub(crate) accepted: Vec<Draft>,
+    /// What follows where it is refused.
+    pub(crate) refused: Vec<Draft>,
 }
 
 /// What a submission is decided on.
@@ -58,7 +75,8 @@ impl Pipeline {
         refused: bool,
     ) -> Result<Batch, SubmitError> {
         let (intent, actor) = (&manifest.intent, Actor::human(&offer.by.id));
-        let mut batch = Batch::default();
+        let mut batch = Batch::of(offer.word.given.clone());
+        batch.expects.extend_from_slice(&offer.word.expects);
         let kept = batch.attach(offer.text.to_vec());
         let submitted = Submitted {
             environment: intent.target.environment.clone(),
@@ -186,6 +204,7 @@ impl Pipeline {
                 "nothing holds everything it asks",
             ));
         }
+        batch.drafts.extend_from_slice(&offer.word.refused);
         self.journal().commit(cause, batch).await?;
         Ok(())
     }

@@ -13,8 +13,9 @@ use crate::holding::HOLDING;
 use crate::journal::seed;
 use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
+use crate::recommendation::RECOMMENDATION;
 use crate::scope::scope_of;
-use crate::submission::{Ground, Offer, is_live};
+use crate::submission::{Ground, Offer, Word, is_live};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -119,9 +120,11 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
-    /// Whether nothing was recorded because the intent had moved, or whose its component is.
-    fn overtook(&self, intent: &IntentId) -> bool {
-        let moved = |moved: &str| moved == stream(intent) || moved.starts_with(HOLDING);
+    /// Whether nothing was recorded because what it was decided on had moved: the intent, whose its component is, or the word that
+    /// it was submitted on.
+    pub(crate) fn overtook(&self, intent: &IntentId) -> bool {
+        let moved =
+            |moved: &str| moved == stream(intent) || moved.starts_with(HOLDING) || moved.starts_with(RECOMMENDATION);
         let stale = |error: &CommitError| matches!(error, CommitError::Stale { stream, .. } if moved(stream));
         match self {
             SubmitError::Commit(error) => stale(error),
@@ -383,27 +386,37 @@ impl Pipeline {
         planned: Option<Digest>,
         origin: Origin,
     ) -> Result<Accepted, SubmitError> {
-        let manifest = read_manifest(file, text).map_err(SubmitError::Invalid)?;
-        let (id, scope) = (&manifest.intent.id, scope_of(&manifest.intent));
-        let role = role_to_ask(origin);
-        by.must(role, &scope)?;
-        let asks = &by.within(&scope);
+        let manifest = &read_manifest(file, text).map_err(SubmitError::Invalid)?;
+        let offer = Offer { manifest, text, by, word: &Word::default() };
         let mut tries = 0;
         loop {
-            // Read before the world is looked at: what was planned while an earlier version was being carried out is planned anew.
-            let ground = self.ground(id).await?;
-            if let Some(run) = self.drive().removal_of(id) {
-                return Err(SubmitError::Busy { intent: id.clone(), state: "to be taken away", run: Some(run) });
-            }
-            // Who takes something over from another team must be allowed to change it as it is, too.
-            if let Some(standing) = self.scope_of_intent(id).await? {
-                by.must(role, &standing)?;
-            }
-            match self.try_submit(&Offer { manifest: &manifest, text, by: asks }, planned, origin, &ground).await {
-                Err(error) if error.overtook(id) && tries < OVERTAKEN_MAX => tries += 1,
+            match self.submit_once(&offer, planned, origin).await {
+                Err(error) if error.overtook(&manifest.intent.id) && tries < OVERTAKEN_MAX => tries += 1,
                 submitted => return submitted,
             }
         }
+    }
+
+    /// Submits what is offered, unless it is overtaken.
+    pub(crate) async fn submit_once(
+        &self,
+        offer: &Offer<'_>,
+        planned: Option<Digest>,
+        origin: Origin,
+    ) -> Result<Accepted, SubmitError> {
+        let (id, scope, role) = (&offer.manifest.intent.id, scope_of(&offer.manifest.intent), role_to_ask(origin));
+        offer.by.must(role, &scope)?;
+        // Read before the world is looked at: what was planned while an earlier version was being carried out is planned anew.
+        let ground = self.ground(id).await?;
+        if let Some(run) = self.drive().removal_of(id) {
+            return Err(SubmitError::Busy { intent: id.clone(), state: "to be taken away", run: Some(run) });
+        }
+        // Who takes something over from another team must be allowed to change it as it is, too.
+        if let Some(standing) = self.scope_of_intent(id).await? {
+            offer.by.must(role, &standing)?;
+        }
+        let by = &offer.by.within(&scope);
+        self.try_submit(&Offer { by, ..*offer }, planned, origin, &ground).await
     }
 
     async fn try_submit(
@@ -413,7 +426,8 @@ impl Pipeline {
         origin: Origin,
         ground: &Ground,
     ) -> Result<Accepted, SubmitError> {
-        let cause = self.journal().new_cause();
+        let mut cause = self.journal().new_cause();
+        cause.event = offer.word.after.clone();
         let prepared = match self.prepare_manifest(offer.manifest.clone(), offer.by, None, None).await {
             Ok(prepared) => prepared,
             Err(SubmitError::Infeasible { intent, report, text: told }) => {
@@ -432,12 +446,14 @@ impl Pipeline {
         let mut batch = self.opening(&prepared.manifest, prepared.version, offer, ground, denied).await?;
         self.record_judgements(&mut batch, &prepared, denied, !(denied && is_live(ground.state)));
         let Some(diff) = prepared.diff.as_ref().filter(|_| !denied) else {
+            batch.drafts.extend_from_slice(&offer.word.refused);
             self.journal().commit(&cause, batch).await?;
             return Err(SubmitError::Denied { intent, prepared: Box::new(prepared) });
         };
         if let Some(translation) = &prepared.translation {
             self.hold(&mut batch, &intent, &translation.component).await?;
         }
+        batch.drafts.extend_from_slice(&offer.word.accepted);
         let (submission, context) = self.submission(&prepared, diff, offer.by, origin);
         // While people are asked it is ready and no more, also when all that it asks for is there.
         let waits = submission.gate.approval.is_some();

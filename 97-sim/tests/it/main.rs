@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what tests share may fail as tests do")]
 
+mod approved;
 mod attacks;
 mod conformance;
 mod contracts;

@@ -291,13 +291,13 @@ impl Proposal {
         if *by == self.author {
             return Err(Refused::Author { id: id(), by: by.clone() });
         }
+        if self.is_over(now) {
+            return Err(Refused::Expired { id: id(), at: self.expires_at });
+        }
         let step = Move::Approve { by: by.clone(), digest: self.digest };
         // What was answered before has changed its own base: that it was answered is what there is to say.
         if let Err(source) = self.state.clone().after(&step) {
             return Err(Refused::Illegal { id: id(), source });
-        }
-        if now >= self.expires_at {
-            return Err(Refused::Expired { id: id(), at: self.expires_at });
         }
         if *shown != self.digest {
             return Err(Refused::Shown { id: id(), shown: *shown, digest: self.digest });
@@ -306,6 +306,12 @@ impl Proposal {
             return Err(Refused::Stale { id: id(), base: patch.base, now: *intent });
         }
         Ok(step)
+    }
+
+    /// Whether nobody took it up in time, whether or not that is recorded yet.
+    fn is_over(&self, now: Timestamp) -> bool {
+        let waits = matches!(self.state, State::Draft | State::Active | State::Claimed { .. });
+        self.state == State::Expired || (waits && now >= self.expires_at)
     }
 
     /// Takes in a move.

@@ -105,6 +105,7 @@ impl Pipeline {
         let _one_at_a_time = self.inner.reflecting.lock().await;
         let to = self.journal().now();
         let judged = self.judge_due(to).await?;
+        self.expire_due(to).await?;
         let past = self.past(to.minus(span), to).await?;
         let mut intents = Vec::new();
         for (intent, text) in &all {
@@ -191,6 +192,22 @@ impl Pipeline {
             }
         }
         Ok(found)
+    }
+
+    /// Says of every recommendation that nobody took up in time that it is over: what it says can be recommended anew then.
+    async fn expire_due(&self, now: Timestamp) -> Result<(), ReflectError> {
+        for Open { version, proposal, cause } in self.open_ones().await? {
+            if now < proposal.expires_at {
+                continue;
+            }
+            let by = Actor::system("feedback");
+            match self.move_on(version, &proposal, &cause, Move::Expire, Vec::new(), &by).await {
+                // Somebody moved it on just now.
+                Ok(()) | Err(ReflectError::Commit(CommitError::Stale { .. })) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Judges every recommendation whose time of watching is over: realised against expected.

@@ -40,7 +40,7 @@ async fn recommended(seed: u64, path: &str) -> Site {
             "base": base, "ops": [{"op": "replace", "path": path, "value": 4}], "target": "intent/DEPLOY-WEB-001",
         },
     });
-    let (author, until) = (json!({"kind": "human", "id": "person-77"}), at.plus(Duration::from_secs(86_400)));
+    let (author, until) = (json!({"kind": "human", "id": "person-77"}), at.plus(Duration::from_secs(300)));
     let made = json!({"at": at, "author": author, "digest": base, "expires_at": until, "recommendation": made});
     record(&site, &[("recommend.made/2", made), moved(&site, "activate", json!({}))]).await;
     site
@@ -149,5 +149,34 @@ fn of_two_who_approve_at_one_moment_one_is_told_that_it_is_done() {
         let refused = first.and(second).unwrap_err();
         assert_eq!(writ_pipeline::error_chain(&refused).matches("verifying cannot approve").count(), 1, "{refused}");
         assert_eq!(told(&site).await, ["approved", "applied", "watched"]);
+    });
+}
+
+#[test]
+fn what_nobody_took_up_in_time_is_over_and_is_recommended_anew() {
+    paused(async {
+        let site = recommended(8, PATH).await;
+        let deputy = person("deputy").unwrap();
+        site.world.set_load(900);
+        for instance in ["i-1", "i-2", "i-3", "i-1"] {
+            site.world.fail_requests(&format!("web-service-001/{instance}"), 60);
+            site.pass(Duration::from_secs(60)).await;
+        }
+        let numbers = |found: serde_json::Value| -> Vec<String> {
+            let all = found["intents"][0]["recommendations"].as_array().unwrap();
+            all.iter()
+                .filter(|one| one["patch"]["ops"][0]["path"] == PATH)
+                .map(|one| one["recommendation_id"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        let span = Duration::from_secs(600);
+        assert_eq!(numbers(site.pipeline().reflect(span, None, &deputy).await.unwrap()), Vec::<String>::new());
+        site.pass(Duration::from_secs(60)).await;
+        assert_eq!(numbers(site.pipeline().reflect(span, None, &deputy).await.unwrap()), ["OPT-002"]);
+        assert_eq!(told(&site).await, ["expired"]);
+        let by = person("reviewer").unwrap();
+        let refused = site.pipeline().approve_recommendation("OPT-001", &by).await.unwrap_err();
+        assert!(writ_pipeline::error_chain(&refused).contains("`OPT-001` expired at"), "{refused}");
+        site.pipeline().approve_recommendation("OPT-002", &by).await.unwrap();
     });
 }

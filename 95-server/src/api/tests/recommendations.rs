@@ -144,6 +144,7 @@ async fn an_answer_that_comes_too_late_is_told_so_whatever_was_asked() {
     place.recommended("OPT-001", base, watched("recommend.realised/1", None)).await;
     place.recommended("OPT-OLD", base, vec![]).await;
     place.recommended("OPT-002", base, vec![]).await;
+    place.recommended("OPT-003", base, vec![("recommend.expired/1", json!({"move": "expire"}))]).await;
     let (_, _, asked) = act(&place, "k", "why").await;
     let approval = asked["approval"].as_str().unwrap();
     let say = async |path: &str| place.say("approver", path, json!({"reason": "x"})).await;
@@ -159,10 +160,15 @@ async fn an_answer_that_comes_too_late_is_told_so_whatever_was_asked() {
         (recommend("OPT-001", "approve"), 409, "refused", answered.clone()),
         (recommend("OPT-001", "reject"), 409, "refused", answered),
         (recommend("OPT-OLD", "approve"), 409, "refused", anew.clone()),
+        (recommend("OPT-003", "approve"), 409, "refused", anew.clone()),
     ] {
         let (found, problem) = say(&path).await;
         let told = (found, problem["code"].as_str(), problem["hint"].as_str());
         assert_eq!(told, (status, Some(code), Some(hint.as_str())), "{path}: {problem}");
+    }
+    for id in ["OPT-OLD", "OPT-003"] {
+        let (listed, alone) = place.recommendation(id).await;
+        assert_eq!((&listed["state"], &alone["state"]), (&json!("expired"), &json!("expired")), "{id}");
     }
     place.in_force(2, 2).await;
     let (found, problem) = say(&recommend("OPT-002", "approve")).await;

@@ -136,6 +136,36 @@ macro_rules! impl_ledger {
                     Ok(if few { searches } else { vec![Search::Each] })
                 }
 
+                /// The numbers under a term that lie in a range of places, where those count by versions: both grow together.
+                async fn versions(
+                    &self,
+                    term: &str,
+                    range: &std::ops::Range<u64>,
+                ) -> Result<std::ops::Range<u64>, LedgerError> {
+                    let sql = "SELECT MAX(ord) FROM lookup WHERE term = $1";
+                    let last = self.place_of(sqlx::query(sql).bind(term).fetch_one(&self.pool).await)?;
+                    let end = last.map_or(0, |last| last + 1);
+                    let from = if range.start == 0 { 0 } else { self.version_at(term, range.start, end).await? };
+                    Ok(from..self.version_at(term, range.end, end).await?)
+                }
+
+                /// The first number under a term, below `end`, at or after a place.
+                async fn version_at(&self, term: &str, seq: u64, end: u64) -> Result<u64, LedgerError> {
+                    let (mut low, mut high) = (0, end);
+                    while low < high {
+                        let middle = low + (high - low) / 2;
+                        let sql = "SELECT seq FROM lookup WHERE term = $1 AND ord >= $2 ORDER BY ord LIMIT 1";
+                        let ask = sqlx::query(sql).bind(term).bind(int(middle));
+                        let row = ask.fetch_optional(&self.pool).await.map_err(|cause| self.broken(cause))?;
+                        if row.is_some_and(|row| row.get::<i64, _>(0) < int(seq)) {
+                            low = middle + 1;
+                        } else {
+                            high = middle;
+                        }
+                    }
+                    Ok(low)
+                }
+
                 /// Entries of one range that match, of one lookup.
                 async fn search(
                     &self,
@@ -158,10 +188,9 @@ macro_rules! impl_ledger {
                     match search {
                         Search::Term { term, by_seq } => {
                             sql.push(" AND l.term = ").push_bind(term.clone());
-                            if *by_seq {
-                                sql.push(" AND l.ord >= ").push_bind(int(range.start));
-                                sql.push(" AND l.ord < ").push_bind(int(range.end));
-                            }
+                            let ords = if *by_seq { range } else { self.versions(term, &range).await? };
+                            sql.push(" AND l.ord >= ").push_bind(int(ords.start));
+                            sql.push(" AND l.ord < ").push_bind(int(ords.end));
                             order = "l.ord";
                         }
                         Search::Prefix { term } => {

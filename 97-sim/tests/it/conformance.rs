@@ -46,6 +46,28 @@ async fn finds_what_was_recorded(ledger: &Arc<dyn Ledger>, journal: &Journal, ca
     assert_eq!(found(probes.clone(), 1_000).await.len(), 300);
     let newest = Filter { newest_first: true, from_seq: Some(590), ..probes };
     assert_eq!(found(newest, 3).await, [590, 588, 586]);
+    // Where lookups count by versions, too, a range is a range of places.
+    let of_stream = |from: u64, to: usize, newest_first: bool| Filter {
+        stream: Some("run/a".into()),
+        from_seq: Some(from),
+        to_time: Some(entries[to].timestamp),
+        newest_first,
+        ..Filter::default()
+    };
+    let upto = |to: usize| {
+        let before = entries.iter().take_while(move |entry| entry.timestamp < entries[to].timestamp);
+        before.map(|entry| entry.seq)
+    };
+    for to in [0, 1, 299, 300, 301, 599] {
+        for from in [0, 1, 2, 299, 300, 301, 600, 601, 700] {
+            let wanted: Vec<u64> = upto(to).filter(|seq| *seq >= from).collect();
+            assert_eq!(found(of_stream(from, to, false), 1_000).await, wanted, "{from} {to}");
+            assert_eq!(found(of_stream(from, to, false), 3).await, wanted[..wanted.len().min(3)], "{from} {to}");
+            let mut wanted: Vec<u64> = upto(to).filter(|seq| *seq <= from).collect();
+            wanted.reverse();
+            assert_eq!(found(of_stream(from, to, true), 1_000).await, wanted, "{from} {to}");
+        }
+    }
     let newest = Filter { newest_first: true, from_seq: Some(10), kind: Some("test.".into()), ..Filter::default() };
     assert_eq!(found(newest, 1_000).await, (1..=10).rev().collect::<Vec<_>>());
     let nobody = Filter { actor: Some("human:pipeline".into()), ..Filter::default() };

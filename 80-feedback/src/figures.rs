@@ -1,9 +1,8 @@
 //! The figures of a period, each with how sure one can be of it.
 
 use crate::history::{AttemptOutcome, History, RunKind, RunOutcome};
-use crate::stats::{Z95, clustered, ppm, wilson};
+use crate::stats::{Z95, ppm, wilson};
 use serde::{Deserialize, Serialize};
-use writ_core::Histogram;
 
 /// A 95 % interval; its ends are in the unit of what it stands beside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,8 +117,8 @@ impl Figures {
             recovery_ms: mean(
                 recovered.filter_map(|incident| Some(incident.over_at?.since(incident.onset_at).as_millis())),
             ),
-            violations: history.violations().len() as u64,
-            windows: history.windows.len() as u64,
+            violations: history.windows.missed.count,
+            windows: history.windows.all.count,
         }
     }
 }
@@ -130,18 +129,12 @@ fn mean(values: impl Iterator<Item = u128>) -> Option<u64> {
 }
 
 fn availability(history: &History) -> Option<Share> {
-    let pairs: Vec<(u64, u64)> = history
-        .windows
-        .iter()
-        .map(|one| (one.window.requests.saturating_sub(one.window.errors), one.window.requests))
-        .filter(|(_, requests)| *requests > 0)
-        .collect();
-    let sum = |field: fn(&(u64, u64)) -> u64| pairs.iter().fold(0_u64, |sum, pair| sum.saturating_add(field(pair)));
-    let (good, requests) = (sum(|pair| pair.0), sum(|pair| pair.1));
-    let rate = Rate::of(good, requests)?;
+    let draws = &history.windows.requests;
+    let requests = draws.whole();
+    let rate = Rate::of(draws.part(), requests)?;
     // The wider of the two: windows may differ more than chance among requests explains, and without a single failure they
     // would claim to be sure.
-    let reach = clustered(&pairs).unwrap_or(0);
+    let reach = draws.reach_ppm().unwrap_or(0);
     let interval = Interval {
         high: rate.interval.high.max(rate.rate_ppm.saturating_add(reach)).min(1_000_000),
         low: rate.interval.low.min(rate.rate_ppm.saturating_sub(reach)),
@@ -150,8 +143,7 @@ fn availability(history: &History) -> Option<Share> {
 }
 
 fn latency(history: &History) -> Option<Latency> {
-    let mut all = Histogram::default();
-    history.windows.iter().for_each(|one| all.merge(&one.window.latency));
+    let all = &history.windows.latency;
     let (answers, p95_us) = (all.count(), all.quantile(950)?);
     // The order statistics between which the percentile lies, whatever the distribution.
     let reach = Z95 * (0.95 * 0.05 / answers as f64).sqrt();

@@ -1,6 +1,7 @@
 //! What is handed in: records of a period, each with the journal entry it comes from.
 
-use writ_core::{EventId, IncidentId, IntentId, RunId, Timestamp, Window};
+use crate::windows::Windows;
+use writ_core::{EventId, IncidentId, IntentId, RunId, Timestamp};
 
 /// What a run was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,15 +85,6 @@ pub struct IncidentRecord {
     pub escalated: bool,
 }
 
-/// A window summary.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WindowRecord {
-    /// The entry that holds it.
-    pub entry: EventId,
-    /// The summary.
-    pub window: Window,
-}
-
 /// What the intent asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Targets {
@@ -125,8 +117,8 @@ pub struct History {
     pub runs: Vec<RunRecord>,
     /// Incidents that were opened in it.
     pub incidents: Vec<IncidentRecord>,
-    /// Window summaries, in order of time.
-    pub windows: Vec<WindowRecord>,
+    /// What its window summaries come to.
+    pub windows: Windows,
 }
 
 impl History {
@@ -141,20 +133,5 @@ impl History {
             s => (s, "second"),
         };
         format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
-    }
-
-    /// Windows in which a target was missed.
-    #[must_use]
-    pub fn violations(&self) -> Vec<&WindowRecord> {
-        let missed = |window: &&WindowRecord| {
-            let window = &window.window;
-            let good = window.requests.saturating_sub(window.errors.min(window.requests));
-            let unavailable = self.targets.availability_ppm.is_some_and(|target| {
-                window.requests > 0 && u128::from(good) * 1_000_000 < u128::from(target) * u128::from(window.requests)
-            });
-            let p95 = window.latency.quantile(950);
-            unavailable || p95.zip(self.targets.latency_p95_us).is_some_and(|(p95, target)| p95 > target)
-        };
-        self.windows.iter().filter(missed).collect()
     }
 }

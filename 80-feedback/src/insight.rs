@@ -2,6 +2,7 @@
 
 use crate::figures::Figures;
 use crate::history::{AttemptOutcome, History};
+use crate::windows::Ends;
 use writ_core::EventId;
 
 /// One thing that the figures say.
@@ -15,9 +16,6 @@ pub struct Insight {
     pub evidence: Vec<EventId>,
 }
 
-/// More entries than this are not listed; the first and the last stand for a run of windows.
-const MOST_EVIDENCE: usize = 20;
-
 /// What the figures say. Nothing measured is something to improve, not something to pass over.
 #[must_use]
 pub fn insights(history: &History, figures: &Figures) -> Vec<Insight> {
@@ -25,7 +23,7 @@ pub fn insights(history: &History, figures: &Figures) -> Vec<Insight> {
     let mut say = |strength: bool, text: String, evidence: Vec<EventId>| {
         found.push(Insight { strength, text, evidence });
     };
-    let windows = || few(history.windows.iter().map(|one| &one.entry));
+    let windows = || history.windows.all.listed();
     match figures.availability {
         None => say(false, "No request was measured, so availability is not known".to_owned(), vec![]),
         Some(share) => match share.target_ppm {
@@ -78,7 +76,7 @@ pub fn insights(history: &History, figures: &Figures) -> Vec<Insight> {
             "Consider adding buffer instances for peak load: {} of {} windows missed a target",
             figures.violations, figures.windows
         );
-        say(false, text, few(history.violations().into_iter().map(|one| &one.entry)));
+        say(false, text, history.windows.missed.listed());
     }
     found
 }
@@ -90,12 +88,9 @@ pub(crate) fn attempts(history: &History, outcome: AttemptOutcome) -> impl Itera
 
 /// At most so many entries: all, or the first half and the last.
 pub(crate) fn few<'a>(entries: impl Iterator<Item = &'a EventId>) -> Vec<EventId> {
-    let all: Vec<&EventId> = entries.collect();
-    if all.len() <= MOST_EVIDENCE {
-        return all.into_iter().cloned().collect();
-    }
-    let half = MOST_EVIDENCE / 2;
-    all.iter().take(half).chain(all.iter().skip(all.len() - half)).map(|entry| (*entry).clone()).collect()
+    let mut ends = Ends::default();
+    entries.for_each(|entry| ends.take(entry));
+    ends.listed()
 }
 
 fn investigate(failed: u64, what: &str) -> String {

@@ -21,13 +21,12 @@ mod proposal;
 mod realise;
 mod recommend;
 mod stats;
+mod windows;
 
 pub use document::{document, recommendations_document, yaml};
 pub use event::{DecodeError, Evidence, FeedbackEvent, Made, Moved, Realised, collected_draft, decode, is_last};
 pub use figures::{Figures, Interval, Latency, Rate, Share};
-pub use history::{
-    AttemptOutcome, AttemptRecord, History, IncidentRecord, RunKind, RunOutcome, RunRecord, Targets, WindowRecord,
-};
+pub use history::{AttemptOutcome, AttemptRecord, History, IncidentRecord, RunKind, RunOutcome, RunRecord, Targets};
 pub use insight::{Insight, insights};
 pub use patch::{Op, Patch, PatchError, patch_text};
 pub use proposal::{IllegalMove, Move, Proposal, Refused, State};
@@ -36,3 +35,4 @@ pub use recommend::{
     Backtest, Benefit, Prediction, Priority, Recommendation, RecommendationKind, Settings, Verify, WhatIf, recommend,
 };
 pub use stats::{Shift, mtbf_interval, shift, wilson};
+pub use windows::{WindowRecord, Windows};

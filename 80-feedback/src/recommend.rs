@@ -151,8 +151,6 @@ pub struct Settings {
     pub cents_per_minute: u64,
     /// Changing anything at all, in cents.
     pub change_risk_cents: u64,
-    /// Mean processor use below which an instance is idle, in percent.
-    pub idle_percent: u32,
     /// How long a change is looked at afterwards, in seconds.
     pub verify_seconds: u64,
 }
@@ -168,7 +166,7 @@ impl Recommendation {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cents_per_minute: 500, change_risk_cents: 200, idle_percent: 25, verify_seconds: 86_400 }
+        Self { cents_per_minute: 500, change_risk_cents: 200, verify_seconds: 86_400 }
     }
 }
 
@@ -235,7 +233,7 @@ fn capacity(
     let short =
         figures.violations > 0 || figures.availability.is_some_and(|one| Some(one.achieved_ppm) < one.target_ppm);
     let grow = short && history.targets.max_instances.is_none_or(|most| least < most);
-    let shrink = !short && least > 1 && idles(history, settings);
+    let shrink = !short && least > 1 && history.windows.idle();
     if !grow && !shrink {
         return None;
     }
@@ -279,11 +277,7 @@ fn capacity(
         },
     ];
     one.backtest = (what_if.backtest)(&patch);
-    one.evidence = if grow {
-        few(history.violations().into_iter().map(|window| &window.entry))
-    } else {
-        few(history.windows.iter().map(|window| &window.entry))
-    };
+    one.evidence = if grow { history.windows.missed.listed() } else { history.windows.all.listed() };
     one.approval_required = true;
     one.patch = Some(patch);
     let missed = figures.availability.is_some_and(|one| Some(one.achieved_ppm) < one.target_ppm);
@@ -304,20 +298,6 @@ fn capacity(
         window_seconds: settings.verify_seconds,
     });
     Some(one)
-}
-
-/// Whether processor use stayed below the idle mark in all windows but one in a hundred, over a thousand windows or whatever
-/// there are, at least twenty.
-fn idles(history: &History, settings: &Settings) -> bool {
-    let limit = history.targets.cpu_millicores.unwrap_or(1_000);
-    // A window that tells of no instance tells of no idleness.
-    let busy = history.windows.iter().filter(|one| {
-        let count = one.window.instances.len() as u64;
-        let used: u64 = one.window.instances.iter().fold(0, |sum, one| sum.saturating_add(one.cpu_millicores));
-        used.saturating_mul(100) >= limit.saturating_mul(count).saturating_mul(u64::from(settings.idle_percent))
-    });
-    let (busy, all) = (busy.count(), history.windows.len());
-    all >= 20 && busy * 100 <= all
 }
 
 fn failed_recoveries(history: &History, figures: &Figures) -> Option<Recommendation> {

@@ -23,17 +23,53 @@ pub(crate) fn ppm(share: f64) -> u64 {
     (share.clamp(0.0, 1.0) * 1e6).round() as u64
 }
 
-/// The half width, in parts per million, of a 95 % interval of Σpart/Σwhole when each pair is one draw: requests within a
-/// window share their fate, so that counting them singly would promise far too much. Nothing of fewer than two pairs.
-pub(crate) fn clustered(pairs: &[(u64, u64)]) -> Option<u64> {
-    let whole: f64 = pairs.iter().map(|(_, whole)| *whole as f64).sum();
-    let part: f64 = pairs.iter().map(|(part, _)| *part as f64).sum();
-    if pairs.len() < 2 || whole <= 0.0 {
-        return None;
+/// Σpart/Σwhole of pairs that were drawn one after the other. What is kept of them does not grow with their number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Draws {
+    count: u64,
+    part: u64,
+    whole: u64,
+    lack: u64,
+    /// Σ of the squares of what lacked, of its products with the wholes, and of the wholes' squares.
+    squares: [u128; 3],
+}
+
+impl Draws {
+    /// Takes a pair in.
+    pub(crate) fn take(&mut self, part: u64, whole: u64) {
+        // Of what lacks, and not of the part: where nearly all is good, the sums are small and lose nothing by rounding.
+        let lack = whole.saturating_sub(part);
+        self.count += 1;
+        for (sum, value) in [(&mut self.part, part), (&mut self.whole, whole), (&mut self.lack, lack)] {
+            *sum = sum.saturating_add(value);
+        }
+        for (sum, (one, two)) in self.squares.iter_mut().zip([(lack, lack), (lack, whole), (whole, whole)]) {
+            *sum = sum.saturating_add(u128::from(one) * u128::from(two));
+        }
     }
-    let (n, rate) = (pairs.len() as f64, part / whole);
-    let squares: f64 = pairs.iter().map(|(part, whole)| (*part as f64 - rate * *whole as f64).powi(2)).sum();
-    Some(ppm(Z95 * (squares * n / (n - 1.0)).sqrt() / whole))
+
+    /// Σpart.
+    pub(crate) fn part(&self) -> u64 {
+        self.part
+    }
+
+    /// Σwhole.
+    pub(crate) fn whole(&self) -> u64 {
+        self.whole
+    }
+
+    /// The half width, in parts per million, of a 95 % interval of Σpart/Σwhole when each pair is one draw: requests within a
+    /// window share their fate, so that counting them singly would promise far too much. Nothing of fewer than two pairs.
+    pub(crate) fn reach_ppm(&self) -> Option<u64> {
+        if self.count < 2 || self.whole == 0 {
+            return None;
+        }
+        let (n, whole) = (self.count as f64, self.whole as f64);
+        let rate = self.lack as f64 / whole;
+        let [lacks, both, wholes] = self.squares.map(|sum| sum as f64);
+        let squares = (lacks - 2.0 * rate * both + rate * rate * wholes).max(0.0);
+        Some(ppm(Z95 * (squares * n / (n - 1.0)).sqrt() / whole))
+    }
 }
 
 /// The mean time between failures, in seconds, after `failures` in `exposure_s` seconds of watching, when `assumed_s` was
@@ -140,11 +176,18 @@ mod tests {
 
     #[test]
     fn windows_that_share_their_fate_widen_the_interval() {
-        let even = clustered(&[(1, 100), (1, 100), (1, 100), (1, 100)]).unwrap();
-        let burst = clustered(&[(0, 100), (0, 100), (0, 100), (4, 100)]).unwrap();
-        assert_eq!(even, 0);
-        assert!(burst > 19_000, "{burst}");
-        assert_eq!(clustered(&[(0, 5)]), None);
+        let reach = |pairs: &[(u64, u64)]| {
+            let mut draws = Draws::default();
+            pairs.iter().for_each(|(part, whole)| draws.take(*part, *whole));
+            draws.reach_ppm()
+        };
+        assert_eq!(reach(&[(1, 100), (1, 100), (1, 100), (1, 100)]), Some(0));
+        assert_eq!(reach(&[(0, 100), (0, 100), (0, 100), (4, 100)]), Some(19_600));
+        assert_eq!(reach(&[(0, 5)]), None);
+        // As a sum over the pairs has it: 1.96 · √(Σ(part − 0.999·whole)²·n/(n − 1))/Σwhole.
+        let mut year = vec![(1_000_000, 1_000_000); 9_000];
+        year.extend(vec![(990_000, 1_000_000); 1_000]);
+        assert_eq!(reach(&year), Some(59));
     }
 
     #[test]

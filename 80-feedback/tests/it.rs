@@ -10,8 +10,8 @@ use writ_core::{
 use writ_feedback::{
     AttemptOutcome, AttemptRecord, Backtest, DecodeError, FeedbackEvent, Figures, History, IncidentRecord, Interval,
     Move, Patch, Prediction, Priority, Proposal, Rate, Recommendation, RecommendationKind, Refused, RunKind,
-    RunOutcome, RunRecord, Settings, State, Targets, WhatIf, WindowRecord, decode, document, insights, is_last,
-    recommend, recommendations_document, yaml,
+    RunOutcome, RunRecord, Settings, State, Targets, WhatIf, WindowRecord, Windows, decode, document, insights,
+    is_last, recommend, recommendations_document, yaml,
 };
 
 fn at(second: u64) -> Timestamp {
@@ -67,18 +67,18 @@ fn week() -> History {
     };
     let mut windows: Vec<WindowRecord> = (0..200).map(|n| window(n * 60, 60_000, 6, 80)).collect();
     windows.extend((200..204).map(|n| window(n * 60, 60_000, 1_200, 120)));
+    let targets = Targets {
+        intent: "DEPLOY-WEB-001".parse().unwrap(),
+        version: 1,
+        availability_ppm: Some(999_000),
+        latency_p95_us: Some(100_000),
+        min_instances: Some(3),
+        max_instances: Some(10),
+        cpu_millicores: Some(2_000),
+    };
     History {
         from: at(0),
         to: at(7 * 86_400),
-        targets: Targets {
-            intent: "DEPLOY-WEB-001".parse().unwrap(),
-            version: 1,
-            availability_ppm: Some(999_000),
-            latency_p95_us: Some(100_000),
-            min_instances: Some(3),
-            max_instances: Some(10),
-            cpu_millicores: Some(2_000),
-        },
         runs: vec![RunRecord {
             entry: entry(1),
             run: RunId::mint(1, [0; 10]),
@@ -88,12 +88,13 @@ fn week() -> History {
             ended_at: at(345),
         }],
         incidents: (1..=12).map(incident).collect(),
-        windows,
+        windows: Windows::of(&targets, windows),
+        targets,
     }
 }
 
 fn nothing() -> History {
-    History { runs: vec![], incidents: vec![], windows: vec![], ..week() }
+    History { runs: vec![], incidents: vec![], windows: Windows::default(), ..week() }
 }
 
 fn source(text: &str) -> Value {
@@ -363,8 +364,9 @@ fn nothing_is_recommended_that_the_solver_cannot_vouch_for() {
 #[test]
 fn idle_instances_may_be_saved_when_the_target_still_holds() {
     let mut history = week();
-    history.windows = (0..60).map(|n| window(n * 60, 1_000, 0, 20)).collect();
-    history.windows.iter_mut().for_each(|one| one.window.instances.push(idle()));
+    let mut windows: Vec<WindowRecord> = (0..60).map(|n| window(n * 60, 1_000, 0, 20)).collect();
+    windows.iter_mut().for_each(|one| one.window.instances.push(idle()));
+    history.windows = Windows::of(&history.targets, windows);
     let figures = Figures::of(&history);
     let cheaper = |low: u64| {
         move |patch: Option<&Patch>| {

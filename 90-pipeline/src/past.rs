@@ -1,4 +1,5 @@
-//! What was recorded of each component in a period: what feedback looks back on.
+//! What was recorded of each component in a period: what feedback looks back on. It is read page by page, and of each page only
+//! what feedback needs is kept: nothing of a long period is left out.
 
 use crate::context::Origin;
 use crate::journal::decode as entry_of;
@@ -7,17 +8,18 @@ use crate::reflect::ReflectError;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use writ_core::{ComponentId, Entry, Filter, IncidentId, Timestamp, Window};
+use writ_core::{ComponentId, Entry, Filter, Ledger, Timestamp, Window};
 use writ_feedback::{
     AttemptOutcome, AttemptRecord, History, IncidentRecord, RunKind, RunOutcome, RunRecord, Targets, WindowRecord,
+    Windows,
 };
 use writ_intent::{Intent, translate};
-use writ_self_healing::{HealEvent, Verification, decode as heal_event};
+use writ_self_healing::{HealEvent, Opened, Verification, decode as heal_event};
 
-/// Entries of one kind in one period at the most.
-const ENTRIES_MAX: usize = 200_000;
+/// Entries that are read at once.
+const PAGE: usize = 4_096;
 
-/// What was recorded of all components in a period, by component: it is read once, however many intents are looked back on.
+/// The runs and incidents that were recorded in a period, by component: they are read once, however many intents are looked back on.
 pub(crate) struct Past {
     from: Timestamp,
     to: Timestamp,
@@ -25,10 +27,36 @@ pub(crate) struct Past {
     incidents: BTreeMap<ComponentId, Vec<IncidentRecord>>,
 }
 
+/// The entries of a period that are wanted, page by page.
+struct Pages<'a> {
+    ledger: &'a dyn Ledger,
+    wanted: Filter,
+    is_over: bool,
+}
+
+impl Pages<'_> {
+    /// The next page; none after the last.
+    async fn next(&mut self) -> Result<Option<Vec<Entry>>, ReflectError> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let page = self.ledger.query(&self.wanted, PAGE).await?;
+        self.is_over = page.len() < PAGE;
+        self.wanted.from_seq = page.last().map(|stored| stored.seq + 1);
+        Ok(Some(page.iter().map(entry_of).collect::<Result<_, _>>()?))
+    }
+}
+
 impl Pipeline {
-    /// What was recorded of all components in a period.
-    pub(crate) async fn past(&self, from: Timestamp, to: Timestamp) -> Result<Past, ReflectError> {
-        let (runs, incidents) = (self.runs_between(from, to).await?, self.incidents_between(from, to).await?);
+    /// What was recorded in a period, of one component or of all.
+    pub(crate) async fn past(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        only: Option<&ComponentId>,
+    ) -> Result<Past, ReflectError> {
+        let runs = self.runs_between(from, to, only).await?;
+        let incidents = self.incidents_between(from, to, only).await?;
         Ok(Past { from, to, runs, incidents })
     }
 
@@ -40,51 +68,50 @@ impl Pipeline {
         let wanted = &intent.requirements;
         let component = intent.component(&platform);
         let cores = translation.as_ref().map(|found| u64::from(found.layout.instance_type.cores) * 1_000);
+        let targets = Targets {
+            intent: intent.id.clone(),
+            version: self.latest_version(&intent.id).await?,
+            availability_ppm: wanted.availability_ppb.map(|ppb| ppb / 1_000),
+            latency_p95_us: wanted.latency_p95_us,
+            min_instances: wanted.min_instances.map(u64::from),
+            max_instances: wanted.max_instances.map(u64::from),
+            cpu_millicores: cores,
+        };
+        let mut windows = Windows::default();
+        self.windows_between(component, from, to, |one| windows.take(&targets, &one)).await?;
         Ok(History {
             from,
             to,
-            targets: Targets {
-                intent: intent.id.clone(),
-                version: self.latest_version(&intent.id).await?,
-                availability_ppm: wanted.availability_ppb.map(|ppb| ppb / 1_000),
-                latency_p95_us: wanted.latency_p95_us,
-                min_instances: wanted.min_instances.map(u64::from),
-                max_instances: wanted.max_instances.map(u64::from),
-                cpu_millicores: cores,
-            },
+            targets,
             runs: past.runs.get(component.as_str()).cloned().unwrap_or_default(),
             incidents: past.incidents.get(component).cloned().unwrap_or_default(),
-            windows: self.windows_between(component, from, to).await?,
+            windows,
         })
     }
 
-    async fn entries_between(
-        &self,
-        kind: &str,
-        stream: Option<String>,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<Entry>, ReflectError> {
+    fn pages(&self, kind: &str, stream: Option<String>, from: Timestamp, to: Timestamp) -> Pages<'_> {
         let kind = Some(kind.to_owned());
         let wanted = Filter { kind, stream, from_time: Some(from), to_time: Some(to), ..Filter::default() };
-        let stored = self.journal().ledger().query(&wanted, ENTRIES_MAX).await?;
-        Ok(stored.iter().map(entry_of).collect::<Result<Vec<_>, _>>()?)
+        Pages { ledger: self.journal().ledger(), wanted, is_over: false }
     }
 
-    /// The window summaries of a component.
+    /// Hands over the window summaries of a component, one after the other.
     pub(crate) async fn windows_between(
         &self,
         component: &ComponentId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Vec<WindowRecord>, ReflectError> {
-        let stream = Some(format!("component/{component}"));
-        let entries = self.entries_between("telemetry.window/1", stream, from, to).await?;
-        let record = |entry: Entry| {
-            let window: Window = serde_json::from_value(entry.body).ok()?;
-            Some(WindowRecord { entry: entry.event_id, window })
-        };
-        Ok(entries.into_iter().filter_map(record).collect())
+        mut take: impl FnMut(WindowRecord),
+    ) -> Result<(), ReflectError> {
+        let mut pages = self.pages("telemetry.window/1", Some(format!("component/{component}")), from, to);
+        while let Some(page) = pages.next().await? {
+            for entry in page {
+                if let Ok(window) = serde_json::from_value::<Window>(entry.body) {
+                    take(WindowRecord { entry: entry.event_id, window });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The runs that ended, by the component that they changed.
@@ -92,6 +119,7 @@ impl Pipeline {
         &self,
         from: Timestamp,
         to: Timestamp,
+        only: Option<&ComponentId>,
     ) -> Result<BTreeMap<String, Vec<RunRecord>>, ReflectError> {
         let ends = [
             ("run.succeeded/1", RunOutcome::Succeeded),
@@ -101,24 +129,40 @@ impl Pipeline {
         ];
         let mut records: BTreeMap<String, Vec<RunRecord>> = BTreeMap::new();
         for (kind, outcome) in ends {
-            for entry in self.entries_between(kind, None, from, to).await? {
-                let Some(id) = entry.stream.strip_prefix("run/") else { continue };
-                let doc = self.journal().doc("runs", id).await?.unwrap_or_default();
-                let Some(component) = doc.pointer("/context/component").and_then(Value::as_str) else { continue };
-                let origin = doc.pointer("/context/origin").map(Origin::deserialize).transpose();
-                let origin = origin
-                    .map_err(|error| PipelineError::Recorded { of: "a run", because: error.to_string() })?
-                    .unwrap_or_default();
-                let Some(kind) = run_kind(origin) else { continue };
-                if let Ok(run) = id.parse() {
-                    let ended_at = entry.timestamp;
-                    let started_at = self.began_at(&entry.stream).await?.unwrap_or(ended_at);
-                    let record = RunRecord { entry: entry.event_id, run, kind, outcome, started_at, ended_at };
-                    records.entry(component.to_owned()).or_default().push(record);
+            let mut pages = self.pages(kind, None, from, to);
+            while let Some(page) = pages.next().await? {
+                for entry in page {
+                    if let Some((component, record)) = self.run_record(entry, outcome, only).await? {
+                        records.entry(component).or_default().push(record);
+                    }
                 }
             }
         }
         Ok(records)
+    }
+
+    /// A run that ended, and the component that it changed; none where it brought no intent about, or changed another one.
+    async fn run_record(
+        &self,
+        entry: Entry,
+        outcome: RunOutcome,
+        only: Option<&ComponentId>,
+    ) -> Result<Option<(String, RunRecord)>, ReflectError> {
+        let Some(id) = entry.stream.strip_prefix("run/") else { return Ok(None) };
+        let doc = self.journal().doc("runs", id).await?.unwrap_or_default();
+        let component = doc.pointer("/context/component").and_then(Value::as_str);
+        let Some(component) = component.filter(|found| only.is_none_or(|only| only.as_str() == *found)) else {
+            return Ok(None);
+        };
+        let origin = doc.pointer("/context/origin").map(Origin::deserialize).transpose();
+        let origin = origin
+            .map_err(|error| PipelineError::Recorded { of: "a run", because: error.to_string() })?
+            .unwrap_or_default();
+        let (Some(kind), Ok(run)) = (run_kind(origin), id.parse()) else { return Ok(None) };
+        let ended_at = entry.timestamp;
+        let started_at = self.began_at(&entry.stream).await?.unwrap_or(ended_at);
+        let record = RunRecord { entry: entry.event_id, run, kind, outcome, started_at, ended_at };
+        Ok(Some((component.to_owned(), record)))
     }
 
     /// When the first step of a run might begin, if it came to that.
@@ -128,53 +172,60 @@ impl Pipeline {
         Ok(stored.first().map(entry_of).transpose()?.map(|entry| entry.timestamp))
     }
 
-    /// The incidents, by component.
+    /// The incidents that were opened, by component, with what was recorded of them in the period.
     async fn incidents_between(
         &self,
         from: Timestamp,
         to: Timestamp,
+        only: Option<&ComponentId>,
     ) -> Result<BTreeMap<ComponentId, Vec<IncidentRecord>>, ReflectError> {
-        let mut records: BTreeMap<IncidentId, (ComponentId, IncidentRecord)> = BTreeMap::new();
-        let mut actions: BTreeMap<IncidentId, String> = BTreeMap::new();
-        for entry in self.entries_between("incident.", None, from, to).await? {
-            let Ok(event) = heal_event(&entry.kind, &entry.body) else { continue };
-            let Some(id) = event.incident().cloned() else { continue };
-            if let HealEvent::Opened(opened) = &event {
-                let record = IncidentRecord {
-                    entry: entry.event_id.clone(),
-                    incident: id.clone(),
-                    symptom: opened.symptom.name().to_owned(),
-                    onset_at: opened.onset_at,
-                    opened_at: opened.at,
-                    over_at: None,
-                    attempts: Vec::new(),
-                    escalated: false,
-                };
-                records.insert(id.clone(), (opened.component.clone(), record));
-            } else if let HealEvent::Proposed(proposed) = &event {
-                actions.insert(id.clone(), proposed.remedy.action.name().to_owned());
-            }
-            let Some((_, record)) = records.get_mut(&id) else { continue };
-            if let HealEvent::Verified(verified) = &event {
-                let outcome = match verified.outcome {
-                    Verification::Succeeded => AttemptOutcome::Succeeded,
-                    Verification::Failed => AttemptOutcome::Failed,
-                    Verification::Inconclusive => AttemptOutcome::Inconclusive,
-                };
-                let action = actions.get(&id).cloned().unwrap_or_default();
-                record.attempts.push(AttemptRecord { entry: entry.event_id.clone(), action, outcome });
-            } else if matches!(event, HealEvent::Resolved(_) | HealEvent::Closed(_)) {
-                record.over_at = Some(event.at());
-            } else if matches!(event, HealEvent::Escalated(_)) {
-                record.escalated = true;
-            }
-        }
         let mut all: BTreeMap<ComponentId, Vec<IncidentRecord>> = BTreeMap::new();
-        for (component, record) in records.into_values() {
-            all.entry(component).or_default().push(record);
+        let mut pages = self.pages("incident.opened/1", None, from, to);
+        while let Some(page) = pages.next().await? {
+            for entry in page {
+                let Ok(HealEvent::Opened(opened)) = heal_event(&entry.kind, &entry.body) else { continue };
+                if only.is_none_or(|only| *only == opened.component) {
+                    let mut story = self.journal().stream(&entry.stream).await?;
+                    story.retain(|later| later.seq > entry.seq && later.timestamp < to);
+                    all.entry(opened.component.clone()).or_default().push(incident_record(&entry, &opened, &story));
+                }
+            }
         }
         Ok(all)
     }
+}
+
+/// What became of an incident.
+fn incident_record(entry: &Entry, opened: &Opened, story: &[Entry]) -> IncidentRecord {
+    let mut record = IncidentRecord {
+        entry: entry.event_id.clone(),
+        incident: opened.incident.clone(),
+        symptom: opened.symptom.name().to_owned(),
+        onset_at: opened.onset_at,
+        opened_at: opened.at,
+        over_at: None,
+        attempts: Vec::new(),
+        escalated: false,
+    };
+    let mut action = String::new();
+    for entry in story {
+        let Ok(event) = heal_event(&entry.kind, &entry.body) else { continue };
+        if let HealEvent::Proposed(proposed) = &event {
+            action = proposed.remedy.action.name().to_owned();
+        } else if let HealEvent::Verified(verified) = &event {
+            let outcome = match verified.outcome {
+                Verification::Succeeded => AttemptOutcome::Succeeded,
+                Verification::Failed => AttemptOutcome::Failed,
+                Verification::Inconclusive => AttemptOutcome::Inconclusive,
+            };
+            record.attempts.push(AttemptRecord { entry: entry.event_id.clone(), action: action.clone(), outcome });
+        } else if matches!(event, HealEvent::Resolved(_) | HealEvent::Closed(_)) {
+            record.over_at = Some(event.at());
+        } else if matches!(event, HealEvent::Escalated(_)) {
+            record.escalated = true;
+        }
+    }
+    record
 }
 
 /// What feedback calls a run that comes from there; none for what brings no intent about, on which nothing of an intent rests.

@@ -27,6 +27,9 @@ const WATCHED: Duration = Duration::from_secs(86_400);
 /// Why the start moves on what was approved.
 const BROKEN_OFF: &str = "the program ended while it carried the approval out";
 
+/// A recommendation: the version of its stream, where it stands, and its last entry.
+pub(crate) type Known = (u64, Proposal, Cause);
+
 /// The stream of a recommendation.
 pub(crate) fn stream(id: &RecommendationId) -> String {
     format!("{RECOMMENDATION}{id}")
@@ -238,19 +241,22 @@ impl Pipeline {
         Ok(self.intents_in_force(Some(&intent)).await?.pop())
     }
 
-    /// The recommendations that are not over, as they stand, with their last entries.
-    pub(crate) async fn proposals(&self) -> Result<Vec<(u64, Proposal, Cause)>, ReflectError> {
+    /// The recommendations that are not over, as they stand.
+    pub(crate) async fn proposals(&self) -> Result<Vec<Known>, ReflectError> {
+        self.proposals_in(&self.journal().all_docs("recommendations", "").await?).await
+    }
+
+    /// Those that are not over of the recommendations with these documents.
+    pub(crate) async fn proposals_in(&self, docs: &[(String, Value)]) -> Result<Vec<Known>, ReflectError> {
         let mut all = Vec::new();
         let is_over = |doc: &Value| doc.pointer("/last/kind").and_then(Value::as_str).is_some_and(is_last);
-        for (key, _) in self.journal().all_docs("recommendations", "").await?.iter().filter(|(_, doc)| !is_over(doc)) {
-            if let Some(found) = self.proposal(key).await? {
-                all.push(found);
-            }
+        for (key, _) in docs.iter().filter(|(_, doc)| !is_over(doc)) {
+            all.extend(self.proposal(key).await?);
         }
         Ok(all)
     }
 
-    async fn proposal(&self, id: &str) -> Result<Option<(u64, Proposal, Cause)>, ReflectError> {
+    async fn proposal(&self, id: &str) -> Result<Option<Known>, ReflectError> {
         let entries = self.journal().stream(&format!("{RECOMMENDATION}{id}")).await?;
         let illegal = |cause| ReflectError::Illegal { id: id.to_owned(), cause };
         let mut found: Option<Proposal> = None;

@@ -3,7 +3,7 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::pipeline::{Pipeline, PipelineError, is_gone};
-use crate::recommendation::{patched, stream};
+use crate::recommendation::{Known, patched, stream};
 use crate::submit::SubmitError;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -69,7 +69,19 @@ struct Open {
     cause: Cause,
 }
 
+/// What there is to know of recommendations before new ones are made.
+struct Standing {
+    /// The number of the next one.
+    next: u32,
+    open: Vec<Open>,
+}
+
 impl Open {
+    fn of((version, proposal, cause): Known) -> Option<Self> {
+        let waits = matches!(proposal.state, State::Draft | State::Active | State::Claimed { .. });
+        waits.then_some(Self { version, proposal, cause })
+    }
+
     /// Whether it was made for another version of this intent than the one in force: nobody can approve it.
     fn is_stale(&self, intent: &Intent) -> bool {
         let patch = self.proposal.recommendation.patch.as_ref();
@@ -104,13 +116,17 @@ impl Pipeline {
         // However many ask at one moment, the journal is read for one after the other.
         let _one_at_a_time = self.inner.reflecting.lock().await;
         let to = self.journal().now();
-        let judged = self.judge_due(to).await?;
-        self.expire_due(to).await?;
-        let past = self.past(to.minus(span), to).await?;
+        let known = self.proposals().await?;
+        let judged = self.judge_due(&known, to).await?;
+        self.expire_due(known, to).await?;
+        let mut standing = self.standing().await?;
+        let platform = self.platform();
+        let only = wanted.and(all.first()).map(|(intent, _)| intent.component(&platform));
+        let past = self.past(to.minus(span), to, only).await?;
         let mut intents = Vec::new();
         for (intent, text) in &all {
             let history = self.history(intent, &past).await?;
-            intents.push(self.reflect_on(intent, text, &history, by).await?);
+            intents.push(self.reflect_on(intent, text, &history, by, &mut standing).await?);
         }
         Ok(json!({"intents": intents, "judged": judged}))
     }
@@ -121,19 +137,18 @@ impl Pipeline {
         text: &str,
         history: &History,
         by: &Principal,
+        standing: &mut Standing,
     ) -> Result<Value, ReflectError> {
         let figures = Figures::of(history);
-        let next = self.next_number().await?;
         let span = history.to.since(history.from);
         let settings = Settings { verify_seconds: span.as_secs().max(1), ..Settings::default() };
         let found = {
             let predict = |patch: Option<&Patch>| prediction(intent, text, &self.platform(), history, patch);
             let what_if = WhatIf { predict: &predict, backtest: &|_| None };
-            recommend(history, &figures, &intent.digest(), next, &settings, &what_if)
+            recommend(history, &figures, &intent.digest(), standing.next, &settings, &what_if)
         };
-        let open = self.open_ones().await?;
-        let (stale, standing): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.is_stale(intent));
-        let is_new = |one: &Recommendation| !standing.iter().any(|open| open.says(one));
+        let (stale, others): (Vec<&Open>, Vec<&Open>) = standing.open.iter().partition(|open| open.is_stale(intent));
+        let is_new = |one: &Recommendation| !others.iter().any(|open| open.says(one));
         let found: Vec<Recommendation> = found.into_iter().filter(is_new).collect();
         let mut batch = Batch::of(vec![collected_draft(&intent.id, &figures, &Actor::human(&by.id))]);
         for one in &found {
@@ -142,35 +157,32 @@ impl Pipeline {
         }
         match self.journal().commit(&self.journal().new_cause(), batch).await {
             // Somebody else looked back at the same moment, and took a number.
-            Err(CommitError::Stale { .. }) => return Box::pin(self.reflect_on(intent, text, history, by)).await,
+            Err(CommitError::Stale { .. }) => {
+                *standing = self.standing().await?;
+                return Box::pin(self.reflect_on(intent, text, history, by, standing)).await;
+            }
             done => done?,
         };
         for Open { version, proposal, cause } in stale {
             let same = |one: &&Recommendation| one.kind == proposal.recommendation.kind;
             if let Some(new) = found.iter().find(same) {
                 let step = Move::Supersede { by: new.id.clone() };
-                self.move_on(version, &proposal, &cause, step, Vec::new(), &Actor::system("feedback")).await?;
+                self.move_on(*version, proposal, cause, step, Vec::new(), &Actor::system("feedback")).await?;
             }
         }
+        standing.next += found.len() as u32;
         let mut all = document(&figures, &insights(history, &figures));
         all["intent"] = json!(intent.id);
         all["recommendations"] = recommendations_document(&found)["recommendations"].clone();
         Ok(all)
     }
 
-    /// Recommendations that wait for people.
-    async fn open_ones(&self) -> Result<Vec<Open>, ReflectError> {
-        let open = |(_, proposal, _): &(u64, Proposal, Cause)| {
-            matches!(proposal.state, State::Draft | State::Active | State::Claimed { .. })
-        };
-        let all = self.proposals().await?.into_iter().filter(open);
-        Ok(all.map(|(version, proposal, cause)| Open { version, proposal, cause }).collect())
-    }
-
-    async fn next_number(&self) -> Result<u32, LedgerError> {
+    /// The recommendations as they stand now.
+    async fn standing(&self) -> Result<Standing, ReflectError> {
         let known = self.journal().all_docs("recommendations", "").await?;
         let numbers = known.iter().filter_map(|(key, _)| key.trim_start_matches("OPT-").parse::<u32>().ok());
-        Ok(numbers.max().unwrap_or(0) + 1)
+        let next = numbers.max().unwrap_or(0) + 1;
+        Ok(Standing { next, open: self.proposals_in(&known).await?.into_iter().filter_map(Open::of).collect() })
     }
 
     /// The intents that are in force, or the one that is named if it is, with their manifests' texts, by id.
@@ -195,8 +207,8 @@ impl Pipeline {
     }
 
     /// Says of every recommendation that nobody took up in time that it is over: what it says can be recommended anew then.
-    async fn expire_due(&self, now: Timestamp) -> Result<(), ReflectError> {
-        for Open { version, proposal, cause } in self.open_ones().await? {
+    async fn expire_due(&self, known: Vec<Known>, now: Timestamp) -> Result<(), ReflectError> {
+        for Open { version, proposal, cause } in known.into_iter().filter_map(Open::of) {
             if now < proposal.expires_at {
                 continue;
             }
@@ -211,19 +223,18 @@ impl Pipeline {
     }
 
     /// Judges every recommendation whose time of watching is over: realised against expected.
-    async fn judge_due(&self, now: Timestamp) -> Result<Vec<Value>, ReflectError> {
+    async fn judge_due(&self, known: &[Known], now: Timestamp) -> Result<Vec<Value>, ReflectError> {
         let mut told = Vec::new();
-        for (version, proposal, cause) in self.proposals().await? {
+        for (version, proposal, cause) in known {
             let State::Verifying { since, until } = proposal.state else { continue };
             if now < until {
                 continue;
             }
             let one = &proposal.recommendation;
             let (before, after) = match self.watched(one).await? {
-                Some(component) => (
-                    shares(&self.windows_between(&component, one.from, one.to).await?),
-                    shares(&self.windows_between(&component, since, until).await?),
-                ),
+                Some(component) => {
+                    (self.shares(&component, one.from, one.to).await?, self.shares(&component, since, until).await?)
+                }
                 None => (Vec::new(), Vec::new()),
             };
             let benefit = one.benefits.iter().find(|benefit| benefit.unit == "ppm");
@@ -240,7 +251,7 @@ impl Pipeline {
                 "recommendation": one.id, "outcome": outcome, "expected_ppm": expected,
                 "realised_ppm": effect.shift.map(|shift| json!({"estimate": shift.estimate, "low": shift.low, "high": shift.high})),
             }));
-            self.move_on(version, &proposal, &cause, step, evidence, &Actor::system("feedback")).await?;
+            self.move_on(*version, proposal, cause, step, evidence, &Actor::system("feedback")).await?;
         }
         Ok(told)
     }
@@ -252,15 +263,20 @@ impl Pipeline {
             None => Ok(None),
         }
     }
-}
 
-/// The share of good answers of each window, in millionths.
-fn shares(windows: &[WindowRecord]) -> Vec<i64> {
-    let share = |window: &Window| {
-        let good = window.requests.checked_sub(window.errors)?;
-        i64::try_from(u128::from(good) * 1_000_000 / u128::from(window.requests.max(1))).ok()
-    };
-    windows.iter().filter(|one| one.window.requests > 0).filter_map(|one| share(&one.window)).collect()
+    /// The share of good answers of each window of a component that had any, in millionths.
+    async fn shares(&self, component: &ComponentId, from: Timestamp, to: Timestamp) -> Result<Vec<i64>, ReflectError> {
+        let mut shares = Vec::new();
+        let share = |window: &Window| {
+            let good = window.requests.checked_sub(window.errors)?;
+            i64::try_from(u128::from(good) * 1_000_000 / u128::from(window.requests.max(1))).ok()
+        };
+        let take = |one: WindowRecord| {
+            shares.extend(Some(&one.window).filter(|window| window.requests > 0).and_then(share));
+        };
+        self.windows_between(component, from, to, take).await?;
+        Ok(shares)
+    }
 }
 
 /// The entries that make a recommendation: it is made, and can be approved from then on.

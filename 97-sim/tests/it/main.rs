@@ -15,3 +15,4 @@ mod looked;
 mod mutants;
 mod notify;
 mod once;
+mod past;

@@ -101,7 +101,7 @@ impl Failure {
                 }
                 out.say(&format!("error: {}", error_chain(error)));
                 if let Some(hint) = error.hint() {
-                    out.say(&format!("  hint: {hint}"));
+                    out.hint(&hint);
                 }
             }
             Failure::Problems(problems) => {
@@ -119,7 +119,7 @@ impl Failure {
             Failure::Other { text, hint, .. } => {
                 out.say(&format!("error: {text}"));
                 if let Some(hint) = hint {
-                    out.say(&format!("  hint: {hint}"));
+                    out.hint(hint);
                 }
             }
         }

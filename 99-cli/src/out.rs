@@ -63,6 +63,18 @@ impl Out {
         }
     }
 
+    /// Says what may help, below an error. Among its words only what stands in backticks, or all of it, is a command.
+    pub(crate) fn hint(self, hint: &str) {
+        let hint = if hint.contains("--state") { hint.to_owned() } else { self.quoted(hint) };
+        self.say(&format!("  hint: {hint}"));
+    }
+
+    /// A sentence whose commands have the options that say where to look.
+    pub(crate) fn quoted(self, text: &str) -> String {
+        let quoted = text.replace("`writ ", &format!("`writ{} ", self.at));
+        quoted.strip_prefix("writ ").map(|rest| format!("writ{} {rest}", self.at)).unwrap_or(quoted)
+    }
+
     /// Commands with the options that say where to look.
     fn placed(self, text: &str) -> String {
         text.replace("writ ", &format!("writ{} ", self.at))

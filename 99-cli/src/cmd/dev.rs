@@ -129,7 +129,7 @@ async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -
         let look = look(&client, &file, manifest).await?;
         for line in look.told {
             if !told.contains(&line) {
-                out.line(&line);
+                out.line(&out.quoted(&line));
                 told.push(line);
             }
         }
@@ -189,6 +189,9 @@ struct Look {
     next: Next,
 }
 
+/// How a version stands that people did not want, in the words of `writ intent history`.
+const GIVEN_UP: [&str; 3] = ["rejected", "cancelled", "expired"];
+
 enum Next {
     /// Nothing is handed in.
     Stays,
@@ -210,14 +213,15 @@ async fn look(client: &Client, file: &Value, manifest: &Path) -> Result<Look, Cl
     if let Some(told) = taken_away(&id, &known, manifest) {
         return Ok(Look { told: vec![told], next: Next::Stays });
     }
-    let (mut look, plan) = match overtaken(client, file, &id, &known, manifest).await? {
-        None => (as_it_is(), Some(plan)),
+    let newest = known.get("digest").filter(|digest| plan.get("intent_digest") == Some(*digest)).is_some();
+    let (mut look, plan, in_force) = match overtaken(client, file, &id, &known, manifest).await? {
+        None => (as_it_is(), Some(plan), newest),
         Some((told, body)) => {
             let plan = planned(client, &body).await?;
-            (Look { told: vec![told], next: Next::Submit(body) }, plan)
+            (Look { told: vec![told], next: Next::Submit(body) }, plan, true)
         }
     };
-    if let Some(told) = plan.and_then(|plan| holds_already(&plan, &known)) {
+    if let Some(told) = plan.filter(|_| in_force).and_then(|plan| holds_already(&plan, &known)) {
         look.told.push(told);
         look.next = Next::Stays;
     }
@@ -236,14 +240,13 @@ async fn at_work(client: &Client, id: &str) -> Result<Option<String>, ClientErro
     Ok(Some(run).filter(|_| !holds(&stands, "over")))
 }
 
-/// Whether the manifest is the one in force and nothing differs from it: then there is nothing to submit.
+/// Whether nothing differs from the manifest in force: then there is nothing to submit.
 fn holds_already(plan: &Value, known: &Value) -> Option<String> {
     let unchanged = plan.pointer("/diff/changes").and_then(Value::as_array).is_some_and(Vec::is_empty);
     let id = super::text(plan, "/intent");
-    let same = known.get("digest").is_some() && known.get("digest") == plan.get("intent_digest");
     let watched = super::text(known, "/to") == "monitoring";
-    (unchanged && same && watched)
-        .then(|| format!("intent {id} v{} is in force; nothing has to change", super::text(known, "/version")))
+    (unchanged && watched)
+        .then(|| format!("intent {id} v{} is in force; nothing has to change", super::text(known, "/applied_version")))
 }
 
 /// How a run stands, as a sentence.
@@ -283,14 +286,23 @@ async fn overtaken(
     let Some(applied) = known.get("applied_version").and_then(Value::as_u64) else { return Ok(None) };
     let history = client.all(&format!("/api/v1/intents/{}/history", crate::client::escaped(id)), "").await?;
     let same = writ_seal::sha256(super::text(file, "/text").as_bytes()).to_string();
-    let of_file = history.iter().filter(|version| super::text(version, "/manifest") == same).filter_map(number).max();
-    let Some(of_file) = of_file.filter(|of_file| *of_file < applied) else { return Ok(None) };
+    let of_file = history.iter().filter(|version| super::text(version, "/manifest") == same);
+    // What somebody said no to is not asked for again by itself.
+    let given_up = |version: &Value| GIVEN_UP.contains(&super::text(version, "/state").as_str());
+    let (given_up, other): (Vec<&Value>, Vec<&Value>) = of_file.partition(|version| given_up(version));
+    let (of_file, because) = match (other.into_iter().filter_map(number).max(), given_up.first()) {
+        (Some(of_file), _) if of_file < applied => (of_file, String::new()),
+        (None, Some(version)) => {
+            (number(version).unwrap_or_default(), format!(", which was {}", super::text(version, "/state")))
+        }
+        (Some(_), _) | (None, None) => return Ok(None),
+    };
     let in_force = history.iter().find(|version| number(version) == Some(applied));
     let digest = in_force.map(|version| super::text(version, "/manifest")).unwrap_or_default();
     let text = client.bytes(&format!("/log/attachment/{}", digest.trim_start_matches("sha256:"))).await?;
     let told = format!(
-        "intent {id} v{applied} is what holds, and `{}` is v{of_file}: see `writ intent diff {id} {of_file} {applied}`, or go back \
-         with `writ apply -f {}`",
+        "intent {id} v{applied} is what holds, and `{}` is v{of_file}{because}: see `writ intent diff {id} {of_file} {applied}`, \
+         or ask for it with `writ apply -f {}`",
         manifest.display(),
         manifest.display()
     );

@@ -286,7 +286,7 @@ fn a_change_that_waits_for_people_does_not_end_what_runs() {
     let path = place.files().join("intent.yaml");
     std::fs::write(&path, std::fs::read_to_string(&path).unwrap().trim_end().to_owned() + "\n" + big).unwrap();
     let mut dev = place.dev(&[]).unwrap();
-    dev.until(&["writ approval list"], Duration::from_secs(30)).unwrap();
+    dev.until(&[" approval list"], Duration::from_secs(30)).unwrap();
     dev.until(&["why last, "], Duration::from_secs(10)).unwrap();
     assert_eq!(place.alive(), served, "{}", dev.said());
     let asked = |one: &Value| one.pointer("/last/kind") == Some(&Value::from("approval.asked/1"));
@@ -336,7 +336,8 @@ fn what_is_taken_away_is_gone_and_a_new_version_brings_it_back() {
     let mut dev = place.dev(&[]).unwrap();
     dev.until_up().unwrap();
     let file = place.files().join("intent.yaml").display().to_string();
-    let way = format!("bring it back with `writ apply -f {file}`");
+    let state = place.state().display().to_string();
+    let way = format!("bring it back with `writ --state {state} apply -f {file}`");
     let said = dev.said();
     assert!(said.contains("intent DEPLOY-WEB-001 is archived: taken away at 2") && said.contains(&way), "{said}");
     assert!(writ(&place, &["intent", "list"], 0).contains("archived"));
@@ -393,6 +394,36 @@ fn what_is_being_carried_out_when_dev_ends_is_not_undone_by_the_next() {
         let history = place.api("/api/v1/intents/DEPLOY-WEB-001/history").unwrap();
         assert_eq!(history["items"].as_array().unwrap().len(), version, "{history:#}");
     }
+    assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
+fn what_a_reviewer_rejected_is_not_asked_for_again_by_the_next_start() {
+    let (place, dev) = up(&["--keep"]);
+    let (file, other) = (place.files().join("intent.yaml"), place.path("four.yaml"));
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&other, text.replace("min_instances: 3", "min_instances: 4")).unwrap();
+    writ(&place, &["apply", "-f", other.to_str().unwrap(), "--wait"], 0);
+    let rules = place.files().join("policies/compliance-policies.yaml");
+    let signed = fs::read_to_string(&rules).unwrap().replace("plan.cost_per_month <= 1000", "plan.cost_per_month <= 1");
+    fs::write(&rules, signed).unwrap();
+    assert_eq!(dev.end(), Some(0));
+    let dev = place.dev(&["--keep", "--no-submit"]).unwrap();
+    assert!(dev.until_serving(&place, SOON).is_some(), "{}", dev.said());
+    // Back to the file: that is a new version with an old text, and somebody says no to it.
+    let file = file.display().to_string();
+    writ(&place, &["apply", "-f", &file], 7);
+    let asked = place.api("/api/v1/approvals?state=open").unwrap();
+    let asked = asked["items"][0]["id"].as_str().unwrap();
+    writ(&place, &["reject", asked, "--as", "reviewer", "-m", "not now"], 0);
+    assert_eq!(dev.end(), Some(0));
+    let mut dev = place.dev(&[]).unwrap();
+    dev.until_up().unwrap();
+    let said = dev.said();
+    assert!(said.contains("v2 is what holds") && said.contains("is v1"), "{said}");
+    let history = place.api("/api/v1/intents/DEPLOY-WEB-001/history").unwrap();
+    assert_eq!(history["items"][0]["version"], 3, "{history:#}");
+    assert_eq!(place.alive().len(), 5, "four instances and the balancer: {said}");
     assert_eq!(dev.end(), Some(0));
 }
 

@@ -134,6 +134,7 @@ pub use tokens::{
 };
 pub use trace::under_trace;
 pub use verify::{Trust, VerifyError, verify};
+pub use view::{FIGURES, LAST_IN_FORCE};
 pub use why::{Line, Story, incident_story, sentence, why};
 pub use wish::{ChangeError, GovernanceWish, Proposed};
 pub use writ_agents::{

@@ -32,6 +32,13 @@ enum Next {
     Changed(fn(Option<&Value>, &Entry) -> Option<Value>),
 }
 
+/// Under what an intent's document keeps what was planned for the version that is or was in force last: its `version`, and the
+/// [`FIGURES`].
+pub const LAST_IN_FORCE: &str = "last_in_force";
+
+/// What is planned for a version.
+pub const FIGURES: [&str; 6] = ["availability_ppb", "cost_micros", "count", "instance_type", "zones", "attachments"];
+
 /// Bytes of a text in a document, at the most.
 const TEXT_MAX: usize = 512;
 
@@ -327,6 +334,13 @@ fn intent_next(before: Option<&Value>, entry: &Entry) -> Option<Value> {
     let mut doc = merge_next(before, entry)?;
     if let Some(taken) = entry.body.get(TAKEN) {
         doc[TAKEN] = taken.clone();
+    }
+    if let Some(applied) = entry.body.get("applied_version").filter(|applied| applied.is_u64())
+        && doc[LAST_IN_FORCE]["version"] != *applied
+    {
+        // A version comes into force as the newest: what was planned for it is what was planned last.
+        let planned = FIGURES.map(|name| (name.to_owned(), doc[name].clone()));
+        doc[LAST_IN_FORCE] = planned.into_iter().chain([("version".to_owned(), applied.clone())]).collect();
     }
     Some(doc)
 }

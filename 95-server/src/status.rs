@@ -3,10 +3,9 @@
 use crate::api::Shared;
 use crate::benefit::is_unmeasured;
 use crate::console::words::{number, text, time_of};
-use crate::versions::Fates;
-use serde_json::{Value, json};
-use writ_core::{Entry, LedgerError, Timestamp};
-use writ_pipeline::{Journal, RunState, WaiverState, WaiverStatus};
+use serde_json::Value;
+use writ_core::Timestamp;
+use writ_pipeline::{FIGURES, LAST_IN_FORCE, RunState, WaiverState, WaiverStatus};
 
 /// The word for one of a view's documents; none for a view whose documents all stand alike.
 pub(crate) fn of(shared: &Shared, view: &str, id: &str, doc: &Value) -> Option<String> {
@@ -117,33 +116,16 @@ pub(crate) const SHOWN: &str = "/shown_version";
 
 /// An intent's document with what was planned for the version that is in force, where a newer one is not; of one that was taken
 /// away, for the version that was in force last.
-pub(crate) async fn in_force(journal: &Journal, id: &str, doc: Value) -> Result<Value, LedgerError> {
-    if !is_behind(&doc) {
-        return Ok(doc);
-    }
-    Ok(in_force_of(&journal.stream(&format!("intent/{id}")).await?, doc))
-}
-
-/// Whether the newest version may be another than that in force, or that was.
-fn is_behind(doc: &Value) -> bool {
-    let (newest, applied) = (number(doc, "/version"), number(doc, "/applied_version"));
-    if applied == 0 { text(doc, "/to") == "archived" && newest > 1 } else { applied != newest }
-}
-
-/// The same, of an intent whose entries are at hand.
-pub(crate) fn in_force_of(entries: &[Entry], mut doc: Value) -> Value {
-    if !is_behind(&doc) {
-        return doc;
-    }
-    let applied = number(&doc, "/applied_version");
-    let shown = if applied == 0 { Fates::of(entries).last } else { applied };
-    let translated = |entry: &&Entry| entry.kind == "intent.translated/1" && number(&entry.body, "/version") == shown;
-    if let Some(entry) = entries.iter().rev().find(translated) {
-        for name in ["availability_ppb", "cost_micros", "count", "instance_type", "zones", "attachments"] {
-            doc[name] = entry.body.get(name).cloned().unwrap_or_default();
+pub(crate) fn in_force(mut doc: Value) -> Value {
+    let last = doc.as_object_mut().and_then(|doc| doc.remove(LAST_IN_FORCE));
+    let (newest, applied) = (number(&doc, "/version"), number(&doc, "/applied_version"));
+    let is_behind = if applied == 0 { text(&doc, "/to") == "archived" && newest > 1 } else { applied != newest };
+    if let Some(mut last) = last.filter(|_| is_behind) {
+        for name in FIGURES {
+            doc[name] = last[name].take();
         }
-        if shown != applied {
-            doc[SHOWN.trim_start_matches('/')] = json!(shown);
+        if applied == 0 {
+            doc[SHOWN.trim_start_matches('/')] = last["version"].take();
         }
     }
     doc
@@ -267,6 +249,7 @@ pub(crate) fn is_open(recommendation: &str) -> bool {
 mod tests {
     use super::*;
     use crate::unreal::unreal;
+    use serde_json::json;
 
     /// Every word that this file says of a state can be asked for.
     #[tokio::test]

@@ -262,7 +262,7 @@ async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value, known: &mu
         doc["state"] = json!(state.replace(' ', "_"));
     }
     if view == "intents" {
-        return Ok(status::in_force(shared.pipeline.journal(), key, doc).await?);
+        return Ok(status::in_force(doc));
     }
     if view == "incidents" {
         let at = time_of(&doc, "/since").unwrap_or_else(|| shared.pipeline.journal().now());

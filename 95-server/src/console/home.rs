@@ -69,7 +69,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     let runs = live_runs(&shared, SHOWN).await?;
     let mut intents = Vec::new();
     for (id, doc) in by_name(journal, "intents", None).await?.rows.iter().take(SHOWN) {
-        intents.push(held(&shared, IntentRow::of(&shared, id, doc).await?).await?);
+        intents.push(held(&shared, IntentRow::of(&shared, id, doc)).await?);
     }
     let newest = Filter { newest_first: true, ..Filter::default() };
     let stored = journal.ledger().query(&newest, LATEST).await?;

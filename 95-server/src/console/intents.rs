@@ -41,9 +41,8 @@ pub(crate) struct Row {
 
 impl Row {
     /// The row of an intent, with the figures of the version that is in force.
-    pub(crate) async fn of(shared: &Shared, id: &str, doc: &Value) -> Result<Self, LedgerError> {
-        let doc = status::in_force(shared.pipeline.journal(), id, doc.clone()).await?;
-        Ok(Self::told(shared, id, &doc))
+    pub(crate) fn of(shared: &Shared, id: &str, doc: &Value) -> Self {
+        Self::told(shared, id, &status::in_force(doc.clone()))
     }
 
     fn told(shared: &Shared, id: &str, doc: &Value) -> Self {
@@ -97,7 +96,7 @@ pub(crate) async fn list(State(shared): App, visitor: Visitor, Query(wanted): Qu
     let page = by_name(shared.pipeline.journal(), "intents", wanted.after.as_deref()).await?;
     let mut rows = Vec::new();
     for (id, doc) in &page.rows {
-        rows.push(Row::of(&shared, id, doc).await?);
+        rows.push(Row::of(&shared, id, doc));
     }
     let agentless = shared.pipeline.gate().state().roster.agents().next().is_none();
     let (more, may) = (page.more("/intents"), visitor.holds_somewhere("operator"));
@@ -154,7 +153,7 @@ pub(crate) async fn one(
             in_force: number == fates.in_force,
         });
     }
-    let doc = status::in_force_of(&entries, doc);
+    let doc = status::in_force(doc);
     let compared = match (wanted.old, wanted.new) {
         (Some(old), Some(new)) => {
             let text = async |version: u64| {

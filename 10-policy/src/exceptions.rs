@@ -197,11 +197,6 @@ impl Exceptions {
         self.maintenance
     }
 
-    /// Every waiver there ever was, by id.
-    pub fn waivers(&self) -> impl Iterator<Item = &WaiverStatus> {
-        self.waivers.values()
-    }
-
     /// Those that were granted and not taken back, in the form that judging reads.
     #[must_use]
     pub fn granted(&self) -> Vec<Waiver> {

@@ -146,8 +146,8 @@ async fn issue(State(shared): App, caller: Caller, Body(wanted): Body<TokenWante
         }
     }
     let whose = if wanted.enrol {
-        let newest = people(journal).await?.into_iter().rfind(|person| person.name == wanted.principal);
-        newest.ok_or_else(|| Failure::not_found("person", &wanted.principal))?
+        let enrolled = people(journal).await?.into_iter().find(|person| person.name == wanted.principal);
+        enrolled.ok_or_else(|| Failure::not_found("person", &wanted.principal))?
     } else {
         person(journal, &wanted.principal).await?
     };

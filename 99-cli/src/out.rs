@@ -1,6 +1,6 @@
 //! What people and scripts read: answers on standard output, everything else on standard error.
 
-use clap::ValueEnum;
+use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
 
@@ -58,26 +58,28 @@ impl Out {
     /// Names the next command to type.
     pub(crate) fn next(self, text: &str) {
         if !self.quiet && matches!(self.form, Form::Table | Form::Wide) {
-            let text = if text.contains("--state") { text.to_owned() } else { self.placed(text) };
-            self.say(&format!("next: {text}"));
+            self.say(&format!("next: {}", self.placed(text)));
         }
     }
 
-    /// Says what may help, below an error. Among its words only what stands in backticks, or all of it, is a command.
+    /// Says what may help, below an error.
     pub(crate) fn hint(self, hint: &str) {
-        let hint = if hint.contains("--state") { hint.to_owned() } else { self.quoted(hint) };
-        self.say(&format!("  hint: {hint}"));
+        self.say(&format!("  hint: {}", self.placed(hint)));
     }
 
-    /// A sentence whose commands have the options that say where to look.
-    pub(crate) fn quoted(self, text: &str) -> String {
-        let quoted = text.replace("`writ ", &format!("`writ{} ", self.at));
-        quoted.strip_prefix("writ ").map(|rest| format!("writ{} {rest}", self.at)).unwrap_or(quoted)
-    }
-
-    /// Commands with the options that say where to look.
-    fn placed(self, text: &str) -> String {
-        text.replace("writ ", &format!("writ{} ", self.at))
+    /// A sentence whose commands have the options that say where to look, as far as they look anywhere and do not say so.
+    pub(crate) fn placed(self, text: &str) -> String {
+        if text.contains("--state") {
+            return text.to_owned();
+        }
+        let (mut placed, mut rest) = (String::new(), text);
+        while let Some((before, after)) = rest.split_once("writ ") {
+            placed.push_str(before);
+            let at = if begins_command(&placed) && looks(after) { self.at } else { "" };
+            placed.push_str(&format!("writ{at} "));
+            rest = after;
+        }
+        placed + rest
     }
 
     /// Whether a person reads along.
@@ -106,6 +108,24 @@ impl Out {
             }
         }
     }
+}
+
+/// Commands that look at files alone, whatever stands in front of them.
+const LOOK_NOWHERE: [&str; 5] = ["init", "policy test", "schema", "validate", "verify"];
+
+/// Whether a command may follow these words: `writ` stands in sentences, too.
+fn begins_command(before: &str) -> bool {
+    let before = before.trim_end_matches(' ');
+    before.is_empty() || before.ends_with(['`', ':', ',']) || before.ends_with(" or")
+}
+
+/// Whether these words are a command's, and one that looks at a server or its state.
+fn looks(words: &str) -> bool {
+    let end = |character: char| !character.is_ascii_alphanumeric() && character != '-';
+    let known = words.split(end).next().is_some_and(crate::Noun::has_subcommand);
+    let nowhere =
+        |command: &&str| words.strip_prefix(*command).is_some_and(|rest| rest.is_empty() || rest.starts_with(end));
+    known && !LOOK_NOWHERE.iter().any(nowhere)
 }
 
 fn pretty(document: &Value) -> String {
@@ -210,5 +230,32 @@ mod tests {
             json!({"a": "yes", "b": [{"c": 1, "d": "x: y"}, "3", []], "e": {}, "f": null, "g": "部署 plain"});
         let expected = "a: \"yes\"\nb:\n  - c: 1\n    d: \"x: y\"\n  - \"3\"\n  - []\ne: {}\nf: null\ng: 部署 plain\n";
         assert_eq!(yaml(&document), expected);
+    }
+
+    #[test]
+    fn commands_that_look_somewhere_say_where_and_other_words_stay() {
+        let out = Out { form: Form::Table, quiet: false, at: " --state S" };
+        for (text, placed) in [
+            ("writ why run_x", "writ --state S why run_x"),
+            ("see what it does: writ why run_x", "see what it does: writ --state S why run_x"),
+            ("witness: `writ server doctor`", "witness: `writ --state S server doctor`"),
+            ("`writ why` of it", "`writ --state S why` of it"),
+            (
+                "writ why last, writ audit verify, or `writ run list`",
+                "writ --state S why last, writ --state S audit verify, or `writ --state S run list`",
+            ),
+            ("writ why i, or writ intent history i", "writ --state S why i, or writ --state S intent history i"),
+            ("writ policy apply DIR", "writ --state S policy apply DIR"),
+            ("writ acts on nothing until it is restarted", "writ acts on nothing until it is restarted"),
+            ("the server is writ why not", "the server is writ why not"),
+            (
+                "writ validate -f F, writ policy test D, writ dev D",
+                "writ validate -f F, writ policy test D, writ --state S dev D",
+            ),
+            ("`writ init DIR` writes some; `writ verify`", "`writ init DIR` writes some; `writ verify`"),
+            ("`writ server restore B --state DIR`", "`writ server restore B --state DIR`"),
+        ] {
+            assert_eq!(out.placed(text), placed);
+        }
     }
 }

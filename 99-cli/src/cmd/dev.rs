@@ -129,7 +129,7 @@ async fn submit(common: &Common, manifest: &Path, text: &[u8], began: Instant) -
         let look = look(&client, &file, manifest).await?;
         for line in look.told {
             if !told.contains(&line) {
-                out.line(&out.quoted(&line));
+                out.line(&out.placed(&line));
                 told.push(line);
             }
         }

@@ -198,7 +198,7 @@ fn over(out: Out, change: &Value) -> Exit {
     let begun = change.get("begun").and_then(Value::as_bool).unwrap_or(false);
     let told = if because.is_empty() { String::new() } else { format!(": {because}") };
     out.say(&format!("error: `{run}` is {}{told}", state.replace('_', " ")));
-    out.say(&format!("  hint: writ why {run}"));
+    out.hint(&format!("writ why {run}"));
     match state.as_str() {
         "failed" | "cancelled" if !begun => exit::DENIED,
         "succeeded" => exit::FAILED, // It was carried out before, and not by this process.

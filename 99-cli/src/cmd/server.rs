@@ -225,7 +225,7 @@ async fn doctor(config: &Config, common: &Common) -> Result<Exit, Failure> {
     });
     for one in &findings {
         if let Some(hint) = &one.hint {
-            out.say(&format!("  hint: {}: {hint}", one.about));
+            out.hint(&format!("{}: {hint}", one.about));
         }
     }
     let wrong = findings.iter().any(|one| one.health == Health::Bad);

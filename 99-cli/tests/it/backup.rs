@@ -1,8 +1,8 @@
 //! Backups, what becomes of them, and what looks an installation over.
 
 use crate::journey::writ;
-use crate::program;
 use crate::server::serve;
+use crate::{program, typed_at};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -145,7 +145,7 @@ fn the_doctor_names_what_is_wrong_and_its_way_out() {
     let files = text(&place.files());
     let starts = |part: &str| {
         let told = writ(&place, &["server", "--files", &files, "--listen", "127.0.0.1:0"], 1);
-        assert!(told.contains(part) && told.contains("writ server doctor"), "{told}");
+        assert!(told.contains(part) && told.contains(&typed_at(&place, "server doctor")), "{told}");
     };
 
     let key = place.state().join("keys/gate");

@@ -1,6 +1,6 @@
 //! Answers in every form, exit codes of the rest, and readers that go away.
 
-use crate::{journey::up, program};
+use crate::{journey::up, program, typed_at};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -98,7 +98,7 @@ fn every_answer_is_a_document_in_the_form_that_was_asked_for() {
     assert_eq!(dev.end(), Some(0));
     let gone = place.writ(&["run", "list"]).unwrap();
     assert_eq!(gone.code, Some(1));
-    assert!(gone.err.contains("start one with `writ dev"), "{}", gone.err);
+    assert!(gone.err.contains(&format!("start one with `{}", typed_at(&place, "dev"))), "{}", gone.err);
 }
 
 /// The keys of a document at every depth, without its values: times and counters go on between two answers.

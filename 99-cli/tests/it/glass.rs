@@ -3,7 +3,7 @@
 use crate::exec::ends;
 use crate::journey::{SOON, writ};
 use crate::pin::serve;
-use crate::program;
+use crate::{program, typed_at};
 use std::fs;
 use writ_bench::{Place, wait_until};
 
@@ -45,7 +45,7 @@ fn broken_glass_lets_a_command_through_is_told_survives_a_restart_and_is_reviewe
         .json();
     let id = glass["approval"].as_str().unwrap();
     let again = broken(&["--minutes", "1", "-m", "more"], 3);
-    assert!(again.contains(&format!("writ glass end {id}")), "{again}");
+    assert!(again.contains(&typed_at(&place, &format!("glass end {id}"))), "{again}");
 
     // The approvers are told, with a way to it.
     let told = place.state().join("notifications.log");

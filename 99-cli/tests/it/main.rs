@@ -29,10 +29,16 @@ mod server;
 mod upgrade;
 
 use std::path::Path;
+use writ_bench::Place;
 
 /// The program under test.
 fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_writ"))
+}
+
+/// A command as hints say it to whoever named the state directory of this place.
+fn typed_at(place: &Place, command: &str) -> String {
+    format!("writ --state {} {command}", place.state().display())
 }
 
 /// A text without what changes from one call to the next: the hint of the next command.

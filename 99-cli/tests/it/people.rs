@@ -2,7 +2,7 @@
 
 use crate::journey::{SOON, up, writ};
 use crate::pin::serve;
-use crate::program;
+use crate::{program, typed_at};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -267,7 +267,7 @@ fn a_run_is_given_a_new_plan_from_the_world_as_it_is() {
     let run = accepted["run"].as_str().unwrap().to_owned();
     let state = || place.api(&format!("/api/v1/runs/{run}/execution")).unwrap()["state"].clone();
     wait_until(SOON, || state() == "running").expect("it waits for the kill switch");
-    assert!(writ(&place, &["run", "replan", &run], 3).contains("writ run pause"));
+    assert!(writ(&place, &["run", "replan", &run], 3).contains(&typed_at(&place, "run pause")));
     writ(&place, &["run", "replan", &run, "--as", "reviewer"], 4);
     writ(&place, &["run", "pause", &run], 0);
     wait_until(SOON, || state() == "paused").expect("nothing of it runs");

@@ -105,7 +105,7 @@ pub(crate) async fn report(
             let because = error.map_or_else(|| "interrupted".to_owned(), |error| error_chain(&error));
             out.say(&format!("error: what came of the command is not recorded: {because}"));
             match spool(common, run, &body) {
-                Ok(path) => out.say(&format!("  hint: writ exec --report {}", path.display())),
+                Ok(path) => out.hint(&format!("writ exec --report {}", path.display())),
                 Err(because) => out.say(&format!("error: it could not be kept either: {because}")),
             }
         }

@@ -138,12 +138,32 @@ impl Client {
         Ok(self.pages(list, query).await?.iter().flat_map(items).collect())
     }
 
+    /// The newest of a list that is as wanted.
+    pub(crate) async fn newest(
+        &self,
+        list: &str,
+        query: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Option<Value>, ClientError> {
+        let mut after = String::new();
+        loop {
+            let page = self.get(&format!("{list}?newest_first=true{query}{after}")).await?;
+            if let Some(found) = items(&page).into_iter().find(&wanted) {
+                return Ok(Some(found));
+            }
+            match following(&page) {
+                Some(next) => after = next,
+                None => return Ok(None),
+            }
+        }
+    }
+
     /// All pages of a list.
     pub(crate) async fn pages(&self, list: &str, query: &str) -> Result<Vec<Value>, ClientError> {
         let (mut pages, mut after) = (Vec::new(), String::new());
         loop {
             let page = self.get(&format!("{list}?limit=1000{query}{after}")).await?;
-            let next = page.get("next").and_then(Value::as_str).map(|next| format!("&after={}", escaped(next)));
+            let next = following(&page);
             pages.push(page);
             match next {
                 Some(next) => after = next,
@@ -218,6 +238,11 @@ impl Client {
     }
 }
 
+/// How the page behind one is asked for; none when there is no more.
+fn following(page: &Value) -> Option<String> {
+    page.get("next").and_then(Value::as_str).map(|next| format!("&after={}", escaped(next)))
+}
+
 /// Whom to believe that a server is who it says: nobody has to be when nothing is encrypted.
 fn trusted(url: &str, ca: Option<&Path>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
@@ -253,4 +278,46 @@ fn kept(tokens: &Path) -> Vec<String> {
 pub(crate) fn escaped(text: &str) -> String {
     let keep = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     text.bytes().map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use clap::Parser;
+    use serde_json::json;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    /// A client of a server that gives these answers, one after the other, and then tells what it was asked.
+    pub(crate) fn answering(answers: Vec<Value>) -> (Client, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answer = move |body: Value| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let head = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+            let asked = head.collect::<Vec<_>>().swap_remove(0);
+            let body = body.to_string();
+            write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+                .unwrap();
+            asked
+        };
+        let typed = ["writ", "run", "list", "--server", &url, "--token", "t"];
+        let client = Client::new(&crate::Cli::parse_from(typed).common).unwrap();
+        (client, std::thread::spawn(move || answers.into_iter().map(answer).collect()))
+    }
+
+    #[tokio::test]
+    async fn the_newest_that_is_wanted_is_found_behind_a_page_of_others() {
+        let remedies: Vec<_> = (0..100).map(|at| json!({"id": format!("run_{at}"), "origin": "remedy"})).collect();
+        let (client, server) = answering(vec![
+            json!({"items": remedies, "next": "run_99"}),
+            json!({"items": [{"id": "run_x", "origin": "intent"}, {"id": "run_y", "origin": "intent"}]}),
+        ]);
+        let wanted = |run: &Value| run["origin"] == "intent";
+        let found = client.newest("/api/v1/runs", "&intent=WEB-1", wanted).await.unwrap();
+        assert_eq!(found.unwrap()["id"], "run_x");
+        let asked = ["", "&after=run_99"]
+            .map(|after| format!("GET /api/v1/runs?newest_first=true&intent=WEB-1{after} HTTP/1.1"));
+        assert_eq!(server.join().unwrap(), asked);
+    }
 }

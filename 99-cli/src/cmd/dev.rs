@@ -182,15 +182,15 @@ async fn go_on(common: &Common, run: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How a version stands that people did not want, in the words of `writ intent history`.
+const GIVEN_UP: [&str; 3] = ["rejected", "cancelled", "expired"];
+
 /// How the directory's intent stands, and what follows for its file.
 struct Look {
     /// What is said of it, once.
     told: Vec<String>,
     next: Next,
 }
-
-/// How a version stands that people did not want, in the words of `writ intent history`.
-const GIVEN_UP: [&str; 3] = ["rejected", "cancelled", "expired"];
 
 enum Next {
     /// Nothing is handed in.
@@ -216,7 +216,8 @@ async fn look(client: &Client, file: &Value, manifest: &Path) -> Result<Look, Cl
     let newest = known.get("digest").filter(|digest| plan.get("intent_digest") == Some(*digest)).is_some();
     let (mut look, plan, in_force) = match overtaken(client, file, &id, &known, manifest).await? {
         None => (as_it_is(), Some(plan), newest),
-        Some((told, body)) => {
+        Some((told, None)) => return Ok(Look { told: vec![told], next: Next::Stays }),
+        Some((told, Some(body))) => {
             let plan = planned(client, &body).await?;
             (Look { told: vec![told], next: Next::Submit(body) }, plan, true)
         }
@@ -231,11 +232,11 @@ async fn look(client: &Client, file: &Value, manifest: &Path) -> Result<Look, Cl
 /// The run that carries the newest version of an intent out, or takes the intent away, while it is not over.
 async fn at_work(client: &Client, id: &str) -> Result<Option<String>, ClientError> {
     let escaped = crate::client::escaped;
-    let runs = client.get(&format!("/api/v1/runs?intent={}&newest_first=true", escaped(id))).await?;
-    let runs = runs.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    // What healed it since may fill pages.
     let moves =
-        |run: &&Value| matches!(super::text(run, "/context/origin").as_str(), "intent" | "feedback" | "decommission");
-    let Some(run) = runs.iter().find(moves).map(|run| super::text(run, "/id")) else { return Ok(None) };
+        |run: &Value| matches!(super::text(run, "/context/origin").as_str(), "intent" | "feedback" | "decommission");
+    let newest = client.newest("/api/v1/runs", &format!("&intent={}", escaped(id)), moves).await?;
+    let Some(run) = newest.map(|run| super::text(&run, "/id")) else { return Ok(None) };
     let stands = client.get(&format!("/api/v1/runs/{}/execution", escaped(&run))).await?;
     Ok(Some(run).filter(|_| !holds(&stands, "over")))
 }
@@ -274,14 +275,15 @@ fn taken_away(id: &str, known: &Value, manifest: &Path) -> Option<String> {
 }
 
 /// What is said of a file that is an earlier version's, and the version in force as it is handed in: what somebody ordered since
-/// stays so. Problems of its text are told under its own name, for the file has other lines.
+/// stays so. Problems of its text are told under its own name, for the file has other lines. Where its text cannot be read there
+/// is nothing to hand in.
 async fn overtaken(
     client: &Client,
     file: &Value,
     id: &str,
     known: &Value,
     manifest: &Path,
-) -> Result<Option<(String, Value)>, ClientError> {
+) -> Result<Option<(String, Option<Value>)>, ClientError> {
     let number = |version: &Value| version.get("version").and_then(Value::as_u64);
     let Some(applied) = known.get("applied_version").and_then(Value::as_u64) else { return Ok(None) };
     let history = client.all(&format!("/api/v1/intents/{}/history", crate::client::escaped(id)), "").await?;
@@ -297,17 +299,24 @@ async fn overtaken(
         }
         (Some(_), _) | (None, None) => return Ok(None),
     };
-    let in_force = history.iter().find(|version| number(version) == Some(applied));
-    let digest = in_force.map(|version| super::text(version, "/manifest")).unwrap_or_default();
-    let text = client.bytes(&format!("/log/attachment/{}", digest.trim_start_matches("sha256:"))).await?;
+    let text = match history.iter().find(|version| number(version) == Some(applied)) {
+        Some(in_force) => manifest_of(client, in_force).await?,
+        None => None,
+    };
     let told = format!(
         "intent {id} v{applied} is what holds, and `{}` is v{of_file}{because}: see `writ intent diff {id} {of_file} {applied}`, \
          or ask for it with `writ apply -f {}`",
         manifest.display(),
         manifest.display()
     );
-    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
-    Ok(Some((told, json!({"name": format!("{id} v{applied}"), "text": text}))))
+    Ok(Some((told, text.map(|text| json!({"name": format!("{id} v{applied}"), "text": text})))))
+}
+
+/// The text that a version was handed in as, where the journal has it.
+async fn manifest_of(client: &Client, version: &Value) -> Result<Option<String>, ClientError> {
+    let digest = super::text(version, "/manifest");
+    let text = client.bytes(&format!("/log/attachment/{}", digest.trim_start_matches("sha256:"))).await?;
+    Ok(text.map(|text| String::from_utf8_lossy(&text).into_owned()))
 }
 
 /// What the manifest would come to, and what is known of its intent; none where it comes to nothing, or its intent is new.
@@ -341,4 +350,22 @@ async fn show_service(common: &Common) -> Result<(), Failure> {
         out.line(&format!("       {:<20} http://{}  pid {}", what, field("address"), field("pid")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::tests::answering;
+
+    #[tokio::test]
+    async fn nothing_is_handed_in_for_a_version_in_force_whose_text_is_not_there() {
+        let of_file = writ_seal::sha256(b"the file").to_string();
+        let (client, server) = answering(vec![json!({"items": [{"version": 1, "manifest": of_file}]})]);
+        let (file, known) = (json!({"text": "the file"}), json!({"applied_version": 2}));
+        let found = overtaken(&client, &file, "WEB-1", &known, Path::new("intent.yaml")).await.unwrap();
+        let (told, body) = found.unwrap();
+        assert!(told.starts_with("intent WEB-1 v2 is what holds, and `intent.yaml` is v1"), "{told}");
+        assert_eq!(body, None);
+        assert_eq!(server.join().unwrap(), ["GET /api/v1/intents/WEB-1/history?limit=1000 HTTP/1.1"]);
+    }
 }

@@ -142,11 +142,16 @@ macro_rules! impl_ledger {
                     term: &str,
                     range: &std::ops::Range<u64>,
                 ) -> Result<std::ops::Range<u64>, LedgerError> {
+                    let size = self.head().await?.map_or(0, |head| head.size);
+                    if range.start == 0 && range.end >= size {
+                        return Ok(0..size + 1);
+                    }
                     let sql = "SELECT MAX(ord) FROM lookup WHERE term = $1";
                     let last = self.place_of(sqlx::query(sql).bind(term).fetch_one(&self.pool).await)?;
                     let end = last.map_or(0, |last| last + 1);
                     let from = if range.start == 0 { 0 } else { self.version_at(term, range.start, end).await? };
-                    Ok(from..self.version_at(term, range.end, end).await?)
+                    let to = if range.end >= size { end } else { self.version_at(term, range.end, end).await? };
+                    Ok(from..to)
                 }
 
                 /// The first number under a term, below `end`, at or after a place.

@@ -252,14 +252,21 @@ async fn hand_over(
             ground = pipeline.gate().expects();
         }
         let (found, context) = drive.run(run).await?;
-        if approval.state() == ApprovalState::Granted
-            && let Ok(requester) = found.submitted().requester.id.parse()
-        {
-            ground.push(person_as_is(pipeline.journal(), &requester).await?);
+        let mut lost = None;
+        if approval.state() == ApprovalState::Granted {
+            if let Ok(requester) = found.submitted().requester.id.parse() {
+                ground.push(person_as_is(pipeline.journal(), &requester).await?);
+            }
+            let mut left = approval.clone();
+            ground.extend(discount(pipeline.journal(), &mut left, &context.scope()).await?);
+            lost = approval
+                .ballots()
+                .find(|ballot| !left.ballots().any(|one| one.by == ballot.by))
+                .map(|one| one.by.clone());
         }
         let read = |stream: &str| ground.iter().any(|one| one.stream == stream);
         let is_overtaken = |cause: &CommitError| matches!(cause, CommitError::Stale { stream, .. } if read(stream));
-        let Some(signal) = signal_of(pipeline, id, approval, (&found, &context)).await? else { return Ok(()) };
+        let Some(signal) = signal_of(pipeline, id, approval, (&found, &context), lost).await? else { return Ok(()) };
         // The run records that it was used, or that it came too late; one that is over meanwhile has said what became of it.
         match drive.tell_while(run, signal, by, ground.clone()).await {
             Err(DriveError::NotLive { .. }) => return Ok(()),
@@ -278,14 +285,17 @@ async fn signal_of(
     id: &ApprovalId,
     approval: &Approval,
     (run, context): (&Run, &RunContext),
+    lost: Option<PrincipalId>,
 ) -> Result<Option<Signal>, AnswerError> {
     Ok(match approval.state() {
         ApprovalState::Granted => {
             // The gate judges a single step itself.
-            let barred = if let RunState::AwaitingApproval(asked) = run.state() {
-                pipeline.barred_by_now(run, context, &asked.terms).await?
-            } else {
-                None
+            let barred = match (run.state(), lost) {
+                (RunState::AwaitingApproval(_), Some(who)) => {
+                    Some(format!("`{who}`, who agreed, does not hold the role any more; ask again"))
+                }
+                (RunState::AwaitingApproval(asked), None) => pipeline.barred_by_now(run, context, &asked.terms).await?,
+                _ => None,
             };
             let world = context.world(pipeline.provider()).await;
             Some(Signal::Approved { approval: id.clone(), barred, shown: approval.question().shown, world })

@@ -344,8 +344,7 @@ impl Pipeline {
             for step in unknown {
                 let said = say(self.journal(), run.as_str(), &by, NO_MATTER).await;
                 let reason = said.map_err(|error| error_chain(&error))?;
-                let told = Signal::OperatorResolved { happened: false, reason, step };
-                self.drive().tell(run, told, &by).await.map_err(|error| error_chain(&error))?;
+                self.heard(run, Signal::OperatorResolved { happened: false, reason, step }, &by).await?;
             }
             self.give_up(run, &by).await?;
         }
@@ -354,8 +353,12 @@ impl Pipeline {
 
     /// Cancels a run, if it is not being cancelled; one that is over has said what became of it.
     async fn give_up(&self, run: &RunId, by: &Actor) -> Result<(), String> {
-        match self.drive().tell(run, Signal::Cancel { compensate: false }, by).await {
-            // Cancelled already, or first somebody has to say what came of a step.
+        self.heard(run, Signal::Cancel { compensate: false }, by).await
+    }
+
+    /// Tells a run something that it may have come beyond: cancelled already, over, or said by somebody at the same moment.
+    async fn heard(&self, run: &RunId, signal: Signal, by: &Actor) -> Result<(), String> {
+        match self.drive().tell(run, signal, by).await {
             Ok(()) | Err(DriveError::NotLive { .. } | DriveError::Refused { .. }) => Ok(()),
             Err(error) => Err(error_chain(&error)),
         }

@@ -5,10 +5,13 @@ use serde_json::Value;
 use writ_core::LedgerError;
 
 /// The view of what is listed in another order than it is kept in.
-pub(crate) const FILED: &str = "filed";
+pub(crate) const LISTED: &str = "listed";
 
 /// Documents that are read at once.
 const PAGE: usize = 1_000;
+
+/// Documents that are looked through for one page at the most. A page may then be short, and there is more behind it.
+const LOOKED_THROUGH_MAX: usize = 5_000;
 
 /// Which rows of a list.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +40,7 @@ impl<'a> Span<'a> {
 pub struct Listing<T> {
     /// The rows.
     pub rows: Vec<T>,
-    /// The last of them, behind which there are more; none where there are not.
+    /// Behind what there are more; none where there are not.
     pub next: Option<String>,
 }
 
@@ -53,25 +56,31 @@ impl Listing<(String, Value)> {
         span: Span<'_>,
         counts: impl Fn(&Value) -> bool,
     ) -> Result<Self, LedgerError> {
-        let mut rows: Vec<(String, Value)> = Vec::new();
+        let key_of = |key: &str| key.strip_prefix(under).unwrap_or(key).to_owned();
+        let (mut rows, mut looked): (Vec<(String, Value)>, usize) = (Vec::new(), 0);
         let mut from = span.after.map(|after| format!("{under}{after}"));
         loop {
-            let wanted = span.limit.saturating_sub(rows.len()).saturating_add(1).min(PAGE);
+            // Where some do not count, there may be many of them.
+            let wanted = if looked == 0 { span.limit.saturating_add(1).min(PAGE) } else { PAGE };
             let (docs, _) = match span.backwards {
                 true => journal.docs_back(view, under, from.as_deref(), wanted).await?,
                 false => journal.docs(view, under, from.as_deref(), wanted).await?,
             };
             let last = docs.len() < wanted;
+            looked += docs.len();
             from = docs.last().map(|(key, _)| key.clone());
             for (key, doc) in docs.into_iter().filter(|(_, doc)| counts(doc)) {
                 if rows.len() == span.limit {
                     let next = rows.last().map(|(key, _)| key.clone());
                     return Ok(Self { rows, next });
                 }
-                rows.push((key.strip_prefix(under).unwrap_or(&key).to_owned(), doc));
+                rows.push((key_of(&key), doc));
             }
             if last {
                 return Ok(Self { rows, next: None });
+            }
+            if span.limit != usize::MAX && looked >= LOOKED_THROUGH_MAX {
+                return Ok(Self { rows, next: from.as_deref().map(key_of) });
             }
         }
     }

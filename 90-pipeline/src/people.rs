@@ -2,7 +2,7 @@
 
 use crate::erase::{ERASED, text_of};
 use crate::journal::Journal;
-use crate::listing::{FILED, Listing, Span};
+use crate::listing::{LISTED, Listing, Span};
 use crate::tokens::{ENROLLED, REVOKED, ROLES_SET, TokenError, is_issued};
 use crate::view::under;
 use serde::Serialize;
@@ -16,7 +16,7 @@ pub(crate) const PEOPLE: &str = "people";
 /// The view of tokens that were issued and not revoked, by their hashes.
 pub(crate) const TOKENS: &str = "tokens";
 
-/// Under what tokens are filed by their people: `token/<principal>/<id>`.
+/// Under what tokens are listed by their people: `token/<principal>/<id>`.
 const BY_PERSON: &str = "token/";
 
 /// Digits of its hash that a token is called by.
@@ -124,7 +124,7 @@ pub async fn person(journal: &Journal, who: &str) -> Result<Person, TokenError> 
 /// When the journal cannot be read.
 pub async fn some_tokens(journal: &Journal, span: Span<'_>) -> Result<Listing<Token>, LedgerError> {
     let now = journal.now();
-    let found = Listing::read(journal, (FILED, BY_PERSON), span, |doc| is_good(doc, now)).await?;
+    let found = Listing::read(journal, (LISTED, BY_PERSON), span, |doc| is_good(doc, now)).await?;
     let mut rows = Vec::with_capacity(found.rows.len());
     for (key, _) in &found.rows {
         let id = key.rsplit('/').next().unwrap_or_default();
@@ -228,14 +228,14 @@ pub(crate) fn token_next(entry: &Entry) -> Option<Value> {
     Some(doc)
 }
 
-/// Where a token is filed.
-pub(crate) fn token_filed(entry: &Entry) -> Option<String> {
+/// Where a token is listed.
+pub(crate) fn token_listed(entry: &Entry) -> Option<String> {
     let (hash, whose) = (token_key(entry)?, under(entry, "principal/")?);
     Some(format!("{BY_PERSON}{whose}/{}", hash.chars().take(DIGITS).collect::<String>()))
 }
 
-/// What is filed of a token: until when it is good.
-pub(crate) fn token_filed_next(entry: &Entry) -> Option<Value> {
+/// What is listed of a token: until when it is good.
+pub(crate) fn token_listed_next(entry: &Entry) -> Option<Value> {
     let until = entry.body.get("expires_at").map(|at| json!({"expires_at": at}));
     is_issued(entry).then(|| until.unwrap_or_else(|| json!({})))
 }

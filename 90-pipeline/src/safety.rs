@@ -5,7 +5,7 @@ use crate::commit::{Batch, CommitError, Expect, STALE_MAX};
 use crate::erase::{said_about, words};
 use crate::glass::{self, Glasses};
 use crate::journal::Journal;
-use crate::listing::{FILED, Listing, Span};
+use crate::listing::{LISTED, Listing, Span};
 use crate::pipeline::{Pipeline, PipelineError};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) const EXCEPTIONS: &str = "exceptions";
 const WAIVER: &str = "waiver/";
 const FREEZE: &str = "maintenance";
 
-/// The view of kill switches, and under what those are filed that are pulled.
+/// The view of kill switches, and under what those are listed that are pulled.
 pub(crate) const SWITCHES: &str = "switches";
 const SWITCH: &str = "switch/";
 
@@ -130,8 +130,8 @@ fn pulled_of(doc: &Value) -> Option<PulledSwitch> {
     Some(PulledSwitch { scope, pulled, moved: moved_of(doc)? })
 }
 
-/// Where a kill switch is filed while it is pulled.
-pub(crate) fn switch_filed(entry: &Entry) -> Option<String> {
+/// Where a kill switch is listed while it is pulled.
+pub(crate) fn switch_listed(entry: &Entry) -> Option<String> {
     Some(format!("{SWITCH}{}", switch_key(entry)?))
 }
 
@@ -215,7 +215,7 @@ impl Pipeline {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn pulled_switches(&self, span: Span<'_>) -> Result<Listing<PulledSwitch>, LedgerError> {
-        let found = Listing::read(self.journal(), (FILED, SWITCH), span, |_| true).await?;
+        let found = Listing::read(self.journal(), (LISTED, SWITCH), span, |_| true).await?;
         let mut rows = Vec::with_capacity(found.rows.len());
         for (name, _) in &found.rows {
             let doc = self.journal().doc(SWITCHES, name).await?;

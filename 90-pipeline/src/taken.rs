@@ -11,7 +11,7 @@ use crate::submission::{Ground, moved, state_in, version_in};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use writ_automation::{Run, StepState};
-use writ_core::{Actor, Event, IntentId, Plan, World};
+use writ_core::{Actor, ComponentId, Event, IntentId, Plan, World};
 use writ_intent::{ENDED, IntentEvent, Regained, State, drift, is_instance, stream};
 
 /// The field of an intent of which a version was given up midway: the resources that it took away and did not put back.
@@ -134,9 +134,8 @@ impl Pipeline {
         }
         if self.intent_state(intent).await? == State::Degraded
             && let Some(component) = &over.context.component
-            && let Ok(seen) = self.provider().observe(component).await
         {
-            self.whole_again(intent, &seen).await?;
+            self.whole_again(intent, component).await?;
         }
         Ok(())
     }
@@ -154,24 +153,26 @@ impl Pipeline {
         // What cannot be seen now is looked for at the next start.
         let Ok(seen) = self.provider().observe(&component).await else { return Ok(false) };
         let regained = self.regained(intent, &seen.resources.keys().cloned().collect()).await?;
-        Ok(self.whole_again(intent, &seen).await? || regained)
+        Ok(self.whole_again(intent, &component).await? || regained)
     }
 
     /// Records that an intent that was degraded is as it was, where nothing of it is seen to lack. Whether it is.
-    async fn whole_again(&self, intent: &IntentId, seen: &World) -> Result<bool, PipelineError> {
+    async fn whole_again(&self, intent: &IntentId, component: &ComponentId) -> Result<bool, PipelineError> {
         let Ground { state, version: expected } = self.ground(intent).await?;
         let doc = self.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
         if state != State::Degraded || is_unwatched(&doc) {
             return Ok(false);
         }
         let Ok(Some((_, plan))) = self.in_force(intent, &doc).await else { return Ok(false) };
-        if !amiss(&plan, seen, &taken_in(&doc).unwrap_or_default()).is_empty() {
+        // Looked at behind the ground: what changes from here on makes that another.
+        let Ok(seen) = self.provider().observe(component).await else { return Ok(false) };
+        if !amiss(&plan, &seen, &taken_in(&doc).unwrap_or_default()).is_empty() {
             return Ok(false);
         }
         let whole = moved(intent, version_in(&doc), state, State::Monitoring, "all that it asks is there again");
         let expects = vec![Expect { stream: stream(intent), version: expected }];
         match self.journal().commit(&self.journal().new_cause(), Batch { expects, ..Batch::of(vec![whole]) }).await {
-            Err(CommitError::Stale { .. }) => Box::pin(self.whole_again(intent, seen)).await,
+            Err(CommitError::Stale { .. }) => Box::pin(self.whole_again(intent, component)).await,
             told => Ok(told.map(|_| true)?),
         }
     }

@@ -75,8 +75,10 @@ const VIEWS: &[View] = {
         View { name: "holders", kept: Operational, key: holding::holder_key, next: Said(holding::holding_next) },
         View { name: "held", kept: Operational, key: holding::held_key, next: Said(holding::holding_next) },
         View { name: "standing", kept: Operational, key: standing_key, next: Said(standing_next) },
+        View { name: "listed", kept: Operational, key: listed_key, next: Said(listed_next) },
+        View { name: "modes", kept: Operational, key: modes::mode_key, next: Changed(modes::mode_next) },
         View { name: "runs", kept: Report, key: run_key, next: Changed(merge_next) },
-        View { name: "filed", kept: Report, key: filed_key, next: Said(filed_next) },
+        View { name: "filed", kept: Report, key: filed_key, next: Said(|_| Some(json!({}))) },
         View { name: "incidents", kept: Report, key: |entry| under(entry, "incident/"), next: Changed(merge_next) },
         View { name: "agents", kept: Report, key: |entry| under(entry, "agent/"), next: Changed(aside_next) },
         View { name: "epochs", kept: Report, key: epoch_key, next: Changed(epoch_next) },
@@ -84,7 +86,6 @@ const VIEWS: &[View] = {
         View { name: "channels", kept: Report, key: notify::channel_key, next: Changed(notify::channel_next) },
         View { name: "tellings", kept: Report, key: notify::telling_key, next: Said(notify::telling_next) },
         View { name: "shadows", kept: Report, key: shadows::shadow_key, next: Changed(shadows::shadow_next) },
-        View { name: "modes", kept: Operational, key: modes::mode_key, next: Changed(modes::mode_next) },
         View { name: "healing", kept: Report, key: resume::healing_key, next: Changed(resume::healing_next) },
     ]
 };
@@ -258,22 +259,25 @@ fn run_key(entry: &Entry) -> Option<String> {
     (!entry.kind.starts_with("run.step_")).then(|| under(entry, "run/")).flatten()
 }
 
-/// Under what something is looked for: `run/<intent>/<run>`, `incident/<component>/<incident>`, `token/<principal>/<token>`,
-/// `switch/<scope>`.
+/// Under what a run or an incident is looked for: `run/<intent>/<run>`, `incident/<component>/<incident>`.
 fn filed_key(entry: &Entry) -> Option<String> {
     let (of, field) = match entry.kind.as_str() {
         "run.submitted/1" => ("run", "intent"),
         "incident.opened/1" => ("incident", "component"),
-        _ => return people::token_filed(entry).or_else(|| safety::switch_filed(entry)),
+        _ => return None,
     };
     let id = under(entry, &format!("{of}/"))?;
     Some(format!("{of}/{}/{id}", entry.body.get(field)?.as_str()?))
 }
 
-/// What is filed of a token or a switch goes with it; of others the name alone says all.
-fn filed_next(entry: &Entry) -> Option<Value> {
+/// What is listed by something else than its own key, while it is there: `token/<principal>/<token>`, `switch/<scope>`.
+fn listed_key(entry: &Entry) -> Option<String> {
+    people::token_listed(entry).or_else(|| safety::switch_listed(entry))
+}
+
+fn listed_next(entry: &Entry) -> Option<Value> {
     if people::token_key(entry).is_some() {
-        return people::token_filed_next(entry);
+        return people::token_listed_next(entry);
     }
     (!safety::is_released(entry)).then(|| json!({}))
 }

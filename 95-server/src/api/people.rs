@@ -101,8 +101,10 @@ async fn tokens(State(shared): App, Asked(page): Asked<Part>) -> Answer<Tokens> 
 /// A page of tokens begins behind one of somebody's, be it revoked since.
 pub(crate) async fn begins_with_token(shared: &Shared, after: Option<&str>) -> Result<(), Failure> {
     let Some(after) = after else { return Ok(()) };
-    let (whose, _) = after.split_once('/').ok_or_else(|| no_next(after))?;
-    begins(shared, "people", Some(whose)).await.map_err(|_| no_next(after))
+    let named =
+        after.split_once('/').filter(|(_, token)| token.len() == 16 && token.bytes().all(|b| b.is_ascii_hexdigit()));
+    let (whose, _) = named.ok_or_else(|| no_next(after))?;
+    begins(shared, "people", Some(whose)).await
 }
 
 /// A row with the tag of the person that it is of.

@@ -169,6 +169,37 @@ async fn everybody_is_listed_and_found_however_many_there_are() {
     assert_eq!(writ_pipeline::person(journal, "person-2499").await.unwrap(), *known.last().unwrap());
 }
 
+#[tokio::test]
+async fn what_has_ended_is_passed_over_and_no_page_looks_through_it_without_end() {
+    let place = Place::new().await;
+    let journal = place.shared.pipeline.journal();
+    let ended = |at: usize| {
+        let hash = format!("sha256:{at:064x}");
+        let body =
+            json!({"expires_at": "2020-01-01T00:00:00Z", "principal": "person-01", "roles": [], "token_hash": hash});
+        draft("principal.token_issued/2", "principal/person-01", body)
+    };
+    for some in (0..6_000).collect::<Vec<_>>().chunks(500) {
+        let drafts = some.iter().map(|at| ended(*at)).collect();
+        journal.commit(&journal.new_cause(), Batch::of(drafts)).await.unwrap();
+    }
+    let (mut pages, mut found, mut after) = (0, Vec::new(), String::new());
+    loop {
+        let (status, page) = page(&place, "/api/v1/tokens", &format!("limit=3{after}")).await;
+        assert_eq!(status, 200, "{page}");
+        let (rows, next) = told(&page, &["/id"]);
+        found.extend(rows);
+        pages += 1;
+        let Some(next) = next else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(found.len(), ROLES.len(), "ada's, and one for each role");
+    assert!(pages < 6, "{pages}");
+    for forged in ["person-01/nonsense", "person-01", "nobody/0123456789abcdef", "%2F"] {
+        assert_eq!(page(&place, "/api/v1/tokens", &format!("after={forged}")).await.0, 400, "{forged}");
+    }
+}
+
 /// A part of the document.
 fn part<'a>(document: &'a Value, at: &str) -> &'a Value {
     document.pointer(at).unwrap_or(&Value::Null)

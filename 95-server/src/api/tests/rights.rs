@@ -57,6 +57,15 @@ async fn what_is_sent_slowly_is_done_with_what_its_sender_may_when_all_is_there(
     assert_eq!(open["items"][0]["id"], json!(approval));
 }
 
+#[tokio::test]
+async fn what_breaks_off_is_not_taken_for_too_much() {
+    let place = Place::new().await;
+    let parts = [Ok("{\"name\":"), Err(std::io::Error::other("it broke off"))];
+    let body = Sent::from_stream(futures::stream::iter(parts));
+    let (status, problem) = place.post("/api/v1/intents", "application/json", body).await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (400, Some("invalid")), "{problem}");
+}
+
 /// A world that nothing can be asked of for a while.
 struct Away(World, AtomicBool);
 

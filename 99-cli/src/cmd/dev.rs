@@ -265,13 +265,18 @@ fn taken_away(id: &str, known: &Value, manifest: &Path) -> Option<String> {
         "archived" => {
             Some(format!("intent {id} is archived: taken away at {at}; bring it back with `writ apply -f {file}`"))
         }
-        // One is degraded because somebody gave up a change of it midway, and failed also when nothing ever stood.
-        state @ ("degraded" | "failed") if state == "degraded" || holds(known, "unwatched") => {
+        // What a change took away that somebody gave up midway stays away; what lacks for another reason does not.
+        state @ ("degraded" | "failed") if holds(known, "unwatched") || took_away(known) => {
             let because = super::text(known, "/because");
             Some(format!("intent {id} is {state}: {because}; have it carried out with `writ apply -f {file}`"))
         }
         _ => None,
     }
+}
+
+/// Whether part of an intent was taken away on purpose.
+fn took_away(known: &Value) -> bool {
+    known.get("taken_away").and_then(Value::as_array).is_some_and(|away| !away.is_empty())
 }
 
 /// What is said of a file that is an earlier version's, and the version in force as it is handed in: what somebody ordered since
@@ -356,6 +361,22 @@ async fn show_service(common: &Common) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use crate::client::tests::answering;
+
+    #[test]
+    fn only_what_a_person_gave_up_or_took_away_stays_so() {
+        for (known, stays) in [
+            (json!({"to": "archived"}), true),
+            (json!({"to": "degraded", "taken_away": ["web/i-4"]}), true),
+            (json!({"to": "degraded", "taken_away": [], "unwatched": true}), true),
+            (json!({"to": "failed", "unwatched": true}), true),
+            (json!({"to": "degraded", "taken_away": null}), false),
+            (json!({"to": "degraded", "taken_away": []}), false),
+            (json!({"to": "failed"}), false),
+            (json!({"to": "monitoring"}), false),
+        ] {
+            assert_eq!(taken_away("WEB", &known, Path::new("web.yaml")).is_some(), stays, "{known}");
+        }
+    }
 
     #[tokio::test]
     async fn nothing_is_handed_in_for_a_version_in_force_whose_text_is_not_there() {

@@ -18,7 +18,7 @@ pub(crate) const REMOVE: &str = "instance.remove";
 /// The verb that sees to it that an instance is there.
 pub(crate) const ENSURE: &str = "instance.ensure";
 
-/// The steps of a plan that do.
+/// The steps of a plan that see to it that an instance is there.
 pub(crate) fn instances(plan: &Plan) -> impl Iterator<Item = &Step> {
     plan.steps.iter().filter(|step| step.verb == ENSURE)
 }

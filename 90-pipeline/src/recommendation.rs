@@ -12,7 +12,7 @@ use crate::submission::{Offer, Word};
 use crate::submit::{Accepted, OVERTAKEN_MAX, SubmitError};
 use serde_json::{Value, json};
 use std::time::Duration;
-use writ_core::{Actor, Digest, Draft, Entry, Event, IntentId, LedgerError, RecommendationId, Timestamp};
+use writ_core::{Actor, Digest, Draft, Entry, Event, IntentId, LedgerError, Timestamp};
 use writ_feedback::{
     Evidence, FeedbackEvent, Made, Move, Moved, Op, Patch, Proposal, Recommendation, State, is_last, patch_text,
 };
@@ -27,19 +27,23 @@ const WATCHED: Duration = Duration::from_secs(86_400);
 /// Why the start moves on what was approved.
 const BROKEN_OFF: &str = "the program ended while it carried the approval out";
 
-/// A recommendation: the version of its stream, where it stands, and its last entry.
-pub(crate) type Known = (u64, Proposal, Cause);
+/// A recommendation as it was read.
+pub(crate) struct Known {
+    /// The version of its stream.
+    pub(crate) version: u64,
+    pub(crate) proposal: Proposal,
+    /// Its last entry.
+    pub(crate) cause: Cause,
+}
 
 /// The stream of a recommendation.
-pub(crate) fn stream(id: &RecommendationId) -> String {
+pub(crate) fn stream(id: &str) -> String {
     format!("{RECOMMENDATION}{id}")
 }
 
 /// A recommendation that a person approves, as far as nothing of it is recorded yet.
 struct Approved {
-    proposal: Proposal,
-    version: u64,
-    cause: Cause,
+    known: Known,
     intent: IntentId,
     /// The version of the intent's stream that the recommendation still fits.
     intent_version: u64,
@@ -81,7 +85,8 @@ impl Pipeline {
     /// A person's approval of a recommendation as it stands, if it counts.
     async fn approved(&self, id: &str, by: &Principal) -> Result<Approved, ReflectError> {
         let unknown = || ReflectError::Unknown { id: id.to_owned() };
-        let (version, proposal, cause) = self.proposal(id).await?.ok_or_else(unknown)?;
+        let known = self.proposal(id).await?.ok_or_else(unknown)?;
+        let proposal = &known.proposal;
         let about = proposal.recommendation.about();
         // In this order: when the intent moves in between, the version is an older one, and nothing can be recorded on it.
         let intent_version = match &about {
@@ -93,7 +98,7 @@ impl Pipeline {
         let step = proposal.approve(&Actor::human(&by.id), &proposal.digest, &intent.digest(), self.journal().now())?;
         let patch = proposal.recommendation.patch.clone().ok_or_else(unknown)?;
         let changed = patched(&text, &patch)?;
-        Ok(Approved { proposal, version, cause, intent: intent.id, intent_version, patch, changed, step })
+        Ok(Approved { known, intent: intent.id, intent_version, patch, changed, step })
     }
 
     /// Submits what was approved, and records in the same commit that it was approved and is watched from now on.
@@ -106,12 +111,12 @@ impl Pipeline {
     }
 
     fn word(&self, approved: &Approved, manifest: &Manifest, by: &Principal) -> Word {
-        let (one, actor) = (&approved.proposal.recommendation, Actor::human(&by.id));
+        let (one, actor) = (&approved.known.proposal.recommendation, Actor::human(&by.id));
         let changed = manifest.intent.digest();
         let intent = Expect { stream: writ_intent::stream(&approved.intent), version: approved.intent_version };
         Word {
-            after: approved.cause.event.clone(),
-            expects: vec![approved.unmoved(), intent],
+            after: approved.known.cause.event.clone(),
+            expects: vec![approved.known.unmoved(), intent],
             given: vec![self.move_draft(one, approved.step.clone(), Vec::new(), &actor)],
             accepted: vec![
                 self.move_draft(one, Move::Apply { changed }, Vec::new(), &actor),
@@ -123,11 +128,11 @@ impl Pipeline {
 
     /// That it was approved, and that the front door refused it: the approval is spent, the recommendation is not.
     async fn refused(&self, approved: &Approved, by: &Principal) -> Result<(), ReflectError> {
-        let (one, actor) = (&approved.proposal.recommendation, Actor::human(&by.id));
+        let (one, actor) = (&approved.known.proposal.recommendation, Actor::human(&by.id));
         let moves = [approved.step.clone(), Move::Refuse];
         let drafts = moves.map(|step| self.move_draft(one, step, Vec::new(), &actor));
-        let batch = Batch { expects: vec![approved.unmoved()], ..Batch::of(drafts.into()) };
-        match self.journal().commit(&approved.cause, batch).await {
+        let batch = Batch { expects: vec![approved.known.unmoved()], ..Batch::of(drafts.into()) };
+        match self.journal().commit(&approved.known.cause, batch).await {
             // It was told with the submission that was refused, or somebody else has moved it on.
             Ok(_) | Err(CommitError::Stale { .. }) => Ok(()),
             Err(error) => Err(error.into()),
@@ -140,10 +145,10 @@ impl Pipeline {
     /// # Errors
     /// When the journal cannot be read or written.
     pub(crate) async fn take_up_approved(&self) -> Result<(), ReflectError> {
-        for (version, proposal, cause) in self.proposals().await? {
-            let (one, feedback) = (&proposal.recommendation, Actor::system("feedback"));
+        for known in self.proposals().await? {
+            let (one, feedback) = (&known.proposal.recommendation, Actor::system("feedback"));
             let watch = watch(one, self.journal().now());
-            let moves = match &proposal.state {
+            let moves = match &known.proposal.state {
                 State::Applying { .. } => vec![watch],
                 State::Approved { .. } => match self.submitted_for(one).await? {
                     Some(changed) => vec![Move::Apply { changed }, watch],
@@ -158,9 +163,9 @@ impl Pipeline {
                 draft.body["because"] = json!(BROKEN_OFF);
                 draft
             };
-            let expects = vec![Expect { stream: stream(&one.id), version }];
-            let batch = Batch { expects, ..Batch::of(moves.into_iter().map(draft).collect()) };
-            self.journal().commit(&cause, batch).await?;
+            let drafts = moves.into_iter().map(draft).collect();
+            let batch = Batch { expects: vec![known.unmoved()], ..Batch::of(drafts) };
+            self.journal().commit(&known.cause, batch).await?;
         }
         Ok(())
     }
@@ -169,7 +174,7 @@ impl Pipeline {
     /// come about.
     async fn submitted_for(&self, one: &Recommendation) -> Result<Option<Digest>, ReflectError> {
         let (Some(intent), Some(patch)) = (one.about(), &one.patch) else { return Ok(None) };
-        let approved = self.journal().stream(&stream(&one.id)).await?.last().map(|entry| entry.seq);
+        let approved = self.journal().stream(&stream(one.id.as_str())).await?.last().map(|entry| entry.seq);
         let entries = self.journal().stream(&writ_intent::stream(&intent)).await?;
         let submitted = |digest: Digest| {
             let of = move |entry: &&Entry| {
@@ -212,7 +217,7 @@ impl Pipeline {
     /// # Errors
     /// When the journal cannot be read or the patch does not fit.
     pub async fn recommended_texts(&self, id: &str) -> Result<Option<(String, String)>, ReflectError> {
-        let Some((_, proposal, _)) = self.proposal(id).await? else { return Ok(None) };
+        let Some(Known { proposal, .. }) = self.proposal(id).await? else { return Ok(None) };
         let Some((intent, text)) = self.about_in_force(&proposal.recommendation).await? else { return Ok(None) };
         let Some(patch) = proposal.recommendation.patch else { return Ok(None) };
         if intent.digest() != patch.base {
@@ -226,12 +231,12 @@ impl Pipeline {
     ///
     /// # Errors
     /// When it is past that.
-    pub async fn reject_recommendation(&self, id: &str, by: &Principal, _reason: &str) -> Result<Value, ReflectError> {
+    pub async fn reject_recommendation(&self, id: &str, by: &Principal) -> Result<Value, ReflectError> {
         let unknown = || ReflectError::Unknown { id: id.to_owned() };
-        let (version, proposal, cause) = self.proposal(id).await?.ok_or_else(unknown)?;
+        let known = self.proposal(id).await?.ok_or_else(unknown)?;
         let illegal = |cause| ReflectError::Illegal { id: id.to_owned(), cause };
-        proposal.state.clone().after(&Move::Dismiss).map_err(illegal)?;
-        self.move_on(version, &proposal, &cause, Move::Dismiss, Vec::new(), &Actor::human(&by.id)).await?;
+        known.proposal.state.clone().after(&Move::Dismiss).map_err(illegal)?;
+        self.move_on(&known, Move::Dismiss, Vec::new(), &Actor::human(&by.id)).await?;
         Ok(json!({"recommendation": id, "state": "dismissed"}))
     }
 
@@ -257,7 +262,7 @@ impl Pipeline {
     }
 
     async fn proposal(&self, id: &str) -> Result<Option<Known>, ReflectError> {
-        let entries = self.journal().stream(&format!("{RECOMMENDATION}{id}")).await?;
+        let entries = self.journal().stream(&stream(id)).await?;
         let illegal = |cause| ReflectError::Illegal { id: id.to_owned(), cause };
         let mut found: Option<Proposal> = None;
         for entry in &entries {
@@ -275,7 +280,8 @@ impl Pipeline {
                 }
             }
         }
-        Ok(found.zip(entries.last().map(Cause::after)).map(|(proposal, cause)| (entries.len() as u64, proposal, cause)))
+        let (version, cause) = (entries.len() as u64, entries.last().map(Cause::after));
+        Ok(found.zip(cause).map(|(proposal, cause)| Known { version, proposal, cause }))
     }
 
     /// A move as an entry to be.
@@ -287,17 +293,14 @@ impl Pipeline {
     /// Records a move.
     pub(crate) async fn move_on(
         &self,
-        version: u64,
-        proposal: &Proposal,
-        cause: &Cause,
+        known: &Known,
         step: Move,
         evidence: Vec<Evidence>,
         by: &Actor,
     ) -> Result<(), ReflectError> {
-        let one = &proposal.recommendation;
-        let expects = vec![Expect { stream: stream(&one.id), version }];
-        let batch = Batch { expects, ..Batch::of(vec![self.move_draft(one, step, evidence, by)]) };
-        self.journal().commit(cause, batch).await?;
+        let draft = self.move_draft(&known.proposal.recommendation, step, evidence, by);
+        let batch = Batch { expects: vec![known.unmoved()], ..Batch::of(vec![draft]) };
+        self.journal().commit(&known.cause, batch).await?;
         Ok(())
     }
 }
@@ -308,9 +311,10 @@ fn watch(one: &Recommendation, since: Timestamp) -> Move {
     Move::Watch { since, until: since.plus(span) }
 }
 
-impl Approved {
+impl Known {
+    /// That nobody has moved it on since it was read.
     fn unmoved(&self) -> Expect {
-        Expect { stream: stream(&self.proposal.recommendation.id), version: self.version }
+        Expect { stream: stream(self.proposal.recommendation.id.as_str()), version: self.version }
     }
 }
 
@@ -320,7 +324,7 @@ impl Approved {
 /// # Errors
 /// When the journal cannot be read.
 pub async fn recommendation_made(journal: &crate::Journal, id: &str) -> Result<Value, LedgerError> {
-    let first = journal.ledger().stream(&format!("recommendation/{id}"), 0, 1).await?;
+    let first = journal.ledger().stream(&stream(id), 0, 1).await?;
     let entry = first.first().map(entry_of).transpose()?;
     let mut made = entry.map_or(Value::Null, |entry| entry.body);
     let target =

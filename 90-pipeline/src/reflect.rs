@@ -1,7 +1,7 @@
 //! Feedback: what was recorded in a period becomes figures and recommendations; what was done is judged by what it brought.
 
 use crate::approvals::Principal;
-use crate::commit::{Batch, Cause, CommitError, Expect};
+use crate::commit::{Batch, CommitError, Expect};
 use crate::pipeline::{Pipeline, PipelineError, is_gone};
 use crate::recommendation::{Known, patched, stream};
 use crate::submit::SubmitError;
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use writ_core::{Actor, ComponentId, Event, IntentId, LedgerError, Timestamp, Window};
 use writ_feedback::{
-    Better, Evidence, FeedbackEvent, Figures, History, Interval, Made, Move, Moved, Patch, Prediction, Proposal,
-    Recommendation, Settings, State, Verdict, WhatIf, WindowRecord, collected_draft, document, insights, judge,
-    mtbf_interval, recommend, recommendations_document,
+    Better, Evidence, FeedbackEvent, Figures, History, Interval, Made, Move, Moved, Patch, Prediction, Recommendation,
+    Settings, State, Verdict, WhatIf, WindowRecord, collected_draft, document, insights, judge, mtbf_interval,
+    recommend, recommendations_document,
 };
 use writ_intent::{Intent, Platform, read_recorded_manifest, translate};
 
@@ -62,24 +62,18 @@ pub enum ReflectError {
     Commit(#[from] CommitError),
 }
 
-/// A recommendation that waits for people.
-struct Open {
-    version: u64,
-    proposal: Proposal,
-    cause: Cause,
-}
-
 /// What there is to know of recommendations before new ones are made.
 struct Standing {
     /// The number of the next one.
     next: u32,
-    open: Vec<Open>,
+    /// Those that wait for people.
+    open: Vec<Known>,
 }
 
-impl Open {
-    fn of((version, proposal, cause): Known) -> Option<Self> {
-        let waits = matches!(proposal.state, State::Draft | State::Active | State::Claimed { .. });
-        waits.then_some(Self { version, proposal, cause })
+impl Known {
+    /// Whether it waits for people.
+    fn is_open(&self) -> bool {
+        matches!(self.proposal.state, State::Draft | State::Active | State::Claimed { .. })
     }
 
     /// Whether it was made for another version of this intent than the one in force: nobody can approve it.
@@ -118,7 +112,7 @@ impl Pipeline {
         let to = self.journal().now();
         let known = self.proposals().await?;
         let judged = self.judge_due(&known, to).await?;
-        self.expire_due(known, to).await?;
+        self.expire_due(&known, to).await?;
         let mut standing = self.standing().await?;
         let platform = self.platform();
         let only = wanted.and(all.first()).map(|(intent, _)| intent.component(&platform));
@@ -147,13 +141,13 @@ impl Pipeline {
             let what_if = WhatIf { predict: &predict, backtest: &|_| None };
             recommend(history, &figures, &intent.digest(), standing.next, &settings, &what_if)
         };
-        let (stale, others): (Vec<&Open>, Vec<&Open>) = standing.open.iter().partition(|open| open.is_stale(intent));
+        let (stale, others): (Vec<&Known>, Vec<&Known>) = standing.open.iter().partition(|open| open.is_stale(intent));
         let is_new = |one: &Recommendation| !others.iter().any(|open| open.says(one));
         let found: Vec<Recommendation> = found.into_iter().filter(is_new).collect();
         let mut batch = Batch::of(vec![collected_draft(&intent.id, &figures, &Actor::human(&by.id))]);
         for one in &found {
             batch.drafts.extend(made(one, history.to, by));
-            batch.expects.push(Expect { stream: stream(&one.id), version: 0 });
+            batch.expects.push(Expect { stream: stream(one.id.as_str()), version: 0 });
         }
         match self.journal().commit(&self.journal().new_cause(), batch).await {
             // Somebody else looked back at the same moment, and took a number.
@@ -163,11 +157,11 @@ impl Pipeline {
             }
             done => done?,
         };
-        for Open { version, proposal, cause } in stale {
-            let same = |one: &&Recommendation| one.kind == proposal.recommendation.kind;
+        for known in stale {
+            let same = |one: &&Recommendation| one.kind == known.proposal.recommendation.kind;
             if let Some(new) = found.iter().find(same) {
                 let step = Move::Supersede { by: new.id.clone() };
-                self.move_on(*version, proposal, cause, step, Vec::new(), &Actor::system("feedback")).await?;
+                self.move_on(known, step, Vec::new(), &Actor::system("feedback")).await?;
             }
         }
         standing.next += found.len() as u32;
@@ -182,7 +176,7 @@ impl Pipeline {
         let known = self.journal().all_docs("recommendations", "").await?;
         let numbers = known.iter().filter_map(|(key, _)| key.trim_start_matches("OPT-").parse::<u32>().ok());
         let next = numbers.max().unwrap_or(0) + 1;
-        Ok(Standing { next, open: self.proposals_in(&known).await?.into_iter().filter_map(Open::of).collect() })
+        Ok(Standing { next, open: self.proposals_in(&known).await?.into_iter().filter(Known::is_open).collect() })
     }
 
     /// The intents that are in force, or the one that is named if it is, with their manifests' texts, by id.
@@ -207,13 +201,10 @@ impl Pipeline {
     }
 
     /// Says of every recommendation that nobody took up in time that it is over: what it says can be recommended anew then.
-    async fn expire_due(&self, known: Vec<Known>, now: Timestamp) -> Result<(), ReflectError> {
-        for Open { version, proposal, cause } in known.into_iter().filter_map(Open::of) {
-            if now < proposal.expires_at {
-                continue;
-            }
+    async fn expire_due(&self, known: &[Known], now: Timestamp) -> Result<(), ReflectError> {
+        for known in known.iter().filter(|known| known.is_open() && now >= known.proposal.expires_at) {
             let by = Actor::system("feedback");
-            match self.move_on(version, &proposal, &cause, Move::Expire, Vec::new(), &by).await {
+            match self.move_on(known, Move::Expire, Vec::new(), &by).await {
                 // Somebody moved it on just now.
                 Ok(()) | Err(ReflectError::Commit(CommitError::Stale { .. })) => {}
                 Err(error) => return Err(error),
@@ -225,12 +216,12 @@ impl Pipeline {
     /// Judges every recommendation whose time of watching is over: realised against expected.
     async fn judge_due(&self, known: &[Known], now: Timestamp) -> Result<Vec<Value>, ReflectError> {
         let mut told = Vec::new();
-        for (version, proposal, cause) in known {
-            let State::Verifying { since, until } = proposal.state else { continue };
+        for known in known {
+            let State::Verifying { since, until } = known.proposal.state else { continue };
             if now < until {
                 continue;
             }
-            let one = &proposal.recommendation;
+            let one = &known.proposal.recommendation;
             let (before, after) = match self.watched(one).await? {
                 Some(component) => {
                     (self.shares(&component, one.from, one.to).await?, self.shares(&component, since, until).await?)
@@ -251,7 +242,7 @@ impl Pipeline {
                 "recommendation": one.id, "outcome": outcome, "expected_ppm": expected,
                 "realised_ppm": effect.shift.map(|shift| json!({"estimate": shift.estimate, "low": shift.low, "high": shift.high})),
             }));
-            self.move_on(*version, proposal, cause, step, evidence, &Actor::system("feedback")).await?;
+            self.move_on(known, step, evidence, &Actor::system("feedback")).await?;
         }
         Ok(told)
     }

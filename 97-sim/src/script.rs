@@ -423,7 +423,7 @@ impl Player<'_> {
         let done = if agrees {
             pipeline.approve_recommendation(id, by).await
         } else {
-            pipeline.reject_recommendation(id, by, "").await
+            pipeline.reject_recommendation(id, by).await
         };
         Ok(match done {
             Ok(done) => format!("= {done}"),

@@ -232,7 +232,7 @@ async fn recommendation(
         let because = reason(&said.reason)?;
         let done = match command.as_str() {
             "approve" => shared.pipeline.approve_recommendation(&id, &caller.0).await,
-            "reject" => shared.pipeline.reject_recommendation(&id, &caller.0, because).await,
+            "reject" => shared.pipeline.reject_recommendation(&id, &caller.0).await,
             _ => return Err(Failure::no_word("command", &command, &["approve", "reject"])),
         };
         let done = done.map_err(|error| Failure::of_reflect(error, &shared.pipeline))?;

@@ -179,7 +179,7 @@ pub(crate) async fn answer(
     let because = reason(&said.reason)?;
     let done = match said.answer.as_str() {
         "approve" => shared.pipeline.approve_recommendation(&id, &visitor.principal).await,
-        "reject" => shared.pipeline.reject_recommendation(&id, &visitor.principal, because).await,
+        "reject" => shared.pipeline.reject_recommendation(&id, &visitor.principal).await,
         other => return Err(Failure::not_found("answer", other).into()),
     };
     let done = done.map_err(|error| PageError::from(Failure::of_reflect(error, &shared.pipeline)))?;

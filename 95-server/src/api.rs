@@ -44,7 +44,7 @@ pub(crate) use agents::{AgentDetails, tell_agent};
 pub(crate) use audit::{check as check_journal, filter as audit_filter};
 pub(crate) use body::{Asked, Body, Path, misread, too_large};
 pub(crate) use filter::begins;
-pub(crate) use lists::{is_outdated, votes};
+pub(crate) use lists::{counted, is_outdated, votes};
 pub(crate) use modes::{wish as mode_wish, with_words};
 pub(crate) use of::Of;
 pub(crate) use openapi::text as openapi;

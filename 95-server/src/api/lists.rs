@@ -15,9 +15,9 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::{IntoParams, ToSchema};
-use writ_core::{Actor, Digest, LedgerError, Timestamp};
+use writ_core::{Actor, ApprovalId, Digest, LedgerError, PrincipalId, Timestamp};
 use writ_pipeline::{Journal, recommendation_made, text_of};
 
 /// Views that can be listed, each with the paths of the list and of one, and what they are.
@@ -173,10 +173,7 @@ async fn one(view: &'static str, State(shared): App, Path(id): Path<String>) -> 
     let doc = doc.ok_or_else(|| Failure::not_found(view.trim_end_matches('s'), &id))?;
     let mut item = item(&shared, view, &id, doc.clone(), &mut Known::default()).await?;
     if view == "approvals" {
-        let votes = votes(shared.pipeline.journal(), &id).await?.into_iter();
-        let lost = shared.pipeline.discounted(&parsed(&id)?).await?;
-        let told = votes.map(|vote| {
-            let counts = !lost.iter().any(|one| one.as_str() == vote.by.id);
+        let told = counted(&shared, &parsed(&id)?).await?.into_iter().map(|(vote, counts)| {
             json!({"by": vote.by.id, "agrees": vote.agrees, "counts": counts, "reason": vote.reason, "at": vote.at})
         });
         item["answers"] = told.collect();
@@ -220,6 +217,23 @@ pub(crate) async fn votes(journal: &Journal, approval: &str) -> Result<Vec<Vote>
         votes.push(Vote { by: entry.actor, agrees, reason, at: entry.timestamp });
     }
     Ok(votes)
+}
+
+/// What people answered, oldest first, each with whether it counts: it does not where they lost the role, and of one person only
+/// the last can.
+pub(crate) async fn counted(shared: &Shared, approval: &ApprovalId) -> Result<Vec<(Vote, bool)>, Failure> {
+    let votes = votes(shared.pipeline.journal(), approval.as_str()).await?;
+    let lost = shared.pipeline.discounted(approval).await?;
+    Ok(count(votes, &lost))
+}
+
+fn count(votes: Vec<Vote>, lost: &BTreeSet<PrincipalId>) -> Vec<(Vote, bool)> {
+    let last: BTreeMap<String, usize> = votes.iter().enumerate().map(|(at, vote)| (vote.by.id.clone(), at)).collect();
+    let counts = |(at, vote): (usize, Vote)| {
+        let counts = last.get(&vote.by.id) == Some(&at) && !lost.iter().any(|one| one.as_str() == vote.by.id);
+        (vote, counts)
+    };
+    votes.into_iter().enumerate().map(counts).collect()
 }
 
 /// What items of a list have in common and is looked up once.
@@ -277,4 +291,21 @@ async fn item(shared: &Shared, view: &str, key: &str, mut doc: Value, known: &mu
         doc["outdated"] = json!(open && known.bases.is_outdated(shared, &doc["recommendation"]).await?);
     }
     Ok(doc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_one_person_the_last_answer_counts_and_of_whoever_lost_the_role_none() {
+        let vote = |by: &str| {
+            let by = Actor::human(&by.parse().unwrap());
+            Vote { by, agrees: Some(true), reason: None, at: "2026-01-01T00:00:00Z".parse().unwrap() }
+        };
+        let votes = ["ada", "bea", "cid", "ada"].map(vote).into();
+        let counts: Vec<bool> =
+            count(votes, &BTreeSet::from(["cid".parse().unwrap()])).into_iter().map(|(_, counts)| counts).collect();
+        assert_eq!(counts, [false, true, false, true]);
+    }
 }

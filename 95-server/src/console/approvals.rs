@@ -10,7 +10,7 @@ use super::runs::{Outside, Row as RunRow, of as run_of};
 use super::session::Visitor;
 use super::steps::deed_of;
 use super::words::{Html, badge, escape, link, number, page_of, segment, text, texts, when, when_of, word};
-use crate::api::{App, Shared, parsed, reason, votes};
+use crate::api::{App, Shared, counted, parsed, reason};
 use crate::error::Failure;
 use crate::question::{Demand, Question};
 use crate::status;
@@ -206,19 +206,17 @@ pub(crate) async fn one(
     let journal = shared.pipeline.journal();
     let doc = journal.doc("approvals", &id).await?.ok_or_else(|| Failure::not_found("approval", &id))?;
     let mut answers = Vec::new();
-    let votes = votes(journal, &id).await?;
-    let lost = shared.pipeline.discounted(&approval).await.map_err(Failure::from)?;
-    for vote in &votes {
+    let votes = counted(&shared, &approval).await?;
+    for (vote, counts) in &votes {
         answers.push(Answered {
             by: named(journal, &vote.by).await?,
             agrees: badge(if vote.agrees == Some(true) { "approved" } else { "rejected" }),
             reason: vote.reason.clone().unwrap_or_default(),
             at: when(vote.at),
-            counts: !lost.iter().any(|one| one.as_str() == vote.by.id),
+            counts: *counts,
         });
     }
-    let answered =
-        votes.iter().any(|vote| vote.by.id == visitor.principal.id.as_str()) && !lost.contains(&visitor.principal.id);
+    let answered = votes.iter().any(|(vote, counts)| *counts && vote.by.id == visitor.principal.id.as_str());
     let state = status::approval(&doc, journal.now());
     let about = match text(&doc, "/run").parse::<RunId>() {
         Ok(run) => about_run(&shared, &run, &doc).await?,

@@ -1,7 +1,7 @@
 //! A recommendation on its way: approved, it becomes a new version of its intent, which enters by the front door; that it was
 //! approved, what was submitted and that it is watched from now on are recorded together or not at all.
 
-use crate::approvals::Principal;
+use crate::approvals::{Principal, person_as_is};
 use crate::causes::error_chain;
 use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::Origin;
@@ -9,7 +9,8 @@ use crate::journal::decode as entry_of;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::reflect::ReflectError;
 use crate::submission::{Offer, Word};
-use crate::submit::{Accepted, OVERTAKEN_MAX, SubmitError};
+use crate::submit::{Accepted, OVERTAKEN_MAX, SubmitError, role_to_ask};
+use crate::tokens::narrowed;
 use serde_json::{Value, json};
 use std::time::Duration;
 use writ_core::{Actor, Digest, Draft, Entry, Event, IntentId, LedgerError, Timestamp};
@@ -44,6 +45,10 @@ pub(crate) fn stream(id: &str) -> String {
 /// A recommendation that a person approves, as far as nothing of it is recorded yet.
 struct Approved {
     known: Known,
+    /// Who approves, with what they still may.
+    by: Principal,
+    /// That they still may it.
+    held: Expect,
     intent: IntentId,
     /// The version of the intent's stream that the recommendation still fits.
     intent_version: u64,
@@ -57,16 +62,16 @@ impl Pipeline {
     /// Approves a recommendation and carries it out: the patched manifest becomes a new version of its intent.
     ///
     /// # Errors
-    /// When it is stale, self-made or over, or the new version is not accepted.
+    /// When it is stale, self-made or over, they may not approve it any more, or the new version is not accepted.
     pub async fn approve_recommendation(&self, id: &str, by: &Principal) -> Result<Value, ReflectError> {
         let mut tries = 0;
         loop {
             let approved = self.approved(id, by).await?;
-            match self.carry_out(&approved, by).await {
-                // Somebody was faster, with it or with its intent: what there is by now is decided on.
+            match self.carry_out(&approved).await {
+                // Somebody was faster, with it, with its intent or with whoever approves: what there is by now is decided on.
                 Err(error) if error.overtook(&approved.intent) && tries < OVERTAKEN_MAX => tries += 1,
                 Err(error) => {
-                    self.refused(&approved, by).await?;
+                    self.refused(&approved).await?;
                     return Err(error.into());
                 }
                 Ok(accepted) => {
@@ -82,9 +87,13 @@ impl Pipeline {
         }
     }
 
-    /// A person's approval of a recommendation as it stands, if it counts.
+    /// A person's approval of a recommendation as it stands, if it counts: with what they may at this moment.
     async fn approved(&self, id: &str, by: &Principal) -> Result<Approved, ReflectError> {
         let unknown = || ReflectError::Unknown { id: id.to_owned() };
+        // In this order: who loses a role meanwhile is of a newer version.
+        let held = person_as_is(self.journal(), &by.id).await?;
+        let by = narrowed(self.journal(), by.clone()).await?;
+        by.must(role_to_ask(Origin::Feedback), &self.scope_of_recommendation(id).await?.ok_or_else(unknown)?)?;
         let known = self.proposal(id).await?.ok_or_else(unknown)?;
         let proposal = &known.proposal;
         let about = proposal.recommendation.about();
@@ -98,25 +107,25 @@ impl Pipeline {
         let step = proposal.approve(&Actor::human(&by.id), &proposal.digest, &intent.digest(), self.journal().now())?;
         let patch = proposal.recommendation.patch.clone().ok_or_else(unknown)?;
         let changed = patched(&text, &patch)?;
-        Ok(Approved { known, intent: intent.id, intent_version, patch, changed, step })
+        Ok(Approved { known, by, held, intent: intent.id, intent_version, patch, changed, step })
     }
 
     /// Submits what was approved, and records in the same commit that it was approved and is watched from now on.
-    async fn carry_out(&self, approved: &Approved, by: &Principal) -> Result<Accepted, SubmitError> {
+    async fn carry_out(&self, approved: &Approved) -> Result<Accepted, SubmitError> {
         let text = approved.changed.as_bytes();
         let manifest = read_manifest("recommendation", text).map_err(SubmitError::Invalid)?;
-        let word = self.word(approved, &manifest, by);
-        let offer = Offer { manifest: &manifest, text, by, word: &word };
+        let word = self.word(approved, &manifest);
+        let offer = Offer { manifest: &manifest, text, by: &approved.by, word: &word };
         self.submit_once(&offer, None, Origin::Feedback).await
     }
 
-    fn word(&self, approved: &Approved, manifest: &Manifest, by: &Principal) -> Word {
-        let (one, actor) = (&approved.known.proposal.recommendation, Actor::human(&by.id));
+    fn word(&self, approved: &Approved, manifest: &Manifest) -> Word {
+        let (one, actor) = (&approved.known.proposal.recommendation, Actor::human(&approved.by.id));
         let changed = manifest.intent.digest();
         let intent = Expect { stream: writ_intent::stream(&approved.intent), version: approved.intent_version };
         Word {
             after: approved.known.cause.event.clone(),
-            expects: vec![approved.known.unmoved(), intent],
+            expects: vec![approved.known.unmoved(), approved.held.clone(), intent],
             given: vec![self.move_draft(one, approved.step.clone(), Vec::new(), &actor)],
             accepted: vec![
                 self.move_draft(one, Move::Apply { changed }, Vec::new(), &actor),
@@ -127,13 +136,14 @@ impl Pipeline {
     }
 
     /// That it was approved, and that the front door refused it: the approval is spent, the recommendation is not.
-    async fn refused(&self, approved: &Approved, by: &Principal) -> Result<(), ReflectError> {
-        let (one, actor) = (&approved.known.proposal.recommendation, Actor::human(&by.id));
+    async fn refused(&self, approved: &Approved) -> Result<(), ReflectError> {
+        let (one, actor) = (&approved.known.proposal.recommendation, Actor::human(&approved.by.id));
         let moves = [approved.step.clone(), Move::Refuse];
         let drafts = moves.map(|step| self.move_draft(one, step, Vec::new(), &actor));
-        let batch = Batch { expects: vec![approved.known.unmoved()], ..Batch::of(drafts.into()) };
+        let expects = vec![approved.known.unmoved(), approved.held.clone()];
+        let batch = Batch { expects, ..Batch::of(drafts.into()) };
         match self.journal().commit(&approved.known.cause, batch).await {
-            // It was told with the submission that was refused, or somebody else has moved it on.
+            // It was told with the submission that was refused, somebody else has moved it on, or they may it no more.
             Ok(_) | Err(CommitError::Stale { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -143,30 +153,38 @@ impl Pipeline {
     /// version was submitted, it is watched from now on; where not, the approval is spent, and the recommendation is not.
     ///
     /// # Errors
-    /// When the journal cannot be read or written.
+    /// When the journal cannot be read. What cannot be recorded of one of them keeps nothing from the others.
     pub(crate) async fn take_up_approved(&self) -> Result<(), ReflectError> {
         for known in self.proposals().await? {
-            let (one, feedback) = (&known.proposal.recommendation, Actor::system("feedback"));
-            let watch = watch(one, self.journal().now());
-            let moves = match &known.proposal.state {
-                State::Applying { .. } => vec![watch],
-                State::Approved { .. } => match self.submitted_for(one).await? {
-                    Some(changed) => vec![Move::Apply { changed }, watch],
-                    None => vec![Move::Refuse],
-                },
-                State::Draft | State::Active | State::Claimed { .. } | State::Verifying { .. } => continue,
-                State::Realised | State::Missed | State::Reverted => continue,
-                State::Dismissed | State::Superseded { .. } | State::Expired => continue,
-            };
-            let draft = |step: Move| {
-                let mut draft = self.move_draft(one, step, Vec::new(), &feedback);
-                draft.body["because"] = json!(BROKEN_OFF);
-                draft
-            };
-            let drafts = moves.into_iter().map(draft).collect();
-            let batch = Batch { expects: vec![known.unmoved()], ..Batch::of(drafts) };
-            self.journal().commit(&known.cause, batch).await?;
+            if let Err(error) = self.take_up_one(&known).await {
+                let (error, id) = (&error as &dyn std::error::Error, &known.proposal.recommendation.id);
+                tracing::error!(error, recommendation = %id, "an approved recommendation was not taken up");
+            }
         }
+        Ok(())
+    }
+
+    async fn take_up_one(&self, known: &Known) -> Result<(), ReflectError> {
+        let (one, feedback) = (&known.proposal.recommendation, Actor::system("feedback"));
+        let watch = watch(one, self.journal().now());
+        let moves = match &known.proposal.state {
+            State::Applying { .. } => vec![watch],
+            State::Approved { .. } => match self.submitted_for(one).await? {
+                Some(changed) => vec![Move::Apply { changed }, watch],
+                None => vec![Move::Refuse],
+            },
+            State::Draft | State::Active | State::Claimed { .. } | State::Verifying { .. } => return Ok(()),
+            State::Realised | State::Missed | State::Reverted => return Ok(()),
+            State::Dismissed | State::Superseded { .. } | State::Expired => return Ok(()),
+        };
+        let draft = |step: Move| {
+            let mut draft = self.move_draft(one, step, Vec::new(), &feedback);
+            draft.body["because"] = json!(BROKEN_OFF);
+            draft
+        };
+        let drafts = moves.into_iter().map(draft).collect();
+        let batch = Batch { expects: vec![known.unmoved()], ..Batch::of(drafts) };
+        self.journal().commit(&known.cause, batch).await?;
         Ok(())
     }
 
@@ -251,12 +269,21 @@ impl Pipeline {
         self.proposals_in(&self.journal().all_docs("recommendations", "").await?).await
     }
 
-    /// Those that are not over of the recommendations with these documents.
+    /// Those that are not over of the recommendations with these documents. One that cannot be understood is passed over, with a
+    /// word in the log: the others go on without it.
     pub(crate) async fn proposals_in(&self, docs: &[(String, Value)]) -> Result<Vec<Known>, ReflectError> {
         let mut all = Vec::new();
         let is_over = |doc: &Value| doc.pointer("/last/kind").and_then(Value::as_str).is_some_and(is_last);
         for (key, _) in docs.iter().filter(|(_, doc)| !is_over(doc)) {
-            all.extend(self.proposal(key).await?);
+            match self.proposal(key).await {
+                Err(
+                    error @ (ReflectError::Illegal { .. } | ReflectError::Pipeline(PipelineError::Recorded { .. })),
+                ) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, recommendation = key, "a recommendation is passed over");
+                }
+                found => all.extend(found?),
+            }
         }
         Ok(all)
     }

@@ -2,6 +2,7 @@
 
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError, Expect};
+use crate::grant::Barred;
 use crate::pipeline::{Pipeline, PipelineError, is_gone};
 use crate::recommendation::{Known, patched, stream};
 use crate::submit::SubmitError;
@@ -36,6 +37,9 @@ pub enum ReflectError {
     /// It may not be approved, or not by this person, or not any more.
     #[error("the approval is refused")]
     Refused(#[from] writ_feedback::Refused),
+    /// Whoever approves may not, for what it is about.
+    #[error(transparent)]
+    Barred(#[from] Barred),
     /// It is not at that point.
     #[error("the recommendation does not do that now")]
     Illegal {
@@ -90,6 +94,15 @@ impl Known {
     }
 }
 
+impl Standing {
+    /// What of it nobody was told yet. A number that was given is not given again, be it of something that was told.
+    fn news(&mut self, found: Vec<Recommendation>, intent: &Intent) -> Vec<Recommendation> {
+        self.next += found.len() as u32;
+        let is_told = |one: &Recommendation| self.open.iter().any(|open| !open.is_stale(intent) && open.says(one));
+        found.into_iter().filter(|one| !is_told(one)).collect()
+    }
+}
+
 impl Pipeline {
     /// Looks back over a period, on the named intent or on every one that is in force: for each the source's `feedback:` document
     /// with real figures, and recommendations, which are recorded as made by whoever asked. Recommendations whose time has come
@@ -141,9 +154,7 @@ impl Pipeline {
             let what_if = WhatIf { predict: &predict, backtest: &|_| None };
             recommend(history, &figures, &intent.digest(), standing.next, &settings, &what_if)
         };
-        let (stale, others): (Vec<&Known>, Vec<&Known>) = standing.open.iter().partition(|open| open.is_stale(intent));
-        let is_new = |one: &Recommendation| !others.iter().any(|open| open.says(one));
-        let found: Vec<Recommendation> = found.into_iter().filter(is_new).collect();
+        let found = standing.news(found, intent);
         let mut batch = Batch::of(vec![collected_draft(&intent.id, &figures, &Actor::human(&by.id))]);
         for one in &found {
             batch.drafts.extend(made(one, history.to, by));
@@ -157,14 +168,13 @@ impl Pipeline {
             }
             done => done?,
         };
-        for known in stale {
+        for known in standing.open.iter().filter(|open| open.is_stale(intent)) {
             let same = |one: &&Recommendation| one.kind == known.proposal.recommendation.kind;
             if let Some(new) = found.iter().find(same) {
                 let step = Move::Supersede { by: new.id.clone() };
-                self.move_on(known, step, Vec::new(), &Actor::system("feedback")).await?;
+                self.move_unless_moved(known, step, Vec::new()).await?;
             }
         }
-        standing.next += found.len() as u32;
         let mut all = document(&figures, &insights(history, &figures));
         all["intent"] = json!(intent.id);
         all["recommendations"] = recommendations_document(&found)["recommendations"].clone();
@@ -203,14 +213,28 @@ impl Pipeline {
     /// Says of every recommendation that nobody took up in time that it is over: what it says can be recommended anew then.
     async fn expire_due(&self, known: &[Known], now: Timestamp) -> Result<(), ReflectError> {
         for known in known.iter().filter(|known| known.is_open() && now >= known.proposal.expires_at) {
-            let by = Actor::system("feedback");
-            match self.move_on(known, Move::Expire, Vec::new(), &by).await {
-                // Somebody moved it on just now.
-                Ok(()) | Err(ReflectError::Commit(CommitError::Stale { .. })) => {}
-                Err(error) => return Err(error),
-            }
+            self.move_unless_moved(known, Move::Expire, Vec::new()).await?;
         }
         Ok(())
+    }
+
+    /// Moves a recommendation on; not one that somebody has moved on since it was read. Whether it was moved.
+    async fn move_unless_moved(
+        &self,
+        known: &Known,
+        step: Move,
+        evidence: Vec<Evidence>,
+    ) -> Result<bool, ReflectError> {
+        let name = step.label();
+        match self.move_on(known, step, evidence, &Actor::system("feedback")).await {
+            Ok(()) => Ok(true),
+            Err(ReflectError::Commit(CommitError::Stale { .. })) => {
+                let id = &known.proposal.recommendation.id;
+                tracing::info!(recommendation = %id, step = name, "somebody moved a recommendation on first");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Judges every recommendation whose time of watching is over: realised against expected.
@@ -238,11 +262,11 @@ impl Pipeline {
             let outcome = if effect.verdict == Verdict::Unknown { "not_measured" } else { step.label() };
             let metric = benefit.map_or_else(|| "availability".to_owned(), |benefit| benefit.name.clone());
             let evidence = vec![Evidence { expected, metric, realised: effect.shift.map(Into::into) }];
-            told.push(json!({
+            let about = json!({
                 "recommendation": one.id, "outcome": outcome, "expected_ppm": expected,
                 "realised_ppm": effect.shift.map(|shift| json!({"estimate": shift.estimate, "low": shift.low, "high": shift.high})),
-            }));
-            self.move_on(known, step, evidence, &Actor::system("feedback")).await?;
+            });
+            told.extend(self.move_unless_moved(known, step, evidence).await?.then_some(about));
         }
         Ok(told)
     }
@@ -312,4 +336,42 @@ fn prediction(
         cost_cents: i64::try_from(chosen.predicted.cost_micros / 10_000).ok()?,
         level_percent: 90,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::Cause;
+    use writ_core::{Digest, TraceId};
+    use writ_feedback::Proposal;
+
+    const MANIFEST: &str = include_str!("../../examples/deploy-web-001/intent.yaml");
+
+    fn recommended(id: &str, kind: &str) -> Recommendation {
+        let at = "2026-01-01T00:00:00Z";
+        let one = json!({
+            "approval_required": false, "benefits": [], "description": "look", "evidence": [], "from": at, "to": at, "id": id,
+            "intent": "DEPLOY-WEB-001", "kind": kind, "priority": "low", "value_cents": 1,
+        });
+        serde_json::from_value(one).unwrap()
+    }
+
+    #[test]
+    fn a_number_that_was_given_to_what_was_told_already_is_not_given_again() {
+        let intent = read_recorded_manifest("intent.yaml", MANIFEST.as_bytes()).unwrap().intent;
+        let proposal = Proposal {
+            recommendation: recommended("OPT-004", "deployment_improvement"),
+            author: Actor::system("test"),
+            digest: Digest([0; 32]),
+            expires_at: "2096-01-01T00:00:00Z".parse().unwrap(),
+            state: State::Active,
+        };
+        let cause = Cause { trace: TraceId::of([1; 16]), event: None };
+        let open = vec![Known { version: 2, proposal, cause }];
+        let mut standing = Standing { next: 5, open };
+        let found =
+            vec![recommended("OPT-005", "deployment_improvement"), recommended("OPT-006", "self_healing_improvement")];
+        let told: Vec<String> = standing.news(found, &intent).iter().map(|one| one.id.to_string()).collect();
+        assert_eq!((told, standing.next), (vec!["OPT-006".to_owned()], 7));
+    }
 }

@@ -16,6 +16,7 @@ use crate::prepared::Prepared;
 use crate::recommendation::RECOMMENDATION;
 use crate::scope::scope_of;
 use crate::submission::{Ground, Offer, Word, is_live};
+use crate::tokens::PRINCIPAL;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -120,11 +121,11 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
-    /// Whether nothing was recorded because what it was decided on had moved: the intent, whose its component is, or the word that
-    /// it was submitted on.
+    /// Whether nothing was recorded because what it was decided on had moved: the intent, whose its component is, the word that it
+    /// was submitted on, or what whoever gave that may.
     pub(crate) fn overtook(&self, intent: &IntentId) -> bool {
-        let moved =
-            |moved: &str| moved == stream(intent) || moved.starts_with(HOLDING) || moved.starts_with(RECOMMENDATION);
+        let others = [HOLDING, RECOMMENDATION, PRINCIPAL];
+        let moved = |moved: &str| moved == stream(intent) || others.iter().any(|other| moved.starts_with(other));
         let stale = |error: &CommitError| matches!(error, CommitError::Stale { stream, .. } if moved(stream));
         match self {
             SubmitError::Commit(error) => stale(error),

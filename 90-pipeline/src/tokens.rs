@@ -26,6 +26,9 @@ const SPAN_MAX: Duration = Duration::from_secs(3_660 * DAY);
 /// The role that may issue and revoke tokens.
 pub(crate) const ADMIN: &str = "admin";
 
+/// How the streams of people begin.
+pub(crate) const PRINCIPAL: &str = "principal/";
+
 pub(crate) const ENROLLED: &str = "principal.enrolled/1";
 pub(crate) const ISSUED: &str = "principal.token_issued/1";
 /// Issued until a moment. A program that knows nothing of such moments does not know the kind either, and takes no such token.
@@ -216,7 +219,7 @@ pub async fn enrol(
 }
 
 pub(crate) fn stream(principal: &PrincipalId) -> String {
-    format!("principal/{principal}")
+    format!("{PRINCIPAL}{principal}")
 }
 
 fn wrong(text: &str, what: &'static str) -> TokenError {

@@ -219,6 +219,7 @@ impl Failure {
             ReflectError::Nothing { .. } => refused(&error).hint("carry one out with `writ apply -f FILE`"),
             ReflectError::Illegal { ref id, .. } => refused(&error).hint(answered(id)),
             ReflectError::Patch(_) => refused(&error).hint(ANEW),
+            ReflectError::Barred(barred) => Self::from(barred),
             ReflectError::Submit(error) => Self::of_submit(error, pipeline),
             ReflectError::Ledger(error) => Self::from(error),
             ReflectError::Commit(error) => Self::from(error),

@@ -5,7 +5,7 @@ use crate::journeys::{example, paused};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use writ_core::{Actor, Draft, Outcome};
+use writ_core::{Actor, Digest, Draft, Outcome};
 use writ_pipeline::{Batch, Origin};
 use writ_sim::{Files, Site, person};
 
@@ -13,14 +13,18 @@ const STREAM: &str = "recommendation/OPT-001";
 const PATH: &str = "/requirements/scalability/min_instances";
 
 async fn record(site: &Site, kinds: &[(&'static str, Value)]) {
+    record_of(site, "OPT-001", kinds).await;
+}
+
+async fn record_of(site: &Site, id: &str, kinds: &[(&'static str, Value)]) {
     let draft = |(kind, body): &(&'static str, Value)| Draft {
         action: "test".into(),
         actor: Actor::system("feedback"),
         body: body.clone(),
         kind,
         outcome: Outcome::Success,
-        resource: "OPT-001".into(),
-        stream: STREAM.into(),
+        resource: id.into(),
+        stream: format!("recommendation/{id}"),
     };
     let journal = site.pipeline().journal();
     journal.commit(&journal.new_cause(), Batch::of(kinds.iter().map(draft).collect())).await.unwrap();
@@ -28,10 +32,16 @@ async fn record(site: &Site, kinds: &[(&'static str, Value)]) {
 
 /// A site with the example in force, and a recommendation to change what stands at a path.
 async fn recommended(seed: u64, path: &str) -> Site {
+    recommended_for(seed, path, None).await
+}
+
+/// The same, made for another version than the one in force where one is given.
+async fn recommended_for(seed: u64, path: &str, other: Option<Digest>) -> Site {
     let site = Site::open(Arc::new(Files::read(&example()).unwrap()), seed).await.unwrap();
     submit(&site, 3, "operator", Origin::Intent).await;
     site.pass(Duration::from_secs(60)).await;
     let base = site.pipeline().base_in_force("intent/DEPLOY-WEB-001").await.unwrap().unwrap();
+    let base = other.unwrap_or(base);
     let at = site.pipeline().journal().now();
     let made = json!({
         "approval_required": true, "benefits": [], "description": "run 4 instances", "evidence": [], "from": at, "to": at,
@@ -94,6 +104,18 @@ fn an_approval_that_was_never_carried_out_is_spent_and_can_be_given_again() {
         // And nothing of it is left to do.
         site.restart().await.unwrap();
         assert_eq!(told(&site).await.len(), 5);
+    });
+}
+
+#[test]
+fn one_that_nobody_can_read_keeps_no_other_from_going_on() {
+    paused(async {
+        let mut site = recommended(9, PATH).await;
+        record_of(&site, "OPT-000", &[("recommend.made/2", json!({}))]).await;
+        approve(&site).await;
+        site.restart().await.unwrap();
+        assert_eq!(told(&site).await, ["approved", "refused"]);
+        site.pipeline().reflect(Duration::from_secs(600), None, &person("deputy").unwrap()).await.unwrap();
     });
 }
 
@@ -179,4 +201,32 @@ fn what_nobody_took_up_in_time_is_over_and_is_recommended_anew() {
         assert!(writ_pipeline::error_chain(&refused).contains("`OPT-001` expired at"), "{refused}");
         site.pipeline().approve_recommendation("OPT-002", &by).await.unwrap();
     });
+}
+
+#[test]
+fn what_somebody_dismisses_while_it_is_looked_back_keeps_nobody_from_that() {
+    let mut came = (0, 0);
+    for late in 0..12 {
+        paused(async {
+            let site = recommended_for(10, PATH, Some(Digest([7; 32]))).await;
+            site.world.set_load(900);
+            for instance in ["i-1", "i-2", "i-3", "i-1"] {
+                site.world.fail_requests(&format!("web-service-001/{instance}"), 60);
+                site.pass(Duration::from_secs(60)).await;
+            }
+            let (deputy, reviewer) = (person("deputy").unwrap(), person("reviewer").unwrap());
+            let dismiss = async {
+                for _ in 0..1 << late {
+                    tokio::task::yield_now().await;
+                }
+                site.pipeline().reject_recommendation("OPT-001", &reviewer).await
+            };
+            let span = Duration::from_secs(600);
+            let (found, dismissed) = tokio::join!(site.pipeline().reflect(span, None, &deputy), dismiss);
+            found.unwrap();
+            assert_eq!(told(&site).await, [if dismissed.is_ok() { "dismissed" } else { "superseded" }], "{late}");
+            if dismissed.is_ok() { came.0 += 1 } else { came.1 += 1 }
+        });
+    }
+    assert!(came.0 > 0 && came.1 > 0, "{came:?}");
 }

@@ -2,7 +2,11 @@
 
 use super::*;
 use serde_json::json;
-use writ_pipeline::{Batch, Span, TokenError, TokenWish, enrol_person, issue_token, revoke_token, some_tokens};
+use writ_core::Filter;
+use writ_pipeline::{
+    Batch, ReflectError, Span, TokenError, TokenWish, enrol_person, issue_token, principal_of, revoke_token,
+    some_tokens,
+};
 
 /// The example's policies, with a bill at which somebody signs, or which nobody gets.
 pub(super) fn policies(rule: &str) -> Value {
@@ -205,4 +209,46 @@ async fn whoever_recommends_must_still_approve_when_others_agree() {
     let entries = journal.stream(&format!("run/{run}")).await.unwrap();
     let last = entries.last().unwrap();
     assert!(last.kind == "run.expired/1" && last.body.to_string().contains("the role `approver` any more"), "{last:?}");
+}
+
+#[tokio::test]
+async fn what_is_recommended_is_approved_by_nobody_who_may_not_at_that_moment() {
+    let mut came = (0, 0);
+    for late in 0..24 {
+        let place = Place::new().await;
+        let base = place.in_force(1, 3).await;
+        place.recommended("OPT-001", base, vec![]).await;
+        let approve = async {
+            for _ in 0..late {
+                tokio::task::yield_now().await;
+            }
+            place.say("approver", "/api/v1/recommendations/OPT-001/approve", json!({"reason": "x"})).await
+        };
+        let ((status, told), ()) = futures::join!(approve, place.loses("approver", "approver"));
+        let journal = place.shared.pipeline.journal();
+        let moved = journal.stream("recommendation/OPT-001").await.unwrap();
+        let approved = moved.iter().find(|entry| entry.kind == "recommend.approved/1").map(|entry| entry.seq);
+        let wanted = Filter { kind: Some("principal.roles_set/1".into()), ..Filter::default() };
+        let lost = journal.ledger().query(&wanted, 1).await.unwrap()[0].seq;
+        assert!(approved.is_none_or(|at| at < lost), "{late}: it was approved at {approved:?}, and lost at {lost}");
+        assert_eq!((status == 200, status == 403), (approved.is_some(), approved.is_none()), "{told}");
+        if approved.is_some() { came.0 += 1 } else { came.1 += 1 }
+    }
+    // Both were met: those who were in time, and those who were not.
+    assert!(came.0 > 0 && came.1 > 0, "{came:?}");
+}
+
+#[tokio::test]
+async fn whoever_lost_the_role_since_they_asked_approves_no_recommendation() {
+    let place = Place::new().await;
+    let base = place.in_force(1, 3).await;
+    place.recommended("OPT-001", base, vec![]).await;
+    let pipeline = &place.shared.pipeline;
+    let by = principal_of(pipeline.journal(), &place.tokens[3]).await.unwrap().unwrap();
+    assert_eq!((ROLES[3], by.roles.as_slice()), ("approver", &["approver".to_owned()][..]));
+    let before = pipeline.journal().stream("recommendation/OPT-001").await.unwrap();
+    place.loses("approver", "approver").await;
+    let refused = pipeline.approve_recommendation("OPT-001", &by).await.unwrap_err();
+    assert!(matches!(&refused, ReflectError::Barred(barred) if barred.role == "approver"), "{refused:?}");
+    assert_eq!(pipeline.journal().stream("recommendation/OPT-001").await.unwrap(), before);
 }

@@ -141,16 +141,18 @@ macro_rules! impl_ledger {
                     &self,
                     term: &str,
                     range: &std::ops::Range<u64>,
+                    filter: &Filter,
                 ) -> Result<std::ops::Range<u64>, LedgerError> {
-                    let size = self.head().await?.map_or(0, |head| head.size);
-                    if range.start == 0 && range.end >= size {
-                        return Ok(0..size + 1);
+                    // Else the range ends with the journal, which bounds the places as well.
+                    let ends = filter.to_time.is_some() || (filter.newest_first && filter.from_seq.is_some());
+                    if range.start == 0 && !ends {
+                        return Ok(0..i64::MAX.unsigned_abs());
                     }
                     let sql = "SELECT MAX(ord) FROM lookup WHERE term = $1";
                     let last = self.place_of(sqlx::query(sql).bind(term).fetch_one(&self.pool).await)?;
                     let end = last.map_or(0, |last| last + 1);
                     let from = if range.start == 0 { 0 } else { self.version_at(term, range.start, end).await? };
-                    let to = if range.end >= size { end } else { self.version_at(term, range.end, end).await? };
+                    let to = if ends { self.version_at(term, range.end, end).await? } else { end };
                     Ok(from..to)
                 }
 
@@ -193,7 +195,7 @@ macro_rules! impl_ledger {
                     match search {
                         Search::Term { term, by_seq } => {
                             sql.push(" AND l.term = ").push_bind(term.clone());
-                            let ords = if *by_seq { range } else { self.versions(term, &range).await? };
+                            let ords = if *by_seq { range } else { self.versions(term, &range, filter).await? };
                             sql.push(" AND l.ord >= ").push_bind(int(ords.start));
                             sql.push(" AND l.ord < ").push_bind(int(ords.end));
                             order = "l.ord";

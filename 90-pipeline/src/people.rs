@@ -20,7 +20,12 @@ pub(crate) const TOKENS: &str = "tokens";
 const BY_PERSON: &str = "token/";
 
 /// Digits of its hash that a token is called by.
-pub(crate) const DIGITS: usize = 16;
+const DIGITS: usize = 16;
+
+/// What a token is called that has this hash.
+pub(crate) fn called(hash: &str) -> String {
+    hash.chars().take(DIGITS).collect()
+}
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -149,7 +154,7 @@ pub(crate) async fn tokens_called(journal: &Journal, id: &str, limit: usize) -> 
 fn token_of(hash: String, doc: &Value, version: u64) -> Option<Token> {
     let at = |field: &str| doc.get(field)?.as_str()?.parse::<Timestamp>().ok();
     Some(Token {
-        id: hash.chars().take(DIGITS).collect(),
+        id: called(&hash),
         principal: holder_of(doc)?,
         roles: roles_of(doc),
         issued_at: at("issued_at")?,
@@ -231,7 +236,7 @@ pub(crate) fn token_next(entry: &Entry) -> Option<Value> {
 /// Where a token is listed.
 pub(crate) fn token_listed(entry: &Entry) -> Option<String> {
     let (hash, whose) = (token_key(entry)?, under(entry, "principal/")?);
-    Some(format!("{BY_PERSON}{whose}/{}", hash.chars().take(DIGITS).collect::<String>()))
+    Some(format!("{BY_PERSON}{whose}/{}", called(&hash)))
 }
 
 /// What is listed of a token: until when it is good.

@@ -6,7 +6,7 @@ use crate::commit::{Batch, CommitError, Expect, STALE_MAX};
 use crate::erase::{beside, said_about, words};
 use crate::grant::{AGENT, Grant, NoGrant, Scope, includes, narrow};
 use crate::journal::Journal;
-use crate::people::{DIGITS, Person, TOKENS, Token, lasting_tokens, people, standing_of, tokens_called};
+use crate::people::{Person, TOKENS, Token, called, lasting_tokens, people, standing_of, tokens_called};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -323,7 +323,7 @@ pub async fn issue_token(
     let first = receipt.entries.first();
     let (issued_at, version) = first.map_or_else(|| (journal.now(), 0), |entry| (entry.timestamp, entry.version));
     let (principal, roles, hash) = (person.principal.clone(), roles.to_vec(), hash.hex());
-    let id = hash.chars().take(DIGITS).collect();
+    let id = called(&hash);
     Ok((Token { id, principal, roles, issued_at, issued_by: by.clone(), expires_at, version, hash }, secret))
 }
 

@@ -32,8 +32,8 @@ pub(crate) fn actors(actor: &str) -> Vec<String> {
     kinds.iter().map(|kind| format!("{kind}{actor}")).collect()
 }
 
-/// So many entries under a prefix are looked up and sorted; of more than so many, a page is found sooner by looking at each entry.
-pub(crate) const SORTED_MAX: u64 = 10_000;
+/// So many entries of a lookup are sorted, or held against the rest of a filter; one that finds more is not the first choice.
+pub(crate) const FEW: u64 = 10_000;
 
 /// A lookup: what it finds, the rest of a filter is held against.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,37 +47,51 @@ pub(crate) enum Search {
 }
 
 impl Search {
-    /// The lookups that answer a filter together, no entry in two of them: the likely narrowest.
-    pub(crate) fn of(filter: &Filter) -> Vec<Self> {
+    /// The ways to answer a filter, the likely narrowest first. Each is lookups that answer it together, no entry in two of them.
+    pub(crate) fn ways(filter: &Filter) -> Vec<Vec<Self>> {
         let by_seq = |letter: char, text: &str| Search::Term { term: format!("{letter}:{text}"), by_seq: true };
+        let by_stem = |letter: char, stem: &Stem<'_>| match stem {
+            Stem::Whole(text) => by_seq(letter, text),
+            Stem::Open(prefix) => Search::Prefix { term: format!("{letter}:{prefix}") },
+        };
         if let Some(trace) = &filter.trace {
-            return vec![Search::Term { term: term::trace(trace), by_seq: false }];
+            return vec![vec![Search::Term { term: term::trace(trace), by_seq: false }]];
         }
         if let Some(stream) = &filter.stream {
-            return vec![Search::Term { term: term::stream(stream), by_seq: false }];
+            return vec![vec![Search::Term { term: term::stream(stream), by_seq: false }]];
         }
-        let (kind, resource) =
-            (filter.kind.as_deref().map(kind_stem), filter.resource.as_deref().map(|text| stem(text, '*')));
-        match (kind, resource) {
-            (Some(Stem::Whole(kind)), _) => vec![by_seq('k', kind)],
-            (_, Some(Stem::Whole(resource))) => vec![by_seq('r', resource)],
-            (Some(Stem::Open(kind)), _) => vec![Search::Prefix { term: format!("k:{kind}") }],
-            (None, Some(Stem::Open(resource))) => vec![Search::Prefix { term: format!("r:{resource}") }],
-            (None, None) => match (&filter.action, &filter.actor) {
-                (Some(action), _) => vec![by_seq('a', action)],
-                (None, Some(actor)) => actors(actor).iter().map(|actor| by_seq('p', actor)).collect(),
-                (None, None) => vec![Search::Each],
-            },
+        let outcome =
+            filter.outcome.filter(|outcome| !term::COMMON.contains(outcome)).map(|outcome| outcome.to_string());
+        let kind = filter.kind.as_deref().map(kind_stem);
+        let resource = filter.resource.as_deref().map(|text| stem(text, '*'));
+        let (mut ways, mut open) = (Vec::new(), Vec::new());
+        for (letter, stem) in [('k', kind), ('r', resource)] {
+            let Some(stem) = stem else { continue };
+            let way = vec![by_stem(letter, &stem)];
+            if matches!(stem, Stem::Whole(_)) { &mut ways } else { &mut open }.push(way);
         }
+        ways.extend(outcome.map(|outcome| vec![by_seq('o', &outcome)]));
+        ways.extend(open);
+        ways.extend(filter.action.as_deref().map(|action| vec![by_seq('a', action)]));
+        let actors = filter.actor.as_deref().map(actors);
+        ways.extend(actors.map(|actors| actors.iter().map(|actor| by_seq('p', actor)).collect()));
+        ways
     }
 }
 
 /// The terms under which an entry is filed.
 pub(crate) mod term {
-    use writ_core::TraceId;
+    use writ_core::{Outcome, TraceId};
 
-    /// How many terms each entry has.
+    /// How many terms each entry has, besides that of an outcome that few have.
     pub(crate) const TERMS: i64 = 7;
+
+    /// What comes of most things is not filed: whoever wants it soon meets it in the journal itself.
+    pub(crate) const COMMON: [Outcome; 2] = [Outcome::Started, Outcome::Success];
+
+    /// How many entries before `$1` are filed by their outcome.
+    pub(crate) const TOLD: &str =
+        "SELECT COUNT(*) FROM entries WHERE seq < $1 AND outcome NOT IN ('started', 'success')";
 
     /// Files the entries from `$1` up to `$2`, in the order of the lookup.
     pub(crate) const FILE: &str = "INSERT INTO lookup (term, ord, seq) SELECT term, ord, seq FROM (
@@ -87,7 +101,9 @@ pub(crate) mod term {
             UNION ALL SELECT 'a:' || action, seq, seq FROM entries WHERE seq >= $1 AND seq < $2
             UNION ALL SELECT 'p:' || actor, seq, seq FROM entries WHERE seq >= $1 AND seq < $2
             UNION ALL SELECT 'r:' || resource, seq, seq FROM entries WHERE seq >= $1 AND seq < $2
-            UNION ALL SELECT 'k:' || kind, seq, seq FROM entries WHERE seq >= $1 AND seq < $2) AS filed
+            UNION ALL SELECT 'k:' || kind, seq, seq FROM entries WHERE seq >= $1 AND seq < $2
+            UNION ALL SELECT 'o:' || outcome, seq, seq FROM entries
+                WHERE seq >= $1 AND seq < $2 AND outcome NOT IN ('started', 'success')) AS filed
         WHERE true ORDER BY term, ord ON CONFLICT (term, ord) DO UPDATE SET seq = excluded.seq";
 
     /// The first entry from `$1` up to `$2` that one of its terms does not lead to.
@@ -98,7 +114,9 @@ pub(crate) mod term {
             AND EXISTS (SELECT 1 FROM lookup WHERE term = 'a:' || e.action AND ord = e.seq AND seq = e.seq)
             AND EXISTS (SELECT 1 FROM lookup WHERE term = 'p:' || e.actor AND ord = e.seq AND seq = e.seq)
             AND EXISTS (SELECT 1 FROM lookup WHERE term = 'r:' || e.resource AND ord = e.seq AND seq = e.seq)
-            AND EXISTS (SELECT 1 FROM lookup WHERE term = 'k:' || e.kind AND ord = e.seq AND seq = e.seq))
+            AND EXISTS (SELECT 1 FROM lookup WHERE term = 'k:' || e.kind AND ord = e.seq AND seq = e.seq)
+            AND (e.outcome IN ('started', 'success')
+                OR EXISTS (SELECT 1 FROM lookup WHERE term = 'o:' || e.outcome AND ord = e.seq AND seq = e.seq)))
         ORDER BY e.seq LIMIT 1";
 
     pub(crate) fn stream(stream: &str) -> String {
@@ -131,4 +149,39 @@ pub(crate) fn matches(filter: &Filter, entry: &Entry) -> bool {
         && within(filter.kind.as_deref().map(kind_stem), &entry.kind)
         && filter.from_time.is_none_or(|from| entry.timestamp >= from)
         && filter.to_time.is_none_or(|to| entry.timestamp < to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use writ_core::Outcome;
+
+    /// What is asked for, and the terms that each way to find it begins with.
+    fn ways(filter: &Filter) -> Vec<String> {
+        let shown = |search: &Search| match search {
+            Search::Term { term, .. } => term.clone(),
+            Search::Prefix { term } => format!("{term}*"),
+            Search::Each => "each".to_owned(),
+        };
+        Search::ways(filter).iter().map(|way| way.iter().map(shown).collect::<Vec<_>>().join(" + ")).collect()
+    }
+
+    #[test]
+    fn a_filter_is_answered_by_what_likely_finds_least() {
+        let denied = Filter { outcome: Some(Outcome::Denied), ..Filter::default() };
+        assert_eq!(ways(&Filter::default()), [""; 0]);
+        assert_eq!(ways(&denied), ["o:denied"]);
+        assert_eq!(ways(&Filter { outcome: Some(Outcome::Success), ..Filter::default() }), [""; 0]);
+        let whole = Filter { kind: Some("run.failed/1".into()), resource: Some("web/i-1".into()), ..denied.clone() };
+        assert_eq!(ways(&whole), ["k:run.failed/1", "r:web/i-1", "o:denied"]);
+        let open = Filter {
+            kind: Some("run.".into()),
+            resource: Some("web*".into()),
+            action: Some("restart".into()),
+            ..denied
+        };
+        assert_eq!(ways(&open), ["o:denied", "k:run.*", "r:web*", "a:restart"]);
+        let actor = Filter { actor: Some("ada".into()), ..Filter::default() };
+        assert_eq!(ways(&actor), ["p:human:ada + p:agent:ada + p:system:ada"]);
+    }
 }

@@ -35,7 +35,7 @@ macro_rules! impl_ledger {
     ($name:ident, $database:ty) => {
         mod statements {
             use super::*;
-            use crate::filed::{SORTED_MAX, Search, Stem, actors, kind_stem, prefix_end, stem, term};
+            use crate::filed::{FEW, Search, Stem, actors, kind_stem, prefix_end, stem, term};
             use crate::ledger::{Views, count, digest, int};
             use async_trait::async_trait;
             use sqlx::{QueryBuilder, Transaction};
@@ -124,16 +124,36 @@ macro_rules! impl_ledger {
                     Ok(low)
                 }
 
-                /// The lookups for a filter. Under a prefix entries are not in the journal's order: where there are many, those that
-                /// are wanted are soon met in the journal itself.
+                /// The lookups for a filter: the first that find few, else the first that are in the journal's order. Under a
+                /// prefix entries are not: where there are many, those that are wanted are soon met in the journal itself.
                 async fn searches(&self, filter: &Filter) -> Result<Vec<Search>, LedgerError> {
-                    let searches = Search::of(filter);
-                    let [Search::Prefix { term }] = &searches[..] else { return Ok(searches) };
-                    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM lookup WHERE term >= $1 AND term < $2 LIMIT $3) AS found";
-                    let asked = sqlx::query(sql).bind(term).bind(prefix_end(term)).bind(int(SORTED_MAX + 1));
-                    let some = self.place_of(asked.fetch_one(&self.pool).await)?;
-                    let few = some.is_none_or(|some| some <= SORTED_MAX);
-                    Ok(if few { searches } else { vec![Search::Each] })
+                    let mut ways = Search::ways(filter);
+                    let in_order = |way: &Vec<Search>| !matches!(way[..], [Search::Prefix { .. }]);
+                    // Of one way there is nothing to choose.
+                    if ways.len() == 1 && in_order(&ways[0]) {
+                        return Ok(ways.remove(0));
+                    }
+                    for way in &ways {
+                        if self.finds_few(way).await? {
+                            return Ok(way.clone());
+                        }
+                    }
+                    Ok(ways.into_iter().find(in_order).unwrap_or_else(|| vec![Search::Each]))
+                }
+
+                async fn finds_few(&self, way: &[Search]) -> Result<bool, LedgerError> {
+                    let mut some = 0;
+                    for search in way {
+                        let (wanted, term, end) = match search {
+                            Search::Term { term, .. } => ("term >= $1 AND term <= $2", term, term.clone()),
+                            Search::Prefix { term } => ("term >= $1 AND term < $2", term, prefix_end(term)),
+                            Search::Each => return Ok(false),
+                        };
+                        let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM lookup WHERE {wanted} LIMIT $3) AS found");
+                        let asked = sqlx::query(AssertSqlSafe(sql)).bind(term).bind(end).bind(int(FEW + 1));
+                        some += self.place_of(asked.fetch_one(&self.pool).await)?.unwrap_or_default();
+                    }
+                    Ok(some <= FEW)
                 }
 
                 /// The numbers under a term that lie in a range of places, where those count by versions: both grow together.
@@ -504,7 +524,9 @@ macro_rules! impl_ledger {
                     // Every term of every entry is there; whatever there is beyond that leads astray.
                     let filed = sqlx::query("SELECT COUNT(*) FROM lookup WHERE seq < $1").bind(upto);
                     let filed: i64 = filed.fetch_one(&self.pool).await.map_err(failed)?.get(0);
-                    Ok((filed != upto * term::TERMS).then_some(0))
+                    let told = sqlx::query(term::TOLD).bind(upto).fetch_one(&self.pool).await;
+                    let told: i64 = told.map_err(failed)?.get(0);
+                    Ok((filed != upto * term::TERMS + told).then_some(0))
                 }
 
                 async fn columns(&self, seq: u64, limit: usize) -> Result<Vec<Columns>, LedgerError> {

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use writ_core::{AppendError, Clock, Entry, Ledger, LedgerError, Report, Stored, ViewChange};
 
 /// Counts up when documents get another shape, so that a start with those of an older program makes them anew.
-const SHAPE: u64 = 6;
+const SHAPE: u64 = 7;
 
 /// The view of what the documents themselves are.
 const TRAIL: &str = "trail";

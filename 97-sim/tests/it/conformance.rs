@@ -22,7 +22,7 @@ pub(crate) fn draft(stream: &str, n: u64) -> Draft {
         actor: Actor::system("pipeline"),
         body: json!({"n": n, "text": "部署"}),
         kind: "test.said/1",
-        outcome: Outcome::Success,
+        outcome: if n % 150 == 7 { Outcome::Denied } else { Outcome::Success },
         resource: format!("web-service-001/i-{}", n % 3),
         stream: stream.into(),
     }
@@ -70,10 +70,13 @@ async fn finds_what_was_recorded(ledger: &Arc<dyn Ledger>, journal: &Journal, ca
     }
     let newest = Filter { newest_first: true, from_seq: Some(10), kind: Some("test.".into()), ..Filter::default() };
     assert_eq!(found(newest, 1_000).await, (1..=10).rev().collect::<Vec<_>>());
+    let refused =
+        Filter { newest_first: true, from_seq: Some(308), outcome: Some(Outcome::Denied), ..Filter::default() };
+    assert_eq!(found(refused, 2).await, [308, 158]);
     let nobody = Filter { actor: Some("human:pipeline".into()), ..Filter::default() };
     assert!(found(nobody, 1_000).await.is_empty());
     let by_id = Filter { actor: Some("pipeline".into()), outcome: Some(Outcome::Success), ..Filter::default() };
-    assert_eq!(found(by_id, 1_000).await.len(), 600);
+    assert_eq!(found(by_id, 1_000).await.len(), 596);
     for (wanted, count) in [
         (Filter { trace: Some(cause.trace.clone()), ..Filter::default() }, 600),
         (Filter { stream: Some("run/a".into()), from_seq: Some(599), ..Filter::default() }, 2),
@@ -88,7 +91,20 @@ async fn finds_what_was_recorded(ledger: &Arc<dyn Ledger>, journal: &Journal, ca
         (Filter { resource: Some("web-service-001/i-1".into()), ..Filter::default() }, 200),
         (Filter { resource: Some("web-*".into()), ..Filter::default() }, 600),
         (Filter { action: Some("probe".into()), ..Filter::default() }, 300),
-        (Filter { outcome: Some(Outcome::Denied), ..Filter::default() }, 0),
+        (Filter { outcome: Some(Outcome::Skipped), ..Filter::default() }, 0),
+        (Filter { outcome: Some(Outcome::Denied), ..Filter::default() }, 4),
+        (Filter { outcome: Some(Outcome::Denied), from_seq: Some(9), ..Filter::default() }, 3),
+        (Filter { outcome: Some(Outcome::Denied), action: Some("probe".into()), ..Filter::default() }, 4),
+        (Filter { outcome: Some(Outcome::Denied), kind: Some("test.".into()), ..Filter::default() }, 4),
+        (
+            Filter {
+                outcome: Some(Outcome::Denied),
+                actor: Some("system:pipeline".into()),
+                resource: Some("web-service-001/i-1".into()),
+                ..Filter::default()
+            },
+            4,
+        ),
         (Filter { to_time: Some(Timestamp::from_micros(0)), ..Filter::default() }, 0),
         (Filter { from_time: Some(entries[0].timestamp), kind: Some("test.".into()), ..Filter::default() }, 600),
         (Filter { from_time: Some(entries[599].timestamp.plus(Duration::from_secs(1))), ..Filter::default() }, 0),

@@ -157,8 +157,8 @@ pub fn router(shared: Arc<Shared>) -> Router {
         Router::new()
     };
     for route in table() {
-        let plain = route.takes_no_query();
-        let rule = access::Rule { needs: route.needs, of: route.of, again: route.again, plain };
+        let (plain, untagged) = (route.takes_no_query(), route.takes_no_tag());
+        let rule = access::Rule { needs: route.needs, of: route.of, again: route.again, plain, untagged };
         let admit = middleware::from_fn_with_state((shared.clone(), rule), access::admit);
         routes = routes.route(route.path, route.handler.route_layer(admit));
     }

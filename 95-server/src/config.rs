@@ -209,7 +209,7 @@ const KEYS: [Key; 34] = [
     },
     Key {
         name: "limits.request_seconds",
-        about: "how long an answer may take; streams may take longer",
+        about: "how long an answer may take, half of it for what is sent; streams may take longer",
         slot: |c| Slot::Count(&mut c.limits.request_seconds, 1, 3_600),
     },
     Key {

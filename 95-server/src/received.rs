@@ -2,19 +2,29 @@
 //! right that was taken away meanwhile.
 
 use crate::api::{App, Needs, still};
+use crate::error::Failure;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use futures::{StreamExt as _, stream};
+use std::time::Duration;
 
-/// Waits for what comes with a request of whoever shows something that is good; of anybody else, nothing is kept.
+/// Waits for what comes with a request of whoever shows something that is good; of anybody else, nothing is kept. Sending takes half
+/// of the time in which there is an answer at the most.
 pub(crate) async fn whole(State(shared): App, request: Request, next: Next) -> Response {
     if request.method().is_safe() || still(&shared, request.headers(), Needs::Nobody).await.is_err() {
         return next.run(request).await;
     }
+    let limits = &shared.config.limits;
+    let patience = Duration::from_secs(limits.request_seconds) / 2;
     let (parts, body) = request.into_parts();
-    let body = received(body, shared.config.limits.body_bytes).await;
+    let Ok(body) = tokio::time::timeout(patience, received(body, limits.body_bytes)).await else {
+        let detail = format!("what was sent was not there within {} s; nothing was done", patience.as_secs_f32());
+        let failure = Failure::new(StatusCode::REQUEST_TIMEOUT, "slow", detail);
+        return failure.hint("send it again, or give requests more time: `limits.request_seconds`").into_response();
+    };
     next.run(Request::from_parts(parts, body)).await
 }
 

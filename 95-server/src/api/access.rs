@@ -78,6 +78,8 @@ pub(crate) struct Rule {
     pub(crate) again: Again,
     /// Whether it takes nothing behind a question mark.
     pub(crate) plain: bool,
+    /// Whether it changes something, whatever was looked at.
+    pub(crate) untagged: bool,
 }
 
 /// Who asks.
@@ -120,7 +122,7 @@ fn unknown() -> Failure {
 
 /// Lets a request through to a route, or not. Who is refused for want of a token or a role is recorded, as often as is useful.
 pub(crate) async fn admit(State((shared, rule)): State<(Arc<Shared>, Rule)>, request: Request, next: Next) -> Response {
-    let Rule { needs, of, again, plain } = rule;
+    let Rule { needs, of, again, plain, untagged } = rule;
     if needs == Needs::Nobody {
         return next.run(request).await;
     }
@@ -138,6 +140,7 @@ pub(crate) async fn admit(State((shared, rule)): State<(Arc<Shared>, Rule)>, req
         Err(failure) => Err(failure),
     };
     let may = may.and_then(|()| if plain { nothing_asked(&parts) } else { Ok(()) });
+    let may = may.and_then(|()| if untagged { nothing_looked_at(&parts) } else { Ok(()) });
     let answer = match may {
         Ok(()) => {
             parts.extensions.insert(caller.clone());
@@ -158,6 +161,16 @@ fn nothing_asked(parts: &Parts) -> Result<(), Failure> {
     let detail = format!("`{}` of the query: there is no such parameter", short(name));
     let failure = Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).parameter(short(name));
     Err(failure.hint("this takes none: send it without what stands behind the question mark"))
+}
+
+/// A condition that nothing heeds is refused: whoever sets it would take what was done for what they looked at.
+fn nothing_looked_at(parts: &Parts) -> Result<(), Failure> {
+    if !parts.headers.contains_key(header::IF_MATCH) {
+        return Ok(());
+    }
+    let detail = "this takes no `If-Match`: what it asks for does not depend on what was looked at";
+    let failure = Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).parameter(header::IF_MATCH.as_str());
+    Err(failure.hint("send it without; the API reference says which requests take one"))
 }
 
 /// Records who is refused something on a page, as on a route.

@@ -150,6 +150,13 @@ impl Route {
         self.method == Method::GET && self.path.starts_with("/api/") && !self.parameters.iter().any(of_query)
     }
 
+    /// Whether it changes something, whatever somebody looked at.
+    pub(crate) fn takes_no_tag(&self) -> bool {
+        let names =
+            |parameter: &Parameter| parameter.parameter_in == ParameterIn::Header && parameter.name == "if-match";
+        !self.method.is_safe() && !self.parameters.iter().any(names)
+    }
+
     /// What it answers is a list of one page, because it is bounded by nature.
     pub(crate) fn whole(mut self, because: &'static str) -> Self {
         self.whole = Some(because);
@@ -178,7 +185,7 @@ impl Route {
     /// A JSON body.
     pub(crate) fn takes<T: ToSchema>(mut self) -> Self {
         self.body = Some(self.schema::<T>());
-        self.fails.extend([400, 413, 415, 422]);
+        self.fails.extend([400, 408, 413, 415, 422]);
         self
     }
 
@@ -238,7 +245,7 @@ impl Route {
             operation = operation.parameter(parameter.clone());
         }
         let mut fails = self.fails.clone();
-        if self.takes_no_query() {
+        if self.takes_no_query() || self.takes_no_tag() {
             fails.insert(400);
         }
         if self.again != Again::Harmless {
@@ -315,6 +322,7 @@ fn problem(status: u16) -> utoipa::openapi::Response {
         401 => "no valid token or session",
         403 => "the role is missing, or policy or the state of things says no",
         404 => "there is no such thing",
+        408 => "the body did not come in time, and nothing was done",
         409 => "it does not fit the state that things are in, or something changed meanwhile",
         412 => "what `If-Match` names is no longer what stands there",
         413 => "the body is too large",

@@ -277,6 +277,21 @@ async fn what_shares_its_stream_with_others_is_not_held_against_what_those_do() 
 }
 
 #[tokio::test]
+async fn a_condition_that_nothing_heeds_is_refused() {
+    let place = Place::new().await;
+    let routes = table().into_iter().filter(|route| route.takes_no_tag() && !route.path.contains('{'));
+    let routes: Vec<_> = routes.map(|route| (route.needs, route.method, route.path)).collect();
+    assert!(routes.len() > 15, "{routes:?}");
+    let size = place.size().await;
+    for (needs, method, path) in routes {
+        let role = ROLES.into_iter().find(|role| needs.met(&[(*role).to_owned()]).is_ok()).unwrap();
+        let (status, problem) = place.with_tag(role, (method.as_str(), path), Some("\"1\""), &json!({})).await;
+        assert_eq!((status, problem["parameter"].as_str()), (400, Some("if-match")), "{path}: {problem}");
+    }
+    assert_eq!(place.size().await, size, "nothing is recorded");
+}
+
+#[tokio::test]
 async fn a_mode_has_the_tag_of_what_last_set_it() {
     let place = Place::new().await;
     let change = async |action: &str, tag: &str| {

@@ -66,6 +66,16 @@ async fn what_breaks_off_is_not_taken_for_too_much() {
     assert_eq!((status.as_u16(), problem["code"].as_str()), (400, Some("invalid")), "{problem}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_does_not_come_in_time_is_not_waited_for_and_not_done() {
+    let place = Place::new().await;
+    let size = place.size().await;
+    let body = Sent::from_stream(futures::stream::pending::<std::io::Result<&str>>());
+    let (status, problem) = place.post("/api/v1/intents", "application/json", body).await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (408, Some("slow")), "{problem}");
+    assert_eq!(place.size().await, size);
+}
+
 /// A world that nothing can be asked of for a while.
 struct Away(World, AtomicBool);
 

@@ -244,8 +244,14 @@ impl Approval {
         self.ballots.values().filter(|ballot| ballot.agrees).count()
     }
 
-    /// Whether enough people of each role agree, this one among them.
-    fn is_enough(&self, with: &Ballot) -> bool {
+    /// Whether enough people of each role agree.
+    #[must_use]
+    pub fn suffices(&self) -> bool {
+        self.is_enough(None)
+    }
+
+    /// The same, with one more of them.
+    fn is_enough(&self, with: Option<&Ballot>) -> bool {
         let terms = &self.question.terms;
         // A ballot that names no role was cast for the one that was asked for.
         let holds = |ballot: &Ballot, role: &str| match ballot.roles.as_slice() {
@@ -253,7 +259,7 @@ impl Approval {
             roles => roles.iter().any(|held| held == role),
         };
         let agreeing = |role: &str| {
-            let ballots = self.ballots.values().chain([with]);
+            let ballots = self.ballots.values().chain(with);
             ballots.filter(|ballot| ballot.agrees && holds(ballot, role)).count()
         };
         terms.quorums().all(|(role, count)| agreeing(role) >= count.max(1) as usize)
@@ -290,7 +296,7 @@ impl Approval {
             return Err(BallotRefused::OtherShown { shown: ballot.shown, waiting: self.question.shown });
         }
         let ballot = Ballot { roles: held, ..ballot.clone() };
-        let enough = self.is_enough(&ballot);
+        let enough = self.is_enough(Some(&ballot));
         let voted = ApprovalChange::Voted(ballot.clone());
         Ok(match (ballot.agrees, enough) {
             (false, _) => vec![voted, ApprovalChange::Refused],

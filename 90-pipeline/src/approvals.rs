@@ -4,6 +4,7 @@ use crate::commit::{Batch, CommitError, Expect, STALE_MAX};
 use crate::context::RunContext;
 use crate::drive::DriveError;
 use crate::erase::beside;
+use crate::gate::finding;
 use crate::grant::Scope;
 use crate::journal::Journal;
 use crate::pipeline::Pipeline;
@@ -17,9 +18,9 @@ use std::slice;
 use std::time::Duration;
 use writ_automation::{
     Approval, ApprovalChange, ApprovalEvent, ApprovalFact, ApprovalState, Ballot, BallotRefused, Run, RunState,
-    Settled, Signal,
+    Settled, Signal, StepState,
 };
-use writ_core::{Actor, ApprovalId, Draft, Entry, Event, LedgerError, PrincipalId, RunId, Timestamp};
+use writ_core::{Actor, ApprovalId, Draft, Entry, Event, LedgerError, PrincipalId, RunId, StepKey, Timestamp};
 
 /// How soon an answer that could not be handed over is handed over again; each time twice as late, to a ceiling.
 const AGAIN_FIRST: Duration = Duration::from_secs(1);
@@ -207,24 +208,25 @@ async fn discount(journal: &Journal, approval: &mut Approval, of: &Scope) -> Res
 }
 
 impl Pipeline {
-    /// Whose answers to an open question count no more, for they lost the role that they gave them with.
+    /// Whose answers to an open question count no more, for they lost the role that they gave them with. None where it is decided:
+    /// nothing is counted any more.
     ///
     /// # Errors
     /// When the approval or its run cannot be read.
-    pub async fn discounted(&self, id: &ApprovalId) -> Result<BTreeSet<PrincipalId>, AnswerError> {
+    pub async fn discounted(&self, id: &ApprovalId) -> Result<Option<BTreeSet<PrincipalId>>, AnswerError> {
         let (mut approval, run, _) = match read(self.journal(), id).await {
             // What is for no run asks one person.
-            Err(AnswerError::Unknown { .. } | AnswerError::Unasked { .. }) => return Ok(BTreeSet::new()),
+            Err(AnswerError::Unknown { .. } | AnswerError::Unasked { .. }) => return Ok(None),
             read => read?,
         };
-        let answered: BTreeSet<PrincipalId> = approval.ballots().map(|ballot| ballot.by.clone()).collect();
-        if approval.state() != ApprovalState::Open || answered.is_empty() {
-            return Ok(BTreeSet::new());
+        if approval.state() != ApprovalState::Open {
+            return Ok(None);
         }
+        let answered: BTreeSet<PrincipalId> = approval.ballots().map(|ballot| ballot.by.clone()).collect();
         let (_, context) = self.drive().run(&run).await?;
         discount(self.journal(), &mut approval, &context.scope()).await?;
         let left: BTreeSet<PrincipalId> = approval.ballots().map(|ballot| ballot.by.clone()).collect();
-        Ok(&answered - &left)
+        Ok(Some(&answered - &left))
     }
 }
 
@@ -259,10 +261,7 @@ async fn hand_over(
             }
             let mut left = approval.clone();
             ground.extend(discount(pipeline.journal(), &mut left, &context.scope()).await?);
-            lost = approval
-                .ballots()
-                .find(|ballot| !left.ballots().any(|one| one.by == ballot.by))
-                .map(|one| one.by.clone());
+            lost = missed(approval, &left);
         }
         let read = |stream: &str| ground.iter().any(|one| one.stream == stream);
         let is_overtaken = |cause: &CommitError| matches!(cause, CommitError::Stale { stream, .. } if read(stream));
@@ -279,6 +278,12 @@ async fn hand_over(
     }
 }
 
+/// Who agreed and may not any more, where without them too few agree.
+fn missed(granted: &Approval, left: &Approval) -> Option<PrincipalId> {
+    let gone = |ballot: &&Ballot| !left.ballots().any(|one| one == *ballot);
+    granted.ballots().find(gone).filter(|_| !left.suffices()).map(|ballot| ballot.by.clone())
+}
+
 /// What a run is told of an approval; nothing while people are asked, or where it is over.
 async fn signal_of(
     pipeline: &Pipeline,
@@ -289,12 +294,15 @@ async fn signal_of(
 ) -> Result<Option<Signal>, AnswerError> {
     Ok(match approval.state() {
         ApprovalState::Granted => {
-            // The gate judges a single step itself.
-            let barred = match (run.state(), lost) {
-                (RunState::AwaitingApproval(_), Some(who)) => {
-                    Some(format!("`{who}`, who agreed, does not hold the role any more; ask again"))
-                }
-                (RunState::AwaitingApproval(asked), None) => pipeline.barred_by_now(run, context, &asked.terms).await?,
+            let gone = lost.map(|who| format!("`{who}`, who agreed, does not hold the role any more; ask again"));
+            if let (Some(because), Some(step)) = (&gone, step_awaiting(run, id)) {
+                let findings = vec![finding("approval", because.clone())];
+                return Ok(Some(Signal::PermitDenied { findings, step }));
+            }
+            let barred = match run.state() {
+                RunState::AwaitingApproval(_) if gone.is_some() => gone,
+                RunState::AwaitingApproval(asked) => pipeline.barred_by_now(run, context, &asked.terms).await?,
+                // The gate judges a single step itself.
                 _ => None,
             };
             let world = context.world(pipeline.provider()).await;
@@ -303,6 +311,13 @@ async fn signal_of(
         ApprovalState::Refused => Some(Signal::Rejected { approval: id.clone() }),
         ApprovalState::Open | ApprovalState::Expired | ApprovalState::Void | ApprovalState::Used => None,
     })
+}
+
+/// The step that waits for an approval.
+fn step_awaiting(run: &Run, approval: &ApprovalId) -> Option<StepKey> {
+    let waits =
+        |state: &StepState| matches!(state, StepState::AwaitingApproval { terms, .. } if terms.approval == *approval);
+    run.steps().find(|(_, cell)| waits(&cell.state)).map(|(step, _)| step.key.clone())
 }
 
 /// After a restart: hands over what was decided while nobody could take it.

@@ -219,12 +219,15 @@ pub(crate) async fn votes(journal: &Journal, approval: &str) -> Result<Vec<Vote>
     Ok(votes)
 }
 
-/// What people answered, oldest first, each with whether it counts: it does not where they lost the role, and of one person only
-/// the last can.
-pub(crate) async fn counted(shared: &Shared, approval: &ApprovalId) -> Result<Vec<(Vote, bool)>, Failure> {
+/// What people answered, oldest first, each with whether it counts while the question is open: it does not where they lost the role,
+/// and of one person only the last can.
+pub(crate) async fn counted(shared: &Shared, approval: &ApprovalId) -> Result<Vec<(Vote, Option<bool>)>, Failure> {
     let votes = votes(shared.pipeline.journal(), approval.as_str()).await?;
     let lost = shared.pipeline.discounted(approval).await?;
-    Ok(count(votes, &lost))
+    Ok(match lost {
+        Some(lost) => count(votes, &lost).into_iter().map(|(vote, counts)| (vote, Some(counts))).collect(),
+        None => votes.into_iter().map(|vote| (vote, None)).collect(),
+    })
 }
 
 fn count(votes: Vec<Vote>, lost: &BTreeSet<PrincipalId>) -> Vec<(Vote, bool)> {

@@ -213,10 +213,11 @@ pub(crate) async fn one(
             agrees: badge(if vote.agrees == Some(true) { "approved" } else { "rejected" }),
             reason: vote.reason.clone().unwrap_or_default(),
             at: when(vote.at),
-            counts: *counts,
+            counts: *counts != Some(false),
         });
     }
-    let answered = votes.iter().any(|(vote, counts)| *counts && vote.by.id == visitor.principal.id.as_str());
+    let answered =
+        votes.iter().any(|(vote, counts)| *counts != Some(false) && vote.by.id == visitor.principal.id.as_str());
     let state = status::approval(&doc, journal.now());
     let about = match text(&doc, "/run").parse::<RunId>() {
         Ok(run) => about_run(&shared, &run, &doc).await?,

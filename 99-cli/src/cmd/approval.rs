@@ -120,7 +120,8 @@ async fn get(common: &Common, id: &str) -> Result<Exit, Failure> {
         for answer in item.get("answers").and_then(Value::as_array).into_iter().flatten() {
             let word = if holds(answer, "agrees") { "agreed" } else { "refused" };
             let reason = text(answer, "/reason");
-            let lost = if holds(answer, "counts") { "" } else { " (counts no more: the role is lost)" };
+            let gone = answer.get("counts") == Some(&Value::Bool(false));
+            let lost = if !gone { "" } else { " (counts no more: the role is lost)" };
             let told = format!("{} at {}{lost}  {reason}", text(answer, "/by"), clock(answer, "/at"));
             all.push_str(&pair(9, word, &told));
         }

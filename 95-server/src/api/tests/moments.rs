@@ -109,8 +109,51 @@ async fn who_may_not_agree_any_more_has_not_agreed() {
     };
     assert_eq!(counts().await, [json!(false), json!(true)]);
     assert_eq!(agree(cid).await, "granted");
+    assert_eq!(counts().await, [json!(null), json!(null), json!(null)], "it is decided");
     let entries = place.shared.pipeline.journal().stream(&format!("run/{run}")).await.unwrap();
     assert!(entries.iter().any(|entry| entry.kind == "run.started/1"));
+}
+
+#[tokio::test]
+async fn a_step_is_not_let_in_by_who_may_not_agree_any_more() {
+    let by_step = include_str!("../../../../97-sim/tests/cases/two-people.policy.yaml").replace("count: 2", "count: 1");
+    let mut came = (0, 0);
+    for late in 0..24 {
+        let place = Place::new().await;
+        let mut files = policies(&signed_by(1).replace("<= 1\n", "<= 1000\n"));
+        files["files"].as_array_mut().unwrap().push(json!({"name": "step.policy.yaml", "text": by_step}));
+        assert_eq!(place.say("operator", "/api/v1/policies", files).await.0, 200);
+        let manifest = include_str!("../../../../examples/deploy-web-001/intent.yaml");
+        let manifest = json!({"name": "intent.yaml", "text": manifest}).to_string();
+        let (status, told) = place.post("/api/v1/intents", "application/json", manifest).await;
+        assert!(status.is_success(), "{told}");
+        let run = told["run"].as_str().unwrap().to_owned();
+        let approval = loop {
+            let (_, open) = look(&place, "/api/v1/approvals?state=open").await;
+            if let Some(id) = open["items"][0]["id"].as_str() {
+                break id.to_owned();
+            }
+            tokio::task::yield_now().await;
+        };
+        let agree = async {
+            place.say("approver", &format!("/api/v1/approvals/{approval}/approve"), json!({"reason": "x"})).await
+        };
+        let lose = async {
+            for _ in 0..late {
+                tokio::task::yield_now().await;
+            }
+            place.loses("approver", "approver").await;
+        };
+        futures::join!(agree, lose);
+        let journal = place.shared.pipeline.journal();
+        let entries = journal.stream(&format!("run/{run}")).await.unwrap();
+        let approved = entries.iter().find(|entry| entry.kind == "run.step_approved/1").map(|entry| entry.seq);
+        let filter = Filter { kind: Some("principal.roles_set/1".into()), ..Filter::default() };
+        let lost = journal.ledger().query(&filter, 10).await.unwrap()[0].seq;
+        assert!(approved.is_none_or(|at| at < lost), "{late}: let in at {approved:?}, and the role was lost at {lost}");
+        if approved.is_some() { came.0 += 1 } else { came.1 += 1 }
+    }
+    assert!(came.0 > 0 && came.1 > 0, "{came:?}");
 }
 
 #[tokio::test]

@@ -109,11 +109,15 @@ impl Provider for Away {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_people_agreed_to_waits_for_a_world_that_cannot_be_asked() {
+async fn with_a_world_that_goes_away() -> (Place, Arc<Away>) {
     let away = Arc::new(Away(World(|_, _| Comes::Done), AtomicBool::new(false)));
     let pipeline = crate::wire::offline_in(&example(), away.clone(), SetClock::new()).await.unwrap();
-    let place = Place::over(pipeline, |_| {}).await;
+    (Place::over(pipeline, |_| {}).await, away)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_people_agreed_to_waits_for_a_world_that_cannot_be_asked() {
+    let (place, away) = with_a_world_that_goes_away().await;
     assert_eq!(place.say("operator", "/api/v1/policies", moments::policies(&moments::signed_by(1))).await.0, 200);
     let (run, approval) = moments::asked(&place).await;
     away.1.store(true, Ordering::Relaxed);
@@ -131,4 +135,61 @@ async fn what_people_agreed_to_waits_for_a_world_that_cannot_be_asked() {
     away.1.store(false, Ordering::Relaxed);
     tokio::time::sleep(std::time::Duration::from_secs(120)).await;
     assert!(begun().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_handed_over_late_is_held_to_whether_enough_agree_by_then() {
+    let two = moments::signed_by(2);
+    let both = moments::signed_by(1)
+        + "    violation: 'x'\n\n  - id: TEST-BOTH-001\n    stage: plan\n    rule: plan.cost_per_month <= 1\n    enforcement: require_approval\n    approval: { count: 1, role: admin }\n";
+    // Who agrees, who loses which role before everybody agreed and who while the world is away, and whether it begins.
+    let cases = [
+        (&two, ["bea", "cid", "dan"].as_slice(), ("bea", "approver"), None, true),
+        (&two, &["bea", "cid"], ("dan", "approver"), Some(("cid", "approver")), false),
+        (&both, &["eve"], ("dan", "approver"), Some(("eve", "admin")), false),
+        (&both, &["eve"], ("dan", "approver"), Some(("dan", "admin")), true),
+    ];
+    for (rule, agree, early, late, begins) in cases {
+        let (mut place, away) = with_a_world_that_goes_away().await;
+        let by = writ_core::Actor::system("test");
+        let people = ["bea", "cid", "dan", "eve"];
+        for name in people {
+            let roles = if matches!(name, "dan" | "eve") { &["approver", "admin"][..] } else { &["approver"] };
+            let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+            let journal = place.shared.pipeline.journal();
+            let person = enrol_person(journal, name, &roles, &by).await.unwrap();
+            place.tokens.push(issue_token(journal, &person, &TokenWish::default(), &by).await.unwrap().1);
+        }
+        let (status, told) = place.say("operator", "/api/v1/policies", moments::policies(rule)).await;
+        assert_eq!(status, 200, "{told}");
+        let (run, approval) = moments::asked(&place).await;
+        away.1.store(true, Ordering::Relaxed);
+        for (at, name) in agree.iter().enumerate() {
+            let token = &place.tokens[ROLES.len() + people.iter().position(|one| one == name).unwrap()];
+            let request = Request::builder().method("POST").uri(format!("/api/v1/approvals/{approval}/approve"));
+            let request = request.header("content-type", "application/json");
+            let request = request.header("authorization", format!("Bearer {token}"));
+            let (status, told) = read(place.ask(request, json!({"reason": "x"}).to_string()).await).await;
+            let last = at + 1 == agree.len();
+            assert_eq!(
+                (status.as_u16(), &told["state"]),
+                (200, &json!(if last { "granted" } else { "open" })),
+                "{told}"
+            );
+            if at == 0 {
+                place.loses(early.0, early.1).await;
+            }
+        }
+        if let Some((who, role)) = late {
+            place.loses(who, role).await;
+        }
+        away.1.store(false, Ordering::Relaxed);
+        tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+        let entries = place.shared.pipeline.journal().stream(&format!("run/{run}")).await.unwrap();
+        let kinds: Vec<&str> = entries.iter().map(|entry| entry.kind.as_str()).collect();
+        assert_eq!(kinds.contains(&"run.started/1"), begins, "{agree:?} {early:?} {late:?}: {kinds:?}");
+        let lost =
+            entries.iter().any(|entry| entry.body.to_string().contains("who agreed, does not hold the role any more"));
+        assert_eq!(lost, !begins, "{agree:?} {early:?} {late:?}");
+    }
 }

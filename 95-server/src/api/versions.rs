@@ -39,7 +39,8 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 documents! {
-    /// A version: its `version`, `by` whom, `at`, its `state`, `because` of what, and whether it is `in_force`.
+    /// A version: its `version`, `by` whom, `at`, its `state`, `because` of what, and whether it is `in_force`; `manifest` is the digest
+    /// of its text and `digest` that of what it asks for, however it is written.
     Version;
 }
 
@@ -68,7 +69,7 @@ async fn history(State(shared): App, Path(id): Path<String>, Asked(page): Asked<
         items.push(Version(json!({
             "version": version, "by": by, "at": entry.timestamp, "state": stand.state.replace(' ', "_"),
             "because": reason(journal, &entries, entry, &stand).await?, "in_force": version == fates.in_force,
-            "manifest": text(&entry.body, "/manifest"),
+            "manifest": text(&entry.body, "/manifest"), "digest": text(&entry.body, "/digest"),
         })));
     }
     Ok(Json(History { items, next }))

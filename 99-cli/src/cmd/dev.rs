@@ -183,7 +183,7 @@ async fn go_on(common: &Common, run: Option<&str>) -> Result<(), Failure> {
 }
 
 /// How a version stands that people did not want, in the words of `writ intent history`.
-const GIVEN_UP: [&str; 3] = ["rejected", "cancelled", "expired"];
+const GIVEN_UP: [&str; 2] = ["rejected", "cancelled"];
 
 /// How the directory's intent stands, and what follows for its file.
 struct Look {
@@ -213,11 +213,11 @@ async fn look(client: &Client, file: &Value, manifest: &Path) -> Result<Look, Cl
     if let Some(told) = taken_away(&id, &known, manifest) {
         return Ok(Look { told: vec![told], next: Next::Stays });
     }
-    let newest = known.get("digest").filter(|digest| plan.get("intent_digest") == Some(*digest)).is_some();
-    let (mut look, plan, in_force) = match overtaken(client, file, &id, &known, manifest).await? {
-        None => (as_it_is(), Some(plan), newest),
-        Some((told, None)) => return Ok(Look { told: vec![told], next: Next::Stays }),
-        Some((told, Some(body))) => {
+    let (mut look, plan, in_force) = match standing(client, (&plan, &known), &id, manifest).await? {
+        Standing::New => (as_it_is(), Some(plan), false),
+        Standing::InForce => (as_it_is(), Some(plan), true),
+        Standing::Overtaken(told, None) => return Ok(Look { told: vec![told], next: Next::Stays }),
+        Standing::Overtaken(told, Some(body)) => {
             let plan = planned(client, &body).await?;
             (Look { told: vec![told], next: Next::Submit(body) }, plan, true)
         }
@@ -279,42 +279,56 @@ fn took_away(known: &Value) -> bool {
     known.get("taken_away").and_then(Value::as_array).is_some_and(|away| !away.is_empty())
 }
 
-/// What is said of a file that is an earlier version's, and the version in force as it is handed in: what somebody ordered since
-/// stays so. Problems of its text are told under its own name, for the file has other lines. Where its text cannot be read there
-/// is nothing to hand in.
-async fn overtaken(
+/// How the file stands to what was handed in before.
+enum Standing {
+    /// It asks for something that nobody has asked for yet, or that did not come about though nobody was against it.
+    New,
+    /// It asks for what is in force.
+    InForce,
+    /// What is in force was ordered since, or people said no to what the file asks for: what is said of that, and the version in
+    /// force as it is handed in, where there is one whose text can be read.
+    Overtaken(String, Option<Value>),
+}
+
+/// How the file stands: what it asks for decides, however it is written. What somebody ordered since stays so. Problems of that text
+/// are told under its own name, for the file has other lines.
+async fn standing(
     client: &Client,
-    file: &Value,
+    (plan, known): (&Value, &Value),
     id: &str,
-    known: &Value,
     manifest: &Path,
-) -> Result<Option<(String, Option<Value>)>, ClientError> {
-    let number = |version: &Value| version.get("version").and_then(Value::as_u64);
-    let Some(applied) = known.get("applied_version").and_then(Value::as_u64) else { return Ok(None) };
+) -> Result<Standing, ClientError> {
+    let number = |version: &Value| version.get("version").and_then(Value::as_u64).unwrap_or_default();
+    let applied = known.get("applied_version").and_then(Value::as_u64);
     let history = client.all(&format!("/api/v1/intents/{}/history", crate::client::escaped(id)), "").await?;
-    let same = writ_seal::sha256(super::text(file, "/text").as_bytes()).to_string();
-    let of_file = history.iter().filter(|version| super::text(version, "/manifest") == same);
-    // What somebody said no to is not asked for again by itself.
-    let given_up = |version: &Value| GIVEN_UP.contains(&super::text(version, "/state").as_str());
-    let (given_up, other): (Vec<&Value>, Vec<&Value>) = of_file.partition(|version| given_up(version));
-    let (of_file, because) = match (other.into_iter().filter_map(number).max(), given_up.first()) {
-        (Some(of_file), _) if of_file < applied => (of_file, String::new()),
-        (None, Some(version)) => {
-            (number(version).unwrap_or_default(), format!(", which was {}", super::text(version, "/state")))
-        }
-        (Some(_), _) | (None, None) => return Ok(None),
+    let in_force = history.iter().find(|version| applied == Some(number(version)));
+    let same = |version: &&Value| version.get("digest").is_some_and(|digest| plan.get("intent_digest") == Some(digest));
+    if in_force.is_some_and(|version| same(&version)) {
+        return Ok(Standing::InForce);
+    }
+    let Some(of_file) = history.iter().filter(same).max_by_key(|version| number(version)) else {
+        return Ok(Standing::New);
     };
-    let text = match history.iter().find(|version| number(version) == Some(applied)) {
+    // What somebody said no to is not asked for again by itself.
+    let given_up = Some(super::text(of_file, "/state")).filter(|state| GIVEN_UP.contains(&state.as_str()));
+    if given_up.is_none() && applied.is_none_or(|applied| applied < number(of_file)) {
+        return Ok(Standing::New);
+    }
+    let (file, of_file) = (manifest.display(), number(of_file));
+    let because = given_up.map(|state| format!(", which was {state}")).unwrap_or_default();
+    let Some(applied) = applied else {
+        let told = format!("`{file}` is v{of_file} of intent {id}{because}: ask for it with `writ apply -f {file}`");
+        return Ok(Standing::Overtaken(told, None));
+    };
+    let text = match in_force {
         Some(in_force) => manifest_of(client, in_force).await?,
         None => None,
     };
     let told = format!(
-        "intent {id} v{applied} is what holds, and `{}` is v{of_file}{because}: see `writ intent diff {id} {of_file} {applied}`, \
-         or ask for it with `writ apply -f {}`",
-        manifest.display(),
-        manifest.display()
+        "intent {id} v{applied} is what holds, and `{file}` is v{of_file}{because}: see `writ intent diff {id} {of_file} {applied}`, \
+         or ask for it with `writ apply -f {file}`"
     );
-    Ok(Some((told, text.map(|text| json!({"name": format!("{id} v{applied}"), "text": text})))))
+    Ok(Standing::Overtaken(told, text.map(|text| json!({"name": format!("{id} v{applied}"), "text": text}))))
 }
 
 /// The text that a version was handed in as, where the journal has it.
@@ -378,15 +392,54 @@ mod tests {
         }
     }
 
+    /// How a file that asks for `wanted` stands to versions, each what it asks for and how it stands, `in_force` that so manieth.
+    async fn stands_so(in_force: Option<u64>, versions: &[(&str, &str)]) -> Standing {
+        let version = |(at, (digest, state)): (usize, &(&str, &str))| json!({"version": at + 1, "digest": digest, "state": state});
+        let items: Vec<Value> = versions.iter().enumerate().map(version).rev().collect();
+        let mut answers = vec![json!({ "items": items })];
+        // Of the version in force the text is asked for, and there is none.
+        answers.extend(in_force.map(|_| json!({})));
+        let (client, _server) = answering(answers);
+        let known = in_force.map_or(json!({}), |version| json!({"applied_version": version}));
+        standing(&client, (&json!({"intent_digest": "wanted"}), &known), "WEB-1", Path::new("intent.yaml"))
+            .await
+            .unwrap()
+    }
+
     #[tokio::test]
-    async fn nothing_is_handed_in_for_a_version_in_force_whose_text_is_not_there() {
-        let of_file = writ_seal::sha256(b"the file").to_string();
-        let (client, server) = answering(vec![json!({"items": [{"version": 1, "manifest": of_file}]})]);
-        let (file, known) = (json!({"text": "the file"}), json!({"applied_version": 2}));
-        let found = overtaken(&client, &file, "WEB-1", &known, Path::new("intent.yaml")).await.unwrap();
-        let (told, body) = found.unwrap();
-        assert!(told.starts_with("intent WEB-1 v2 is what holds, and `intent.yaml` is v1"), "{told}");
-        assert_eq!(body, None);
-        assert_eq!(server.join().unwrap(), ["GET /api/v1/intents/WEB-1/history?limit=1000 HTTP/1.1"]);
+    async fn what_a_file_asks_for_decides_and_of_several_versions_that_ask_the_same_the_newest() {
+        let (wanted, other) = ("wanted", "other");
+        for (in_force, versions, told) in [
+            (None, &[][..], "new"),
+            (None, &[(wanted, "rolled_back")], "new"),
+            (None, &[(wanted, "expired")], "new"),
+            (None, &[(wanted, "rejected")], "`intent.yaml` is v1 of intent WEB-1, which was rejected: "),
+            (Some(1), &[(wanted, "active"), (other, "rejected")], "in force"),
+            (Some(1), &[(wanted, "active"), (wanted, "rejected")], "in force"),
+            (Some(1), &[(other, "active")], "new"),
+            (Some(1), &[(other, "active"), (wanted, "rolled_back")], "new"),
+            (Some(1), &[(other, "active"), (wanted, "expired")], "new"),
+            (
+                Some(2),
+                &[(wanted, "superseded"), (other, "active")],
+                "intent WEB-1 v2 is what holds, and `intent.yaml` is v1: ",
+            ),
+            (
+                Some(1),
+                &[(other, "active"), (wanted, "rolled_back"), (wanted, "rejected")],
+                "intent WEB-1 v1 is what holds, and `intent.yaml` is v3, which was rejected: ",
+            ),
+            (Some(1), &[(other, "active"), (wanted, "rejected"), (wanted, "rolled_back")], "new"),
+        ] {
+            let said = match stands_so(in_force, versions).await {
+                Standing::New => "new".to_owned(),
+                Standing::InForce => "in force".to_owned(),
+                Standing::Overtaken(told, body) => {
+                    assert!(body.is_none() || in_force.is_some(), "{told}");
+                    told
+                }
+            };
+            assert!(said.starts_with(told), "{in_force:?} {versions:?}: {said}");
+        }
     }
 }

@@ -231,7 +231,10 @@ impl Pipeline {
 }
 
 /// A person with their roles as they are now: when those change, what was concluded from them counts for nothing.
-pub(crate) async fn person_as_is(journal: &Journal, id: &PrincipalId) -> Result<Expect, LedgerError> {
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn person_as_is(journal: &Journal, id: &PrincipalId) -> Result<Expect, LedgerError> {
     let stream = tokens::stream(id);
     let version = journal.ledger().stream_version(&stream).await?;
     Ok(Expect { stream, version })
@@ -299,12 +302,14 @@ async fn signal_of(
                 let findings = vec![finding("approval", because.clone())];
                 return Ok(Some(Signal::PermitDenied { findings, step }));
             }
-            let barred = match run.state() {
-                RunState::AwaitingApproval(_) if gone.is_some() => gone,
-                RunState::AwaitingApproval(asked) => pipeline.barred_by_now(run, context, &asked.terms).await?,
-                // The gate judges a single step itself.
-                _ => None,
-            };
+            let mut barred = None;
+            // The gate judges a single step itself.
+            if let RunState::AwaitingApproval(asked) = run.state() {
+                barred = gone;
+                if barred.is_none() {
+                    barred = pipeline.barred_by_now(run, context, &asked.terms).await?;
+                }
+            }
             let world = context.world(pipeline.provider()).await;
             Some(Signal::Approved { approval: id.clone(), barred, shown: approval.question().shown, world })
         }

@@ -1,6 +1,7 @@
 //! The only writer of the journal. Callers hand in batches; one task groups, seals and appends them.
 
 use crate::causes::error_chain;
+use crate::held::{held, let_go};
 use crate::looked::{looked_at, noted};
 use crate::report::{self, LAG_MAX, Reported};
 use crate::rotate::Signers;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use writ_audit::{Chain, Checkpoint, ENTRY_BYTES_MAX, Place, draft_bytes};
 use writ_core::{
-    Append, AppendError, Clock, Digest, Draft, Entropy, Entry, Erasable, EventId, Group, Ledger, LedgerError, Sealed,
-    Signer, SignerError, Tile, TraceId, Witness, failpoint,
+    Append, AppendError, Clock, Digest, Draft, Entropy, Entry, Erasable, EventId, Group, Ledger, LedgerError,
+    PrincipalId, Sealed, Signer, SignerError, Tile, TraceId, Witness, failpoint,
 };
 use writ_seal::NotCanonical;
 
@@ -117,6 +118,19 @@ pub enum CommitError {
         /// The version it has.
         found: u64,
     },
+    /// Whoever asked lost what they could when they asked.
+    #[error("`{who}` may not what they could when they asked: a role or a token was taken away meanwhile")]
+    NotHeld {
+        /// The person.
+        who: PrincipalId,
+    },
+    /// Whether whoever asked still may could not be found out.
+    #[error("whether it may still be asked for cannot be read")]
+    Unread {
+        /// Why.
+        #[source]
+        cause: Arc<LedgerError>,
+    },
     /// A draft cannot become an entry.
     #[error("a `{kind}` entry cannot be written")]
     NotCanonical {
@@ -172,7 +186,29 @@ impl Commit {
     /// # Errors
     /// `Stale` when something the caller relied on has changed, or what whoever asked looked at; the caller then decides anew.
     /// `Closed` is final.
-    pub async fn commit(&self, cause: &Cause, mut batch: Batch) -> Result<Receipt, CommitError> {
+    pub async fn commit(&self, cause: &Cause, batch: Batch) -> Result<Receipt, CommitError> {
+        let mut tries = 0;
+        loop {
+            let Some(held) = held().await? else { return self.record(cause, batch).await };
+            let own = batch.expects.iter().any(|one| one.stream == held.stream);
+            let mut held_to = batch.clone();
+            held_to.expects.push(held.clone());
+            match self.record(cause, held_to).await {
+                // They logged in meanwhile, or the like: whether they still may is asked anew.
+                Err(CommitError::Stale { stream, .. }) if stream == held.stream && !own && tries < STALE_MAX => {
+                    tries += 1
+                }
+                came => {
+                    if came.is_ok() {
+                        let_go();
+                    }
+                    return came;
+                }
+            }
+        }
+    }
+
+    async fn record(&self, cause: &Cause, mut batch: Batch) -> Result<Receipt, CommitError> {
         batch.expects.extend(looked_at());
         let streams: Vec<String> = batch.drafts.iter().map(|draft| draft.stream.clone()).collect();
         let mut bodies = Vec::with_capacity(batch.drafts.len());

@@ -8,6 +8,7 @@ use crate::commit::{Batch, Cause, CommitError, Expect, STALE_MAX};
 use crate::context::{Origin, RunContext};
 use crate::desk::{Desk, alive_outside};
 use crate::gate::{Gate, Issued};
+use crate::held::{held, let_go};
 use crate::journal::Journal;
 use crate::live::{Task, refusal, told};
 use crate::looked::{looked_at, noted};
@@ -358,8 +359,14 @@ impl Drive {
         let stream = RunEvent::stream(run);
         // The run's task commits, not this one.
         let seen = looked_at().filter(|seen| seen.stream == stream);
-        inbox.send(Told { seen, reply: Some(reply), ..told }).await.map_err(|_| not_live())?;
+        let commit = |cause| DriveError::Commit { run: run.clone(), cause: Arc::new(cause) };
+        let mut ground = told.ground;
+        ground.extend(held().await.map_err(commit)?);
+        inbox.send(Told { ground, seen, reply: Some(reply), ..told }).await.map_err(|_| not_live())?;
         let answer = answer.await.map_err(|_| not_live())?;
+        if answer.is_ok() {
+            let_go();
+        }
         match &answer {
             Ok(()) => noted(std::iter::once(stream.as_str()), &Ok(())),
             Err(DriveError::Commit { cause, .. }) => noted(std::iter::empty(), &Err::<(), _>((**cause).clone())),
@@ -494,6 +501,23 @@ impl Drive {
         over.map(|run| run.clone()).ok().or_else(|| Some(seen.borrow().clone()))
     }
 
+    /// Live runs of writ's own that go on by themselves: they fail, or come to nothing, when the world is taken from under them.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<RunId> {
+        self.live_where(|run, context| context.outside.is_none() && goes_on(run))
+    }
+
+    /// Waits until there is none of them.
+    pub async fn finished(&self) {
+        while let Some(id) = self.unfinished().pop() {
+            match self.watched(&id) {
+                // A run whose task has ended goes on no more.
+                Some(mut seen) => drop(seen.wait_for(|run| !goes_on(run)).await),
+                None => tokio::task::yield_now().await,
+            }
+        }
+    }
+
     /// Starts no more steps, and waits until the outcome of each that is under way is recorded. Live runs stay as they are:
     /// whoever opens the journal next takes them up.
     pub async fn rest(&self) {
@@ -541,4 +565,28 @@ pub(crate) fn has_begun(state: &RunState) -> bool {
 /// Whether a run was over before its first step.
 pub(crate) fn never_begins(state: &RunState) -> bool {
     matches!(state, RunState::Rejected | RunState::Expired { .. })
+}
+
+/// Whether a run is not over and waits for no person before its first step or after its last.
+fn goes_on(run: &Run) -> bool {
+    match run.state() {
+        RunState::Submitted
+        | RunState::Validated
+        | RunState::Running
+        | RunState::Pausing
+        | RunState::Paused
+        | RunState::Replanning(_)
+        | RunState::Failing(_)
+        | RunState::Compensating(_)
+        | RunState::Cancelling(_) => true,
+        RunState::AwaitingApproval(_)
+        | RunState::AwaitingWindow { .. }
+        | RunState::NeedsOperator(_)
+        | RunState::Succeeded
+        | RunState::RolledBack
+        | RunState::Failed { .. }
+        | RunState::Cancelled
+        | RunState::Rejected
+        | RunState::Expired { .. } => false,
+    }
 }

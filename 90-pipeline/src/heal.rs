@@ -8,6 +8,7 @@ use crate::commit::{Batch, Cause, CommitError, Expect};
 use crate::context::RunContext;
 use crate::drive::{Drive, Ended, has_begun, never_begins};
 use crate::gate::{ASK_AGAIN, Gate};
+use crate::held::{held, let_go};
 use crate::journal::Journal;
 use crate::looked::{looked_at, noted};
 use crate::modes::Given;
@@ -112,10 +113,12 @@ impl Healing {
     pub async fn tell(&self, signal: Signal) -> Result<(), String> {
         let gone = || "healing has stopped".to_owned();
         let (reply, answer) = oneshot::channel();
-        let seen = looked_at();
+        let held = held().await.map_err(|error| error.to_string())?;
+        let seen = looked_at().or(held);
         let stream = seen.as_ref().map(|seen| seen.stream.clone());
         self.inbox.send(Told::Signal(signal, seen, reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())??;
+        let_go();
         noted(stream.iter().map(String::as_str), &Ok(()));
         Ok(())
     }

@@ -1,20 +1,22 @@
-//! A request that changes something is there whole before it is asked who sends it: what was sent slowly would be done with a
-//! right that was taken away meanwhile.
+//! A request that changes something is there whole before it is asked who sends it, and what they may is held to until it is
+//! recorded: what was sent slowly, or waited for others, would be done with a right that was taken away meanwhile.
 
-use crate::api::{App, Needs, still};
+use crate::api::{App, Shared, shown};
 use crate::error::Failure;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures::{StreamExt as _, stream};
+use std::sync::Arc;
 use std::time::Duration;
+use writ_pipeline::{Holds, Principal, person_as_is, while_held};
 
 /// Waits for what comes with a request of whoever shows something that is good; of anybody else, nothing is kept. Sending takes half
 /// of the time in which there is an answer at the most.
 pub(crate) async fn whole(State(shared): App, request: Request, next: Next) -> Response {
-    if request.method().is_safe() || still(&shared, request.headers(), Needs::Nobody).await.is_err() {
+    if request.method().is_safe() || who(&shared, request.headers()).await.is_none() {
         return next.run(request).await;
     }
     let limits = &shared.config.limits;
@@ -25,25 +27,43 @@ pub(crate) async fn whole(State(shared): App, request: Request, next: Next) -> R
         let failure = Failure::new(StatusCode::REQUEST_TIMEOUT, "slow", detail);
         return failure.hint("send it again, or give requests more time: `limits.request_seconds`").into_response();
     };
-    next.run(Request::from_parts(parts, body)).await
+    // What is good no more is refused by whoever lets requests in.
+    let Some(by) = who(&shared, &parts.headers).await else {
+        return next.run(Request::from_parts(parts, body)).await;
+    };
+    let holds = holds(shared.clone(), parts.headers.clone(), by);
+    while_held(holds, next.run(Request::from_parts(parts, body))).await
+}
+
+async fn who(shared: &Shared, headers: &HeaderMap) -> Option<Principal> {
+    shown(shared, headers).await.ok().flatten().map(|(who, _)| who)
+}
+
+/// Whether what a request shows is still good for the same.
+fn holds(shared: Arc<Shared>, headers: HeaderMap, by: Principal) -> Holds {
+    Arc::new(move || {
+        let (shared, headers, by) = (shared.clone(), headers.clone(), by.clone());
+        Box::pin(async move {
+            let as_is = person_as_is(shared.pipeline.journal(), &by.id).await?;
+            let now = shown(&shared, &headers).await?;
+            Ok(if now.is_some_and(|(who, _)| who == by) { Ok(as_is) } else { Err(by.id) })
+        })
+    })
 }
 
 /// A body with all that came of it. One that broke off breaks off again, and of one that is too long there is too much: whoever
 /// reads it says so in their own words.
 async fn received(body: Body, most: u64) -> Body {
-    let (mut came, mut length) = (Vec::new(), 0);
+    let mut came = Vec::new();
     let mut rest = body.into_data_stream();
     while let Some(part) = rest.next().await {
-        length += part.as_ref().map_or(0, |part| part.len() as u64);
-        let broken = part.is_err();
-        came.push(part);
-        if broken || length > most {
+        match part {
+            Ok(part) => came.extend_from_slice(&part),
+            Err(broken) => return Body::from_stream(stream::iter([Ok(Bytes::from(came)), Err(broken)])),
+        }
+        if came.len() as u64 > most {
             break;
         }
     }
-    if came.iter().all(Result::is_ok) && length <= most {
-        let whole: Vec<Bytes> = came.into_iter().flatten().collect();
-        return Body::from(whole.concat());
-    }
-    Body::from_stream(stream::iter(came))
+    Body::from(came)
 }

@@ -25,7 +25,11 @@ impl From<CommitError> for Failure {
             }
             CommitError::Closed { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "closed", error.to_string())
                 .hint("writ acts on nothing until it is restarted; services keep running"),
-            CommitError::NotCanonical { .. } | CommitError::TooLarge { .. } => Self::internal(&error),
+            CommitError::NotHeld { .. } => Self::new(StatusCode::FORBIDDEN, "forbidden", error.to_string())
+                .hint("nothing was recorded; ask again with what you may now"),
+            CommitError::NotCanonical { .. } | CommitError::TooLarge { .. } | CommitError::Unread { .. } => {
+                Self::internal(&error)
+            }
         }
     }
 }

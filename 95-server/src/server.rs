@@ -13,12 +13,13 @@ use crate::state::{ServerAddress, StateDir, StateError};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::tls::{self, TlsError};
 use crate::wire::{Installation, Towards, WireError};
+use std::future::Future;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use writ_core::{Clock as _, LedgerError, ProviderError};
+use writ_core::{Clock as _, LedgerError, ProviderError, RunId};
 use writ_pipeline::{CommitError, Pipeline};
 
 /// Why a server does not run.
@@ -152,11 +153,12 @@ impl Server {
     }
 
     /// Stops taking requests, lets those in flight end, hands live runs over to the next start, and closes the journal. With
-    /// `all`, everything that was started is stopped too.
+    /// `all`, live runs come to their end and everything that was started is stopped too; `at_once`, runs are not waited for. Where
+    /// some do not come to their end in time, these: everything is left to them.
     ///
     /// # Errors
     /// When a process could not be stopped.
-    pub async fn stop(self, all: bool) -> Result<(), ProviderError> {
+    pub async fn stop(self, all: bool, at_once: impl Future<Output = ()>) -> Result<Vec<RunId>, ProviderError> {
         self.state.withdraw();
         self.pipeline().keep_nobody_waiting();
         self.serving.stop(self.drain).await;
@@ -164,7 +166,7 @@ impl Server {
             tracing::warn!("requests are cut at the end: they took too long");
         }
         self.counting.abort();
-        self.installation.close(all, self.drain).await
+        self.installation.close(all, at_once, self.drain).await
     }
 }
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use writ_audit::Continuation;
 use writ_core::Ledger as _;
 use writ_core::{
     Clock, ComponentId, Effect, EffectClass, EffectKey, Entropy, LedgerError, Notifier, Observation, Probe, Provider,
-    ProviderError, Receipt, Sensor, SensorError, Severity, Signer, World,
+    ProviderError, Receipt, RunId, Sensor, SensorError, Severity, Signer, World,
 };
 use writ_pipeline::{
     Consent, Foundations, Journal, OpenError, Pipeline, PipelineError, Ports, Setup, Trust, VerifyError,
@@ -44,6 +45,9 @@ pub(crate) mod journal_file {
     pub(crate) use writ_store::WitnessFile;
     pub(crate) use writ_store::keep::{copy, look};
 }
+
+/// How long runs may take to their end when everything is to be stopped behind them.
+const FINISHED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Tells the processes that the provider has, as documents.
 pub(crate) type Processes = Arc<dyn Fn() -> Vec<Value> + Send + Sync>;
@@ -160,22 +164,37 @@ impl Installation {
         })
     }
 
-    /// Stops healing and closes the journal. With `all`, everything that writ started is stopped too; without, live runs are
-    /// handed over to the next start, after so long a wait for what they have under way.
+    /// Stops healing and closes the journal. With `all`, runs that go on come to their end first, unless that takes too long or it is
+    /// to be `at_once`, and everything that writ started is stopped too; else live runs are handed over to the next start, after so
+    /// long a wait for what they have under way. The runs that did not come to their end: what they stand on was left to them.
     ///
     /// # Errors
     /// When a process could not be stopped.
-    pub async fn close(self, all: bool, drain: Duration) -> Result<(), ProviderError> {
+    pub async fn close(
+        self,
+        all: bool,
+        at_once: impl Future<Output = ()>,
+        drain: Duration,
+    ) -> Result<Vec<RunId>, ProviderError> {
         self.pipeline.stop().await;
-        if !all && tokio::time::timeout(drain, self.pipeline.drive().rest()).await.is_err() {
+        let drive = self.pipeline.drive();
+        let mut left = Vec::new();
+        if all {
+            left = tokio::select! {
+                () = drive.finished() => Vec::new(),
+                () = at_once => Vec::new(),
+                () = tokio::time::sleep(FINISHED_WITHIN) => drive.unfinished(),
+            };
+        }
+        if tokio::time::timeout(drain, drive.rest()).await.is_err() {
             tracing::warn!("effects are still under way at the end; the next start asks what became of them");
         }
         if tokio::time::timeout(drain, self.pipeline.settle()).await.is_err() {
             tracing::warn!("what follows from the ends of runs is recorded at the next start");
         }
-        let stopped = if all { self.provider.shutdown_all().await } else { Ok(()) };
+        let stopped = if all && left.is_empty() { self.provider.shutdown_all().await } else { Ok(()) };
         self.ledger.close().await;
-        stopped
+        stopped.map(|()| left)
     }
 }
 

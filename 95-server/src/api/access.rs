@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use writ_core::{Actor, Timestamp};
+use writ_core::{Actor, LedgerError, Timestamp};
 use writ_pipeline::{AGENT, Denial, Principal, principal_of, principal_until, record_denial, session_until};
 
 /// What somebody must be to use a route.
@@ -230,16 +230,23 @@ async fn caller(shared: &Shared, parts: &Parts, route: &str) -> Result<Caller, F
 /// Whether whoever showed this may still do what a route needs, and until when at the latest: a token or session that is over, or
 /// a role that was taken away, ends what was opened with it.
 pub(crate) async fn still(shared: &Shared, headers: &HeaderMap, needs: Needs) -> Result<Option<Timestamp>, Failure> {
-    let journal = shared.pipeline.journal();
-    let token = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
-    let shown = match (token, session_shown(headers)) {
-        (Some(value), _) => principal_until(journal, bearer(value).ok_or_else(unknown)?).await?,
-        (None, Some(secret)) => session_until(journal, secret).await?.map(|(who, until)| (who, Some(until))),
-        (None, None) => None,
-    };
-    let (who, until) = shown.ok_or_else(unknown)?;
+    let (who, until) = shown(shared, headers).await?.ok_or_else(unknown)?;
     Caller(who).must(needs)?;
     Ok(until)
+}
+
+/// Whose token or session a request shows, and until when it is good; nobody's where it is not.
+pub(crate) async fn shown(
+    shared: &Shared,
+    headers: &HeaderMap,
+) -> Result<Option<(Principal, Option<Timestamp>)>, LedgerError> {
+    let journal = shared.pipeline.journal();
+    let token = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    Ok(match (token.map(bearer), session_shown(headers)) {
+        (Some(Some(token)), _) => principal_until(journal, token).await?,
+        (None, Some(secret)) => session_until(journal, secret).await?.map(|(who, until)| (who, Some(until))),
+        (Some(None), _) | (None, None) => None,
+    })
 }
 
 /// Records a denial. That it could not be is for the log: whoever is refused is refused all the same.

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use writ_core::RunId;
-use writ_pipeline::{Keyed, Known, under_trace};
+use writ_pipeline::{Keyed, Known, under_trace, whoever_asked};
 use writ_seal::sha256;
 
 /// The header of the key.
@@ -105,7 +105,7 @@ async fn keyed(
     let journal = shared.pipeline.journal();
     let keyed = Keyed::new(&caller.0.id, key, route, asks);
     let trace = match keyed.known(journal).await? {
-        Known::New { version } => keyed.take(journal, version).await?,
+        Known::New { version } => whoever_asked(keyed.take(journal, version)).await?,
         Known::Other => {
             let detail = "this `Idempotency-Key` was used for another request";
             return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", detail)

@@ -19,7 +19,8 @@ const BUSY_MAX: u32 = 250;
 /// Run everything on this machine from one directory, until interrupted
 ///
 /// Opens (or takes up again) the state directory, serves the API on loopback, submits the directory's `intent.yaml`, and
-/// watches and heals what it brings up. Ctrl-C stops everything that was started, unless `--keep` is given.
+/// watches and heals what it brings up. Ctrl-C stops everything that was started, once what is being carried out has come to its
+/// end; unless `--keep` is given.
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
     /// The directory with `intent.yaml`, `platform.yaml`, `agents.yaml`, `commands.yaml`, `policies/`, `contracts/` and `playbooks/`
@@ -79,20 +80,20 @@ impl Dev {
                         // What was brought up before goes on, and what waits for people can only be answered while somebody listens.
                         let waits = failure.exit() == exit::WAITING;
                         if !self.keep && !waits && !serves(common).await {
-                            stop(server, true, common).await?;
+                            stop(server, true, &mut ends, common).await?;
                             return Ok(failure.exit());
                         }
                     }
                 }
                 interrupted = ends.one() => {
-                    stop(server, !self.keep, common).await?;
+                    stop(server, !self.keep, &mut ends, common).await?;
                     return Ok(ended(interrupted));
                 }
             }
         }
         out.next("writ why last, writ audit verify, or `writ run list` in another terminal; Ctrl-C ends it");
         let interrupted = ends.one().await;
-        stop(server, !self.keep, common).await?;
+        stop(server, !self.keep, &mut ends, common).await?;
         Ok(ended(interrupted))
     }
 }
@@ -101,14 +102,23 @@ fn ended(interrupted: bool) -> Exit {
     if interrupted { exit::INTERRUPTED } else { exit::OK }
 }
 
-async fn stop(server: Server, all: bool, common: &Common) -> Result<(), Failure> {
+/// Ends it. What people ordered is not undone by that: a run that goes on comes to its end before what it stands on is taken away.
+async fn stop(server: Server, all: bool, ends: &mut Ends, common: &Common) -> Result<(), Failure> {
     let out = common.out();
-    server.stop(all).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
-    out.say(if all {
-        "writ   stopped, and everything it started"
-    } else {
-        "writ   stopped; what it started keeps running"
-    });
+    for run in server.pipeline().drive().unfinished().iter().filter(|_| all) {
+        out.say(&format!("run    {run} comes to its end first; Ctrl-C again stops everything at once"));
+    }
+    let at_once = async {
+        ends.one().await;
+    };
+    let left = server.stop(all, at_once).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
+    match left.first() {
+        None if all => out.say("writ   stopped, and everything it started"),
+        None => out.say("writ   stopped; what it started keeps running"),
+        Some(run) => out.say(&format!(
+            "writ   stopped; what it started keeps running, for {run} is not over: the next `dev` goes on with it"
+        )),
+    }
     Ok(())
 }
 

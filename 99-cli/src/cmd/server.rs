@@ -140,7 +140,7 @@ impl Run {
             "writ token issue NAME --enrol --roles viewer,operator -m REASON --as admin --state {state}"
         ));
         ends.one().await;
-        server.stop(false).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
+        server.stop(false, std::future::pending()).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
         out.say("writ   stopped; what it started keeps running");
         Ok(exit::OK)
     }

@@ -357,6 +357,8 @@ fn what_was_ordered_since_is_not_undone_by_the_file_of_an_earlier_version() {
     writ(&place, &["apply", "-f", other.to_str().unwrap(), "--wait"], 0);
     assert_eq!(place.alive().len(), 5, "four instances and the balancer");
     assert_eq!(dev.end(), Some(0));
+    // What it asks for is what it asked for, however it is written.
+    place.edit("intent.yaml", "min_instances: 3", "min_instances: 3 # looked over").unwrap();
     let mut dev = place.dev(&[]).unwrap();
     dev.until_up().unwrap();
     let said = dev.said();
@@ -395,6 +397,32 @@ fn what_is_being_carried_out_when_dev_ends_is_not_undone_by_the_next() {
         assert_eq!(history["items"].as_array().unwrap().len(), version, "{history:#}");
     }
     assert_eq!(dev.end(), Some(0));
+}
+
+#[test]
+fn an_end_of_dev_undoes_nothing_that_is_being_carried_out_unless_it_is_told_twice() {
+    let (place, dev) = up(&[]);
+    let (file, other) = (place.files().join("intent.yaml"), place.path("other.yaml"));
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&other, text.replace("min_instances: 3", "min_instances: 5")).unwrap();
+    writ(&place, &["apply", "-f", other.to_str().unwrap()], 0);
+    assert_eq!(dev.end(), Some(0));
+    assert!(place.processes().is_empty(), "{:?}", place.processes());
+    let mut dev = place.dev(&[]).unwrap();
+    dev.until_up().unwrap();
+    assert!(dev.said().contains("intent DEPLOY-WEB-001 v2 is what holds"), "{}", dev.said());
+    assert_eq!(place.alive().len(), 6, "five instances and the balancer: {}", dev.said());
+    let history = place.api("/api/v1/intents/DEPLOY-WEB-001/history").unwrap();
+    assert!(!history.to_string().contains("rolled_back"), "{history:#}");
+
+    // What does not go on by itself holds nobody up who wants an end.
+    writ(&place, &["agent", "kill", "--all"], 0);
+    fs::write(&other, text.replace("min_instances: 3", "min_instances: 4")).unwrap();
+    writ(&place, &["apply", "-f", other.to_str().unwrap()], 0);
+    dev.signal(Signal::TERM);
+    dev.until(&["comes to its end first"], SOON).unwrap();
+    assert_eq!(dev.end(), Some(0));
+    assert!(place.processes().is_empty(), "{:?}", place.processes());
 }
 
 #[test]

@@ -4,9 +4,11 @@ use super::*;
 use crate::unreal::{Comes, SetClock, World};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::mpsc;
-use writ_core::{ComponentId, Effect, EffectClass, EffectKey, Probe, Provider, ProviderError, Receipt};
+use tokio::sync::{mpsc, oneshot};
+use writ_core::{ComponentId, Effect, EffectClass, EffectKey, Filter, Probe, Provider, ProviderError, Receipt};
+use writ_pipeline::{Span, revoke_token, some_tokens};
 
 /// A body whose parts are sent one by one.
 fn parts() -> (mpsc::UnboundedSender<&'static str>, Sent) {
@@ -106,6 +108,97 @@ impl Provider for Away {
             });
         }
         self.0.observe(component).await
+    }
+}
+
+/// A world that waits until something else was done, the next time that it is looked at.
+struct Meanwhile(World, Mutex<Option<oneshot::Sender<oneshot::Sender<()>>>>);
+
+#[async_trait]
+impl Provider for Meanwhile {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn verbs(&self) -> BTreeMap<String, EffectClass> {
+        self.0.verbs()
+    }
+
+    async fn perform(&self, effect: &Effect) -> Result<Receipt, ProviderError> {
+        self.0.perform(effect).await
+    }
+
+    async fn probe(&self, key: &EffectKey, verb: &str, resource: &str) -> Probe {
+        self.0.probe(key, verb, resource).await
+    }
+
+    async fn observe(&self, component: &ComponentId) -> Result<writ_core::World, ProviderError> {
+        let met = self.1.lock().unwrap().take();
+        if let Some(met) = met {
+            let (done, over) = oneshot::channel();
+            met.send(done).unwrap();
+            over.await.unwrap();
+        }
+        self.0.observe(component).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_recorded_only_while_whoever_asked_still_may() {
+    let manifest = include_str!("../../../../examples/deploy-web-001/intent.yaml");
+    let manifest = json!({"name": "intent.yaml", "text": manifest});
+    for (meanwhile, with, done) in [
+        ("role", "token", false),
+        ("token", "token", false),
+        ("role", "session", false),
+        ("session", "session", false),
+        ("another token", "token", true),
+        ("another token", "session", true),
+    ] {
+        let world = Arc::new(Meanwhile(World(|_, _| Comes::Done), Mutex::new(None)));
+        let pipeline = crate::wire::offline_in(&example(), world.clone(), SetClock::new()).await.unwrap();
+        let place = Place::over(pipeline, |_| {}).await;
+        let journal = place.shared.pipeline.journal();
+        let by = writ_pipeline::person(journal, "operator").await.unwrap();
+        let admin = writ_core::Actor::system("test");
+        let session = writ_pipeline::open_session(journal, &place.tokens[2]).await.unwrap().secret;
+        let size = place.size().await;
+        let (met, meets) = oneshot::channel();
+        *world.1.lock().unwrap() = Some(met);
+        let ask = async {
+            let request = Request::builder().method("POST");
+            if with == "token" {
+                let request = request.uri("/api/v1/intents").header("content-type", "application/json");
+                let request = request.header("authorization", format!("Bearer {}", place.tokens[2]));
+                return place.ask(request, manifest.to_string()).await.status();
+            }
+            let form: String = manifest["text"].as_str().unwrap().bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let request = request.uri("/intents/new").header("content-type", "application/x-www-form-urlencoded");
+            let request =
+                request.header("cookie", format!("writ_session={session}")).header("sec-fetch-site", "same-origin");
+            place.ask(request, format!("text={form}")).await.status()
+        };
+        let lose = async {
+            let done = meets.await.unwrap();
+            match meanwhile {
+                "role" => place.loses("operator", "operator").await,
+                "token" => {
+                    let own = some_tokens(journal, Span::behind(None, 100)).await.unwrap().rows;
+                    let own = own.iter().find(|token| token.principal == by.principal).unwrap();
+                    revoke_token(journal, &own.id, &admin).await.unwrap();
+                }
+                "session" => writ_pipeline::close_session(journal, &session).await.unwrap(),
+                _ => drop(issue_token(journal, &by, &TokenWish::default(), &admin).await.unwrap()),
+            }
+            done.send(()).unwrap();
+        };
+        let (status, ()) = futures::join!(ask, lose);
+        let since = Filter { from_seq: Some(size), kind: Some("intent.submitted/1".into()), ..Filter::default() };
+        let submitted = journal.ledger().query(&since, 10).await.unwrap().len();
+        assert_eq!((submitted == 1, status.as_u16() < 400), (done, done), "{meanwhile}, by {with}: {status}");
+        if !done {
+            assert_eq!(status, 403, "{meanwhile}, by {with}");
+        }
     }
 }
 

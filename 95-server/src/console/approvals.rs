@@ -8,8 +8,8 @@ use super::impact::Impact;
 use super::list::{PAGE, newest, open as open_docs};
 use super::runs::{Outside, Row as RunRow, of as run_of};
 use super::session::Visitor;
-use super::steps::deed_of;
-use super::words::{Html, badge, escape, link, number, page_of, segment, text, texts, when, when_of, word};
+use super::steps::Deeds;
+use super::words::{Html, badge, escape, link, number, page_of, segment, text, texts, when, when_of};
 use crate::api::{App, Shared, counted, parsed, reason};
 use crate::error::Failure;
 use crate::question::{Demand, Question};
@@ -19,8 +19,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use writ_core::{Actor, ActorKind, ApprovalId, LedgerError, RunId};
+use writ_core::{Actor, ActorKind, ApprovalId, LedgerError, RunId, Step};
 use writ_pipeline::{Journal, Scope, name_of, text_beside};
 
 /// A request in a list.
@@ -154,15 +153,6 @@ struct Answered {
     counts: bool,
 }
 
-/// One thing that would be done.
-struct Deed {
-    verb: String,
-    resource: String,
-    action: String,
-    class: String,
-    undo: bool,
-}
-
 #[derive(Template)]
 #[template(path = "approval.html")]
 struct ApprovalPage {
@@ -174,9 +164,7 @@ struct ApprovalPage {
     run: Option<RunRow>,
     shown: String,
     demands: Vec<Demand>,
-    deeds: Vec<Deed>,
-    /// How many steps of each action there are.
-    sums: Vec<(String, usize)>,
+    deeds: Deeds,
     compared: Vec<Side>,
     /// How far it reaches, in words; empty where nothing says it.
     reach: String,
@@ -223,9 +211,6 @@ pub(crate) async fn one(
         Ok(run) => about_run(&shared, &run, &doc).await?,
         Err(_) => about_governance(&shared, &approval, &doc).await?,
     };
-    let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
-    about.deeds.iter().for_each(|deed| *sums.entry(&deed.action).or_default() += 1);
-    let sums = sums.into_iter().map(|(action, count)| (action.to_owned(), count)).collect();
     let standing = doc.get("budget").is_some();
     let joined = |pointer: &str| texts(&doc, pointer).collect::<Vec<_>>().join(", ").replace('_', " ");
     let budget = format!("{} in {} s", number(&doc, "/budget/count"), number(&doc, "/budget/period_seconds"));
@@ -239,7 +224,6 @@ pub(crate) async fn one(
         shown: text(&doc, "/shown").to_owned(),
         demands: about.question.demands,
         deeds: about.deeds,
-        sums,
         compared: about.question.texts.as_ref().map(|[(_, old), (_, new)]| sides(old, new)).unwrap_or_default(),
         reach: about.question.reach.map(|reach| reach.to_string()).unwrap_or_default(),
         said: said_about(journal, text(&doc, "/run")).await?,
@@ -317,7 +301,7 @@ struct About {
     /// Why somebody proposes it.
     because: String,
     run: Option<RunRow>,
-    deeds: Vec<Deed>,
+    deeds: Deeds,
     question: Question,
     outside: Option<Outside>,
     /// What other policies would have decided on what was decided lately.
@@ -339,15 +323,8 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
     let journal = shared.pipeline.journal();
     let (folded, context) = shared.pipeline.drive().run(run).await.map_err(Failure::from)?;
     let only = doc.get("step").and_then(Value::as_str);
-    let deeds =
-        folded.steps().filter(|(step, _)| only.is_none_or(|only| step.key.as_str() == only)).map(|(step, _)| Deed {
-            verb: step.verb.clone(),
-            resource: step.resource.clone(),
-            action: deed_of(step),
-            class: word(step.class),
-            undo: step.undo.is_some(),
-        });
-    let deeds = deeds.collect();
+    let asked = |step: &&Step| only.is_none_or(|only| step.key.as_str() == only);
+    let deeds = folded.steps().map(|(step, _)| step).filter(asked).collect();
     let row = match journal.doc("runs", run.as_str()).await? {
         Some(found) => Some(RunRow::of(shared, run.as_str(), &found).await?),
         None => None,

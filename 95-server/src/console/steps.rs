@@ -98,6 +98,45 @@ impl Steps {
     }
 }
 
+/// One thing that would be done.
+pub(super) struct Deed {
+    pub(super) verb: String,
+    pub(super) resource: String,
+    pub(super) action: String,
+    pub(super) class: String,
+    pub(super) undo: bool,
+}
+
+/// What would be done, in its order.
+#[derive(Default)]
+pub(super) struct Deeds {
+    pub(super) rows: Vec<Deed>,
+}
+
+impl<'a> FromIterator<&'a Step> for Deeds {
+    fn from_iter<I: IntoIterator<Item = &'a Step>>(steps: I) -> Self {
+        let deed = |step: &Step| Deed {
+            verb: step.verb.clone(),
+            resource: step.resource.clone(),
+            action: deed_of(step),
+            class: word(step.class),
+            undo: step.undo.is_some(),
+        };
+        Self { rows: steps.into_iter().map(deed).collect() }
+    }
+}
+
+impl Deeds {
+    /// How many steps there are, and how many of each action: `6 steps: 5 × remove instance, 1 × scale`.
+    pub(super) fn sum(&self) -> String {
+        let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
+        self.rows.iter().for_each(|deed| *sums.entry(&deed.action).or_default() += 1);
+        let sums: Vec<String> = sums.into_iter().map(|(action, count)| format!("{count} × {action}")).collect();
+        let all = self.rows.len();
+        format!("{all} step{}: {}", if all == 1 { "" } else { "s" }, sums.join(", "))
+    }
+}
+
 /// What a step does, in words. An action's name says what it is for; a step of it that takes something away says so.
 pub(super) fn deed_of(step: &Step) -> String {
     match step.verb.strip_suffix(".remove") {

@@ -5,24 +5,28 @@ use super::given::{Form, Query};
 use super::intents::Wanted;
 use super::look::{Looked, look, predictions};
 use super::session::Visitor;
-use super::words::{Html, badge, list as items, segment, text, texts};
+use super::steps::Deeds;
+use super::words::{Html, badge, escape, list as items, page_of, phrase, segment, text, texts};
 use crate::api::{App, Shared, looked_at, parsed};
 use crate::error::Failure;
-use crate::versions::{Fates, current};
+use crate::status;
+use crate::versions::{Fates, current, newest};
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
-use writ_core::IntentId;
+use serde_json::Value;
+use writ_core::{IntentId, LedgerError, RunId};
 use writ_pipeline::input::read_manifest;
-use writ_pipeline::{Origin, Scope, SubmitError, with_fix};
+use writ_pipeline::{Origin, Prepared, Scope, SubmitError, with_fix};
 use writ_seal::sha256;
 
 #[derive(Template)]
 #[template(path = "intent_new.html")]
 struct NewPage {
     frame: Frame,
-    /// Why it was not submitted, and what to do about it.
+    /// What became of what was submitted, where it is not carried out, and what to do about it.
     problem: Html,
     text: String,
     checked: Checked,
@@ -39,7 +43,7 @@ pub(crate) struct Checked {
     looked: Option<Looked>,
     answer: Html,
     told: Vec<(&'static str, String)>,
-    changes: Vec<String>,
+    deeds: Deeds,
     digest: String,
     /// Digest of the text that this is about.
     of: String,
@@ -47,16 +51,13 @@ pub(crate) struct Checked {
 
 impl Checked {
     fn of(looked: Looked, manifest: &str) -> Self {
-        let changes = items(&looked.document, "/diff/changes").iter().map(|change| {
-            let change_text = |name: &str| text(change, name).to_owned();
-            format!("{} {}", change_text("/change/change"), change_text("/resource")).trim().to_owned()
-        });
+        let plan = looked.prepared.as_ref().and_then(|prepared| Some(&prepared.diff.as_ref()?.plan));
         let warnings = texts(&looked.document, "/warnings").map(|one| ("Warning", one.to_owned()));
         let warnings: Vec<(&str, String)> = warnings.collect();
         Self {
             answer: badge(&looked.answer),
             told: predictions(&looked.document).into_iter().chain(warnings).collect(),
-            changes: changes.collect(),
+            deeds: plan.map(|plan| plan.steps.iter().collect()).unwrap_or_default(),
             digest: text(&looked.document, "/digest").to_owned(),
             of: sha256(manifest.as_bytes()).hex(),
             looked: Some(looked),
@@ -77,16 +78,51 @@ pub(crate) async fn form(State(shared): App, visitor: Visitor, Query(wanted): Qu
 
 /// The page with why what was submitted is not taken.
 async fn refused(shared: &Shared, visitor: &Visitor, manifest: String, failure: &Failure) -> Page {
-    let mut page = new_page(shared, visitor, manifest, told_here(failure)).await?;
+    let mut page = new_page(shared, visitor, manifest, not_submitted(&told_here(failure))).await?;
     *page.status_mut() = failure.status();
     Ok(page)
 }
 
-async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String, problem: Html) -> Page {
-    let title = match looked_for(&manifest) {
+fn not_submitted(because: &Html) -> Html {
+    Html(format!("<strong>It was not submitted.</strong> {because}"))
+}
+
+/// What is said of a version that is recorded and will never be carried out.
+fn recorded(intent: &str, version: u64, because: &str) -> Html {
+    let (segment, intent) = (segment(intent), escape(intent));
+    Html(format!(
+        "<strong>It is recorded as version {version} of <a href=\"/intents/{segment}\">{intent}</a>, and {because}.</strong> \
+         Nothing is carried out. What stands in its way is told beside it, and <a href=\"/why/{segment}\">why</a> it came to that."
+    ))
+}
+
+/// What is said of a text that comes too early: how the intent stands, as all pages call it, and what it waits for.
+async fn busy(shared: &Shared, intent: &IntentId, state: &str, run: Option<&RunId>) -> Result<Html, LedgerError> {
+    let doc = shared.pipeline.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
+    let told_of = text(&doc, "/to") == state;
+    let state = if told_of { status::intent(shared, intent.as_str(), &doc) } else { state.to_owned() };
+    let mut told = phrase(&format!("`{intent}` is {state}")).0;
+    if let Some(run) = run {
+        let to = page_of(run.as_str());
+        told.push_str(&format!(": wait for <a href=\"{to}\">its change</a>, or cancel it there"));
+    }
+    Ok(not_submitted(&Html(told + ".")))
+}
+
+/// What a text is submitted as: an intent, or a new version of one that there is.
+async fn titled(shared: &Shared, manifest: &str) -> Result<String, LedgerError> {
+    Ok(match looked_for(manifest) {
         Some(id) if shared.pipeline.journal().doc("intents", &id).await?.is_some() => format!("A new version of {id}"),
         _ => "Submit an intent".to_owned(),
-    };
+    })
+}
+
+async fn new_page(shared: &Shared, visitor: &Visitor, manifest: String, problem: Html) -> Page {
+    let title = titled(shared, &manifest).await?;
+    page_under(shared, visitor, title, manifest, problem).await
+}
+
+async fn page_under(shared: &Shared, visitor: &Visitor, title: String, manifest: String, problem: Html) -> Page {
     let frame = Frame::new(shared, visitor, "/intents", &title).await?;
     let checked = if manifest.trim().is_empty() {
         Checked::default()
@@ -129,6 +165,18 @@ pub(crate) async fn check(State(shared): App, visitor: Visitor, Form(written): F
     shown(&Checked::of(looked, &manifest))
 }
 
+/// What said no: policy, or else contracts.
+fn denied_by(prepared: &Prepared) -> &'static str {
+    let denies = |report: &Value| text(report, "/validation/decision") == "deny";
+    if prepared.reports.iter().any(denies) { "denied by policy" } else { "denied because contracts do not fit" }
+}
+
+fn unfit(page: Page) -> Page {
+    let mut page = page?;
+    *page.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(page)
+}
+
 /// Forms send lines as the network has them; files here have them otherwise, and a digest is over the bytes.
 fn unix(text: &str) -> String {
     text.replace("\r\n", "\n")
@@ -150,7 +198,7 @@ pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): 
     if !visitor.holds_somewhere("operator") {
         visitor.must("operator")?;
     }
-    let pipeline = &shared.pipeline;
+    let (pipeline, title) = (&shared.pipeline, titled(&shared, &manifest).await?);
     let planned = match looked_at(&written.planned) {
         Ok(planned) => planned.filter(|_| written.of == sha256(manifest.as_bytes()).hex()),
         Err(failure) => return refused(&shared, &visitor, manifest, &failure).await,
@@ -165,10 +213,23 @@ pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): 
             Ok(Redirect::to(&to).into_response())
         }
         // What is the matter stands beside the text, which is not lost.
-        Err(SubmitError::Invalid(_) | SubmitError::Infeasible { .. } | SubmitError::Denied { .. }) => {
-            let because = Html("What stands in its way is told beside it.".to_owned());
-            let mut page = new_page(&shared, &visitor, manifest, because).await?;
-            *page.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+        Err(SubmitError::Invalid(_)) => {
+            let because = not_submitted(&Html("What stands in its way is told beside it.".to_owned()));
+            unfit(page_under(&shared, &visitor, title, manifest, because).await)
+        }
+        Err(SubmitError::Infeasible { intent, .. }) => {
+            let entries = pipeline.journal().stream(&format!("intent/{intent}")).await?;
+            let because = recorded(intent.as_str(), newest(&entries), "nothing holds everything that it asks");
+            unfit(page_under(&shared, &visitor, title, manifest, because).await)
+        }
+        Err(SubmitError::Denied { intent, prepared }) => {
+            let because = recorded(intent.as_str(), prepared.version, denied_by(&prepared));
+            unfit(page_under(&shared, &visitor, title, manifest, because).await)
+        }
+        Err(SubmitError::Busy { intent, state, run }) => {
+            let because = busy(&shared, &intent, state, run.as_ref()).await?;
+            let mut page = page_under(&shared, &visitor, title, manifest, because).await?;
+            *page.status_mut() = StatusCode::CONFLICT;
             Ok(page)
         }
         Err(error) => refused(&shared, &visitor, manifest, &Failure::of_submit(error, pipeline)).await,

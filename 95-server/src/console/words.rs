@@ -82,6 +82,7 @@ pub(crate) fn tone(state: &str) -> Tone {
         "failed" | "denied" | "deny" | "invalid" | "infeasible" | "escalated" | "refused" | "rejected"
         | "quarantined" | "revoked" | "glass broken" | "error" | "broken" | "dead" | "incompatible" | "unhealthy"
         | "pulled" | "wrong" => Tone::Bad,
+        _ if state.starts_with("needs ") => Tone::Ask,
         _ => Tone::Quiet,
     }
 }

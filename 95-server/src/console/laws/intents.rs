@@ -3,17 +3,80 @@
 use super::{MANIFEST, Place};
 use axum::http::StatusCode;
 
+/// One that costs so much that somebody has to sign.
+fn costly() -> String {
+    let mut text = MANIFEST.to_owned();
+    for (from, to) in
+        [("min_instances: 3", "min_instances: 40"), ("max_instances: 10", "max_instances: 45"), ("$500", "$1900")]
+    {
+        text = text.replace(from, to);
+    }
+    text
+}
+
 #[tokio::test]
-async fn what_policy_denies_is_not_submitted_and_the_page_says_so_beside_the_text() {
+async fn what_cannot_be_carried_out_says_so_beside_the_text_and_what_is_recorded_of_it() {
     let place = Place::new().await;
     let ann = place.log_in("writ_ann").await;
-    for (from, to) in [("'$500/month'", "'$5000/month'"), ("'$500/month'", "'$50/month'"), ("'99.9%'", "often")] {
+    let before = place.entries().await;
+    for (from, to, told, link) in [
+        ("'99.9%'", "often", "<strong>It was not submitted.</strong> What stands in its way is told beside it.", false),
+        (
+            "'$500/month'",
+            "'$5000/month'",
+            "as version 1 of <a href=\"/intents/DEPLOY-WEB-001\">DEPLOY-WEB-001</a>, and denied by policy.",
+            true,
+        ),
+        (
+            "'$500/month'",
+            "'$50/month'",
+            "as version 2 of <a href=\"/intents/DEPLOY-WEB-001\">DEPLOY-WEB-001</a>, and nothing holds",
+            true,
+        ),
+    ] {
         let denied = place.post("/intents/new", &ann, &[("text", &MANIFEST.replace(from, to))]).await;
         assert_eq!(denied.status, StatusCode::UNPROCESSABLE_ENTITY, "{to}: {}", denied.text);
-        let told = "role=\"alert\"><strong>It was not submitted.</strong> What stands in its way is told beside it.";
         let kept = denied.text.split("<textarea").nth(1).unwrap().split("</textarea>").next().unwrap();
         assert!(denied.text.contains(told) && kept.contains(to.trim_matches('\'')), "{to}: {}", denied.text);
+        assert_eq!(denied.text.contains("It was not submitted."), !link, "{to}: {}", denied.text);
+        assert_eq!(denied.text.contains("<a href=\"/why/DEPLOY-WEB-001\">why</a>"), link, "{to}: {}", denied.text);
+        assert_eq!(place.entries().await > before, link, "{to}");
+        let first = !told.contains("version 2");
+        assert_eq!(denied.text.contains("<h1>Submit an intent</h1>"), first, "{to}: {}", denied.text);
     }
+}
+
+#[tokio::test]
+async fn what_would_be_done_and_who_must_agree_stand_where_it_is_submitted() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    let few = place.post("/intents/check", &ann, &[("text", MANIFEST)]).await.text;
+    for told in
+        ["<td>deploy instances</td><td><code>instance.ensure</code></td><td>web-service-001/i-1</td>", " steps: "]
+    {
+        assert!(few.contains(told), "{told}: {few}");
+    }
+    assert!(!few.contains("badge ask"), "{few}");
+    let many = place.post("/intents/check", &ann, &[("text", &costly())]).await.text;
+    let answer = many.split("class=\"answer\"").nth(1).unwrap().split("</div>").next().unwrap();
+    for told in ["badge ask", "needs 1 of role approver", "<a href=\"/policy?rule=COMP-COST-001\">COMP-COST-001</a> "] {
+        assert!(answer.contains(told), "{told}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_while_people_are_asked_says_so_and_leads_to_the_change() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    let first = place.post("/intents/new", &ann, &[("text", &costly())]).await;
+    let again = place.post("/intents/new", &ann, &[("text", MANIFEST)]).await;
+    assert_eq!(again.status, StatusCode::CONFLICT, "{}", again.text);
+    let told = format!(
+        "<strong>It was not submitted.</strong> <code>DEPLOY-WEB-001</code> is awaiting approval: wait for \
+         <a href=\"{}\">its change</a>, or cancel it there.",
+        first.to
+    );
+    assert!(again.text.contains(&told), "{}", again.text);
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! Versions of an intent: their texts, what became of each, and how two of them differ.
 
 use crate::api::Shared;
-use crate::console::words::{number, text};
+use crate::console::words::{list, number, text};
 use crate::status;
 use serde_json::Value;
 use similar::TextDiff;
 use std::collections::BTreeMap;
-use writ_core::{Entry, LedgerError, TraceId};
-use writ_pipeline::{Journal, manifest_in};
+use writ_core::{Entry, Filter, LedgerError, Outcome, TraceId};
+use writ_pipeline::{Journal, decode, manifest_in};
 
 /// The text of a version; none where it is no version.
 pub(crate) async fn manifest(
@@ -160,6 +160,36 @@ pub(crate) fn stands(shared: &Shared, id: &str, doc: &Value, fates: &Fates, vers
         return Stand { state: status::intent(shared, id, doc), ..stand };
     }
     stand
+}
+
+/// Why a version stands as it does. What a run did not even begin for, its own entry says; one that policy refused never moved:
+/// what denied it is in the same trace.
+pub(crate) async fn because(
+    journal: &Journal,
+    entries: &[Entry],
+    of: &Entry,
+    stand: &Stand,
+) -> Result<String, LedgerError> {
+    if let Some(trace) = &stand.ended {
+        let kind = Some("run.expired/1".to_owned());
+        let filter = Filter { trace: Some(trace.clone()), kind, newest_first: true, ..Filter::default() };
+        let expired = journal.ledger().query(&filter, 1).await?.first().map(decode).transpose()?;
+        if let Some(entry) = expired {
+            return Ok(stand.because.replacen("the run is expired", text(&entry.body, "/because"), 1));
+        }
+    }
+    if !stand.because.is_empty() {
+        return Ok(stand.because.clone());
+    }
+    if entries.iter().any(|entry| entry.trace_id == of.trace_id && entry.outcome == Outcome::Failure) {
+        return Ok("nothing holds everything that it asks".to_owned());
+    }
+    let kind = Some("policy.decided/1".to_owned());
+    let denied = Filter { trace: Some(of.trace_id.clone()), kind, outcome: Some(Outcome::Denied), ..Filter::default() };
+    let decided = journal.ledger().query(&denied, 1).await?.first().map(decode).transpose()?;
+    let denies = |finding: &&Value| text(finding, "/asks/decision") == "deny";
+    let finding = decided.as_ref().and_then(|decided| list(&decided.body, "/findings").iter().find(denies));
+    Ok(finding.map(|found| format!("{}: {}", text(found, "/rule"), text(found, "/message"))).unwrap_or_default())
 }
 
 /// Two texts as `diff -u` shows them; empty where they are the same.

@@ -4,17 +4,16 @@ use super::part::Part;
 use super::route::{Route, documents};
 use super::{Answer, App, Asked, Needs, Path, parsed};
 use crate::console::named;
-use crate::console::words::{list, number, text};
+use crate::console::words::{number, text};
 use crate::error::Failure;
-use crate::versions::{Fates, Stand, manifest, newest, stands, unified};
+use crate::versions::{Fates, because, manifest, newest, stands, unified};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
-use writ_core::{Entry, Filter, IntentId, LedgerError, Outcome};
-use writ_pipeline::{Journal, decode};
+use writ_core::IntentId;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -68,36 +67,11 @@ async fn history(State(shared): App, Path(id): Path<String>, Asked(page): Asked<
         let by = named(journal, &entry.actor).await?;
         items.push(Version(json!({
             "version": version, "by": by, "at": entry.timestamp, "state": stand.state.replace(' ', "_"),
-            "because": reason(journal, &entries, entry, &stand).await?, "in_force": version == fates.in_force,
+            "because": because(journal, &entries, entry, &stand).await?, "in_force": version == fates.in_force,
             "manifest": text(&entry.body, "/manifest"), "digest": text(&entry.body, "/digest"),
         })));
     }
     Ok(Json(History { items, next }))
-}
-
-/// Why a version stands as it does. What a run did not even begin for, its own entry says; one that policy refused never moved:
-/// what denied it is in the same trace.
-async fn reason(journal: &Journal, entries: &[Entry], of: &Entry, stand: &Stand) -> Result<String, LedgerError> {
-    if let Some(trace) = &stand.ended {
-        let kind = Some("run.expired/1".to_owned());
-        let filter = Filter { trace: Some(trace.clone()), kind, newest_first: true, ..Filter::default() };
-        let expired = journal.ledger().query(&filter, 1).await?.first().map(decode).transpose()?;
-        if let Some(entry) = expired {
-            return Ok(stand.because.replacen("the run is expired", text(&entry.body, "/because"), 1));
-        }
-    }
-    if !stand.because.is_empty() {
-        return Ok(stand.because.clone());
-    }
-    if entries.iter().any(|entry| entry.trace_id == of.trace_id && entry.outcome == Outcome::Failure) {
-        return Ok("nothing holds everything that it asks".to_owned());
-    }
-    let kind = Some("policy.decided/1".to_owned());
-    let denied = Filter { trace: Some(of.trace_id.clone()), kind, outcome: Some(Outcome::Denied), ..Filter::default() };
-    let decided = journal.ledger().query(&denied, 1).await?.first().map(decode).transpose()?;
-    let denies = |finding: &&Value| text(finding, "/asks/decision") == "deny";
-    let finding = decided.as_ref().and_then(|decided| list(&decided.body, "/findings").iter().find(denies));
-    Ok(finding.map(|found| format!("{}: {}", text(found, "/rule"), text(found, "/message"))).unwrap_or_default())
 }
 
 /// Two versions.

@@ -12,7 +12,7 @@ use super::words::{Html, badge, link, list as items, number, segment, text, text
 use crate::api::{App, Shared, parsed};
 use crate::error::Failure;
 use crate::status;
-use crate::versions::{Fates, current, manifest, stands};
+use crate::versions::{Fates, because, current, manifest, stands};
 use askama::Template;
 use axum::extract::State;
 use serde::Deserialize;
@@ -27,6 +27,8 @@ pub(crate) struct Row {
     pub(crate) path: String,
     /// The version in force; where none is, the one that was last, or else the newest.
     pub(crate) version: u64,
+    /// The version in force; 0 where none is.
+    pub(crate) in_force: u64,
     /// A newer version that is not in force; 0 where there is none.
     pub(crate) newer: u64,
     pub(crate) state: Html,
@@ -55,6 +57,7 @@ impl Row {
             id: id.to_owned(),
             path: format!("/intents/{}", segment(id)),
             version: if last > 0 { last } else { newest },
+            in_force: applied,
             newer: if applied > 0 && newest > applied { newest } else { 0 },
             state: badge(&status::intent(shared, id, doc)),
             because: text(doc, "/because").to_owned(),
@@ -109,6 +112,9 @@ struct Version {
     by: Html,
     at: Html,
     state: Html,
+    because: String,
+    /// Where all is told that was done with it when it was submitted.
+    why: String,
     in_force: bool,
 }
 
@@ -145,11 +151,14 @@ pub(crate) async fn one(
     let mut versions = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == "intent.submitted/1").rev() {
         let number = number(&entry.body, "/version");
+        let stand = stands(&shared, &id, &doc, &fates, number);
         versions.push(Version {
             number,
             by: super::audit::actor(journal, &entry.actor).await?,
             at: when(entry.timestamp),
-            state: badge(&stands(&shared, &id, &doc, &fates, number).state),
+            because: because(journal, &entries, entry, &stand).await?,
+            why: format!("/why/{}", entry.trace_id),
+            state: badge(&stand.state),
             in_force: number == fates.in_force,
         });
     }

@@ -89,3 +89,22 @@ async fn a_plan_says_how_far_it_holds() {
         assert!(page.contains(told), "{told}: {page}");
     }
 }
+
+#[tokio::test]
+async fn what_is_denied_is_not_in_force_and_says_why() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    place.post("/intents/new", &ann, &[("text", &MANIFEST.replace("$500", "$5000"))]).await;
+    let listed = place.get("/intents", &ann).await.text;
+    assert!(listed.contains("<td class=\"num\">none <span class=\"note\">(v1 is not)</span></td>"), "{listed}");
+    let home = place.get("/", &ann).await.text;
+    assert!(home.contains("<span class=\"note\">v1 is not in force</span>"), "{home}");
+    let page = place.get("/intents/DEPLOY-WEB-001", &ann).await.text;
+    let versions = page.split("class=\"rows versions\"").nth(1).unwrap().split("</table>").next().unwrap();
+    for told in ["invalid", "<a class=\"note\" href=\"/why/", "policy denies it"] {
+        assert!(versions.contains(told), "{told}: {versions}");
+    }
+    let to = versions.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let why = place.get(to, &ann).await;
+    assert!(why.text.contains("COMP-BUDGET-001"), "{to}: {}", why.text);
+}

@@ -1,10 +1,11 @@
 //! Agents: what each may do, how much of it is left, and the kill switch.
 
+use super::audit::named;
 use super::frame::{Frame, Page, shown};
 use super::given::{Form, Query};
 use super::list::{PAGE, by_name, more_of};
 use super::session::Visitor;
-use super::words::{Html, badge, escape, link, when, when_of};
+use super::words::{Html, badge, escape, link, parted, when, when_of};
 use crate::api::{App, Shared, begins};
 use crate::error::Failure;
 use askama::Template;
@@ -106,7 +107,7 @@ pub(super) fn rows(shared: &Shared, docs: &[(String, Value)]) -> Vec<Row> {
 
 /// How an agent uses a contract.
 fn used(how: &str, contract: &str, version: &str) -> Html {
-    Html(format!("{how} {} {}", link(contract), escape(version)))
+    Html(format!("{how} {} {}", parted(contract), escape(version)))
 }
 
 pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Query<Wanted>) -> Page {
@@ -117,17 +118,16 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
     begins(&shared, "switches", wanted.switches.as_deref()).await?;
     let switches = shared.pipeline.pulled_switches(Span::behind(wanted.switches.as_deref(), PAGE)).await?;
     let all_pulled = shared.pipeline.gate().state().switches.pulled().any(|(scope, _)| *scope == KillScope::All);
-    let switch = |PulledSwitch { scope, pulled, .. }: &PulledSwitch| Switch {
-        scope: scope.to_string(),
-        form: scope.name(),
-        by: pulled.by.to_string(),
-        at: when(pulled.at),
-    };
+    let mut pulled_now = Vec::with_capacity(switches.rows.len());
+    for PulledSwitch { scope, pulled, .. } in &switches.rows {
+        let by = named(shared.pipeline.journal(), &pulled.by).await?;
+        pulled_now.push(Switch { scope: scope.to_string(), form: scope.name(), by, at: when(pulled.at) });
+    }
     shown(&AgentsPage {
         frame,
         rows: rows(&shared, &agents.rows),
         all_pulled,
-        switches: switches.rows.iter().map(switch).collect(),
+        switches: pulled_now,
         more: agents.more("/agents"),
         more_switches: more_of("switches", "/agents", "", switches.next.as_deref()),
         may: visitor.holds("operator"),

@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, Page, shown};
 use super::session::Visitor;
-use super::words::{Html, agent_page, badge, escape, link, list as items, text};
+use super::words::{Html, agent_page, badge, escape, list as items, parted, text};
 use crate::api::App;
 use askama::Template;
 use axum::extract::State;
@@ -62,7 +62,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     let rows = rows.collect();
     let columns = columns.into_iter().map(|column| {
         let state = badge(states.get(&column).copied().unwrap_or_default());
-        (link(&column.0), column.1, state)
+        (parted(&column.0), column.1, state)
     });
     shown(&ContractsPage { frame, columns: columns.collect(), rows })
 }

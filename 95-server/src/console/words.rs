@@ -289,6 +289,12 @@ pub(crate) fn link(id: &str) -> Html {
     ))
 }
 
+/// A name of parts as a link that may go on in another line behind each of its points.
+pub(crate) fn parted(name: &str) -> Html {
+    let (link, told) = (link(name).0, escape(name));
+    Html(link.replace(&format!(">{told}</a>"), &format!(">{}</a>", told.replace('.', ".<wbr>"))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -362,5 +368,7 @@ mod tests {
         assert_eq!(told, "`run_01m7znjwjxsxdw0zwmr5z97yce` of bc4fabb965f0");
         assert_eq!(shortened("什麼 stopped_after 3 tries."), "什麼 stopped_after 3 tries.");
         assert_eq!(page_of("a/b c"), "/why/a%2Fb%20c");
+        let parts = parted("contract.self-healing.v1").0;
+        assert!(parts.contains("title=\"contract.self-healing.v1\">contract.<wbr>self-healing.<wbr>v1</a>"), "{parts}");
     }
 }

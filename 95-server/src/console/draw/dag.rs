@@ -6,7 +6,7 @@ use rust_sugiyama::from_vertices_and_edges;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-const WIDTH: f64 = 168.0;
+const WIDTH: f64 = 188.0;
 const HEIGHT: f64 = 40.0;
 const MARGIN: f64 = 8.0;
 const GAP: f64 = 28.0;

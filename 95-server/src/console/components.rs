@@ -73,11 +73,8 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Path(id): Path<St
         return Err(missing().into());
     }
     let monitoring = monitoring.unwrap_or_default();
-    let told = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let metrics = monitoring.pointer("/monitoring/metrics").and_then(Value::as_object);
-    let metrics = metrics.into_iter().flatten().map(|(name, value)| {
-        (name.replace('_', " "), if value.is_null() { "not measured".to_owned() } else { told(value) })
-    });
+    let metrics = metrics.into_iter().flatten().map(|(name, value)| (name.replace('_', " "), in_unit(name, value)));
     let healing = "/monitoring/self_healing_config";
     let triggers = items(&monitoring, &format!("{healing}/triggers"))
         .iter()
@@ -114,6 +111,21 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Path(id): Path<St
     })
 }
 
+/// What was measured, in the unit that conditions tell it in.
+fn in_unit(name: &str, value: &Value) -> String {
+    let unit = match name {
+        "availability" | "error_rate" => " %",
+        "latency_p95" => " ms",
+        "throughput" => " req/s",
+        _ => "",
+    };
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None if value.is_null() => "not measured".to_owned(),
+        None => format!("{value}{unit}"),
+    }
+}
+
 /// The instance that is to be broken.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Broken {
@@ -146,4 +158,21 @@ pub(crate) async fn break_one(
         return Err(refused("this instance has gone meanwhile").into());
     }
     Ok(Redirect::to(&format!("/components/{}", segment(&id))).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_told_in_their_units() {
+        for (name, value, told) in [
+            ("availability", serde_json::json!(91.635), "91.635 %"),
+            ("latency_p95", serde_json::json!(9.471), "9.471 ms"),
+            ("throughput", serde_json::json!(20.787), "20.787 req/s"),
+            ("error_rate", Value::Null, "not measured"),
+        ] {
+            assert_eq!(in_unit(name, &value), told);
+        }
+    }
 }

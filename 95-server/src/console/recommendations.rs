@@ -7,7 +7,7 @@ use super::frame::{Frame, Page, PageError, shown, told};
 use super::given::{Form, Path, Query};
 use super::list::newest;
 use super::session::Visitor;
-use super::words::{Html, badge, escape, link, list as items, segment, text, texts, when_of};
+use super::words::{Html, badge, escape, link, list as items, number, segment, text, texts, when_of};
 use crate::api::{App, Needs, Of, is_outdated, looked_over, reason};
 use crate::benefit::{Expected, Measured, expected, measured};
 use crate::error::Failure;
@@ -17,8 +17,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
-use writ_core::{Actor, Timestamp};
-use writ_pipeline::{recommendation_made, say};
+use writ_core::{Actor, Filter, LedgerError, Timestamp, TraceId};
+use writ_pipeline::{Journal, decode, recommendation_made, say};
 
 /// Pieces of evidence that are linked; their number is told anyway.
 const EVIDENCE_SHOWN: usize = 12;
@@ -110,8 +110,11 @@ struct RecommendationPage {
     benefits: Vec<Expected>,
     evidence: Vec<Html>,
     evidence_count: usize,
+    /// Pieces that are not linked.
+    evidence_more: usize,
     from: Html,
     to: Html,
+    came: Came,
     changes: Vec<(String, String)>,
     compared: Vec<Side>,
     said: Vec<Said>,
@@ -153,8 +156,10 @@ pub(crate) async fn one(
         benefits: expected(&inner),
         evidence: texts(&inner, "/evidence").take(EVIDENCE_SHOWN).map(link).collect(),
         evidence_count: evidence.len(),
+        evidence_more: evidence.len().saturating_sub(EVIDENCE_SHOWN),
         from: when_of(&inner, "/from"),
         to: when_of(&inner, "/to"),
+        came: came_of(journal, &id).await?,
         changes: items(&inner, "/patch/ops").iter().map(change).collect(),
         compared,
         said: said_about(journal, &id).await?,
@@ -167,6 +172,48 @@ pub(crate) async fn one(
         told: told(&wanted.done, &["approved", "rejected"]),
         id,
     })
+}
+
+/// What came of a recommendation that was approved.
+#[derive(Default)]
+struct Came {
+    /// The version that was submitted for it; 0 while none was.
+    version: u64,
+    /// The change that carries it out; empty where there was nothing to do.
+    change: Html,
+    /// Until when it is watched whether it brings what it should.
+    until: Html,
+}
+
+/// What was submitted for a recommendation is recorded together with its approval, in one trace.
+async fn came_of(journal: &Journal, id: &str) -> Result<Came, LedgerError> {
+    let entries = journal.stream(&format!("recommendation/{id}")).await?;
+    let last = |kind: &str| entries.iter().rev().find(|entry| entry.kind == kind);
+    let Some(applied) = last(APPLIED) else { return Ok(Came::default()) };
+    let beside = async |kind: &str| {
+        let (trace, kind) = (Some(applied.trace_id.clone()), Some(kind.to_owned()));
+        let filter = Filter { trace, kind, newest_first: true, ..Filter::default() };
+        journal.ledger().query(&filter, 1).await?.first().map(decode).transpose()
+    };
+    let submitted = beside("intent.submitted/1").await?;
+    let begun = beside("run.submitted/1").await?;
+    let run = begun.as_ref().and_then(|entry| entry.stream.strip_prefix("run/"));
+    Ok(Came {
+        version: submitted.map(|entry| number(&entry.body, "/version")).unwrap_or_default(),
+        change: run.map(link).unwrap_or_default(),
+        until: last("recommend.watched/1").map(|entry| when_of(&entry.body, "/until")).unwrap_or_default(),
+    })
+}
+
+/// That a recommendation is carried out.
+const APPLIED: &str = "recommend.applied/1";
+
+/// The recommendation that a change comes from, by the trace that both were recorded in; empty where it comes from none.
+pub(crate) async fn recommended_in(journal: &Journal, trace: &TraceId) -> Result<Html, LedgerError> {
+    let (trace, kind) = (Some(trace.clone()), Some(APPLIED.to_owned()));
+    let filter = Filter { trace, kind, newest_first: true, ..Filter::default() };
+    let applied = journal.ledger().query(&filter, 1).await?.first().map(decode).transpose()?;
+    Ok(applied.map(|entry| link(&entry.resource)).unwrap_or_default())
 }
 
 pub(crate) async fn answer(

@@ -5,6 +5,7 @@ use super::draw::{dag, timeline};
 use super::frame::{Frame, Page, PageError, shown};
 use super::given::{Form, Path, Query};
 use super::list::{PAGE, docs_of, filed, newest, open};
+use super::recommendations::recommended_in;
 use super::session::Visitor;
 use super::steps::{StepRow, Steps};
 use super::words::{
@@ -21,7 +22,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use writ_core::{Entry, LedgerError, RunId};
 use writ_pipeline::input::typed;
-use writ_pipeline::{Journal, Run, RunContext, RunSignal, RunState, say};
+use writ_pipeline::{Journal, Origin, Run, RunContext, RunSignal, RunState, say};
 
 /// One change in a list.
 pub(crate) struct Row {
@@ -126,6 +127,8 @@ struct RunPage {
     version: u64,
     origin: &'static str,
     incident: Html,
+    /// The recommendation that it carries out.
+    recommendation: Html,
     state: Html,
     over: bool,
     waiting: String,
@@ -303,6 +306,10 @@ pub(crate) async fn one(
     let by = named(journal, &submitted.requester).await?;
     let mut said = said_about(journal, &id).await?;
     said.extend(answers(journal, &entries).await?);
+    let recommendation = match entries.first() {
+        Some(first) if context.origin == Origin::Feedback => recommended_in(journal, &first.trace_id).await?,
+        _ => Html::default(),
+    };
     let works = run.steps().any(|(_, cell)| matches!(cell.state.name(), "ticketed" | "probing"));
     let title = format!("Change {}", short(&id));
     let frame = Frame::new(&shared, &visitor, "/runs", &title).await?.live(&format!("run/{id}"));
@@ -312,6 +319,7 @@ pub(crate) async fn one(
         version: submitted.intent_version,
         origin: context.origin.word(),
         incident: context.incident.as_ref().map(|incident| link(incident.as_str())).unwrap_or_default(),
+        recommendation,
         state: badge(run.state().name()),
         over: run.state().is_over(),
         waiting: run.waiting().map(|waiting| waiting.sentence).unwrap_or_default(),

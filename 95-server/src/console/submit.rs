@@ -70,6 +70,9 @@ pub(crate) async fn form(State(shared): App, visitor: Visitor, Query(wanted): Qu
     let mut manifest = String::new();
     if !wanted.of.is_empty() {
         let id: IntentId = parsed(&wanted.of)?;
+        if journal.doc("intents", id.as_str()).await?.is_none() {
+            return Err(Failure::not_found("intent", id.as_str()).into());
+        }
         let entries = journal.stream(&format!("intent/{id}")).await?;
         manifest = current(journal, &entries, Fates::of(&entries).last).await?;
     }

@@ -1,22 +1,27 @@
 //! Why anything is as it is: what led to it, and what came of it.
 
+use super::audit::actor;
 use super::frame::{Frame, Page, shown};
 use super::given::{Path, Query};
 use super::session::Visitor;
-use super::words::{Html, list as items, segment, text, when};
+use super::words::{Html, escape, list as items, segment, text, when};
 use crate::api::App;
-use crate::error::Failure;
+use crate::error::{Failure, short};
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
-use writ_pipeline::{Line, why};
+use serde_json::json;
+use writ_core::{Actor, LedgerError};
+use writ_pipeline::{Journal, Line, why};
 
 /// One line of the story.
 struct Told {
     seq: u64,
     path: String,
     at: Html,
+    who: Html,
     text: String,
 }
 
@@ -56,20 +61,44 @@ pub(crate) async fn find(State(shared): App, _: Visitor, Query(wanted): Query<Wa
     Ok(Redirect::to(&to).into_response())
 }
 
+/// Nothing is called as somebody looks for it.
+fn unknown(id: &str) -> Failure {
+    let detail = format!("nothing is called `{}`", short(id));
+    Failure::new(StatusCode::NOT_FOUND, "not-found", detail)
+        .hint("what can be looked for: whole ids, names of intents, rules and resources, numbers of processes, digests")
+}
+
+/// The lines of a story with the names of those who did it, as all pages call them.
+async fn told(journal: &Journal, lines: Vec<Line>) -> Result<Vec<Told>, LedgerError> {
+    let mut all = Vec::with_capacity(lines.len());
+    for line in lines {
+        let (who, text) = line.text.split_once(' ').unwrap_or_default();
+        let who = match doer(who) {
+            Some(doer) => actor(journal, &doer).await?,
+            None => Html(escape(who)),
+        };
+        let path = format!("/audit/{}", line.event_id);
+        all.push(Told { seq: line.seq, path, at: when(line.at), who, text: text.to_owned() });
+    }
+    Ok(all)
+}
+
+/// Who a line begins with: a sort and an id.
+fn doer(who: &str) -> Option<Actor> {
+    let (kind, id) = who.split_once(':')?;
+    let kind = serde_json::from_value(json!(kind)).ok()?;
+    Some(Actor { id: id.to_owned(), kind })
+}
+
 pub(crate) async fn page(State(shared): App, visitor: Visitor, Path(id): Path<String>) -> Page {
-    let story = why(shared.pipeline.journal(), &id).await?.ok_or_else(|| Failure::not_found("entry", &id))?;
-    let told = |line: Line| Told {
-        seq: line.seq,
-        path: format!("/audit/{}", line.event_id),
-        at: when(line.at),
-        text: line.text,
-    };
+    let journal = shared.pipeline.journal();
+    let story = why(journal, &id).await?.ok_or_else(|| unknown(&id))?;
     let frame = Frame::new(&shared, &visitor, "", &format!("Why {}", super::words::short(&id))).await?;
     shown(&WhyPage {
         frame,
         subject: story.subject,
-        because: story.because.into_iter().map(told).collect(),
-        then: story.then.into_iter().map(told).collect(),
+        because: told(journal, story.because).await?,
+        then: told(journal, story.then).await?,
         cut: story.cut,
         id,
     })

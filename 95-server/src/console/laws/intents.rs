@@ -4,7 +4,7 @@ use super::{MANIFEST, Place};
 use axum::http::StatusCode;
 
 /// One that costs so much that somebody has to sign.
-fn costly() -> String {
+pub(super) fn costly() -> String {
     let mut text = MANIFEST.to_owned();
     for (from, to) in
         [("min_instances: 3", "min_instances: 40"), ("max_instances: 10", "max_instances: 45"), ("$500", "$1900")]
@@ -107,4 +107,31 @@ async fn what_is_denied_is_not_in_force_and_says_why() {
     let to = versions.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
     let why = place.get(to, &ann).await;
     assert!(why.text.contains("COMP-BUDGET-001"), "{to}: {}", why.text);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_not_to_be_there() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    let edit = place.get("/intents/new?of=NOPE", &ann).await;
+    assert_eq!(edit.status, StatusCode::NOT_FOUND, "{}", edit.text);
+    assert!(edit.text.contains("there is no intent <code>NOPE</code>"), "{}", edit.text);
+    let found = place.get("/why?q=nonsense", &ann).await;
+    let page = place.get(&found.to, &ann).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND, "{}", page.text);
+    for told in ["nothing is called <code>nonsense</code>", "whole ids, names of intents, rules and resources"] {
+        assert!(page.text.contains(told), "{told}: {}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn a_story_names_people_as_all_pages_do() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    place.post("/intents/new", &ann, &[("text", MANIFEST)]).await;
+    let page = place.get("/why/DEPLOY-WEB-001", &ann).await.text;
+    for told in [">ann</span> submit intent DEPLOY-WEB-001: success", "title=\"system:intent\">intent</span>"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    assert!(!page.contains(">human:person-01") && !page.contains(">system:"), "{page}");
 }

@@ -2,7 +2,7 @@
 
 use super::audit::{EntryRow, rows};
 use super::list::older_of;
-use super::words::{Html, list as items, segment, text};
+use super::words::{Html, badge, list as items, segment, text};
 use writ_core::{Entry, Filter, LedgerError, Stored};
 use writ_pipeline::{Journal, decode};
 
@@ -51,8 +51,15 @@ impl Decisions {
     pub(super) async fn of(journal: &Journal, wanted: &Wanted<'_>) -> Result<Self, LedgerError> {
         let found = Found::of(journal, wanted).await?;
         let next = found.next.map(|seq| seq.to_string());
+        let mut rows = rows(journal, &found.entries).await?;
+        // That people must be asked was decided with success, and is not what somebody looks for here.
+        for (row, entry) in rows.iter_mut().zip(&found.entries) {
+            if text(&entry.body, "/decision/decision") == "require_approval" {
+                row.outcome = badge("asked");
+            }
+        }
         Ok(Self {
-            rows: rows(journal, &found.entries).await?,
+            rows,
             older: older_of("decisions", "/policy", &wanted.query(), next.as_deref()),
             looked_through: if found.entries.len() < LISTED && next.is_some() { found.looked_through } else { 0 },
         })

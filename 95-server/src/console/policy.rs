@@ -138,7 +138,9 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor, Query(wanted): Qu
             newest: newest.map(|(_, told)| told.clone()).unwrap_or_default(),
         }
     };
-    let rules = items(&policies, "/rules").iter().map(row).collect();
+    let mut rules: Vec<RuleRow> = items(&policies, "/rules").iter().map(row).collect();
+    // Those that found something stand first.
+    rules.sort_by_key(|rule| rule.found == 0);
     let which = Which { intent: &wanted.intent, rule: &wanted.rule, from: wanted.decisions };
     let decisions = Decisions::of(journal, &which).await?;
     let demands = shared.pipeline.gate().state().bundle.demands(&wanted.rule);

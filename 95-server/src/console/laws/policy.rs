@@ -215,3 +215,15 @@ async fn what_grows_is_shown_a_page_at_a_time() {
         assert_eq!(place.get(&format!("{path}?{list}=nonsense"), &ann).await.status, StatusCode::BAD_REQUEST);
     }
 }
+
+#[tokio::test]
+async fn rules_that_found_something_stand_first_and_a_decision_that_asks_people_says_so() {
+    let place = Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    place.post("/intents/new", &ann, &[("text", &super::intents::costly())]).await;
+    let page = place.get("/policy", &ann).await.text;
+    let rules = page.split("class=\"rows rules\"").nth(1).unwrap().split("<tbody>").nth(1).unwrap();
+    assert!(rules.starts_with("<tr><td><a href=\"/policy?rule=COMP-COST-001\">"), "{rules}");
+    let decisions = page.split("id=\"h-decisions\"").nth(1).unwrap().split("</table>").next().unwrap();
+    assert_eq!(decisions.matches("</span>asked</span>").count(), 1, "{decisions}");
+}

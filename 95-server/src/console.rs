@@ -109,7 +109,7 @@ pub(crate) async fn missing(State(shared): App, request: Request) -> Response {
         return failure.into_response();
     }
     let page = PageError::from(failure).into_response();
-    guarded(frame::dressed(&shared, request.headers(), page).await)
+    guarded(frame::dressed(&shared, request.headers(), String::new(), page).await)
 }
 
 /// Logging in by an issuer.

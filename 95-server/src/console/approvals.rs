@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
 use writ_core::{Actor, ActorKind, ApprovalId, LedgerError, RunId, Step};
-use writ_pipeline::{Journal, Scope, name_of, text_beside};
+use writ_pipeline::{Journal, RunState, Scope, name_of, text_beside};
 
 /// A request in a list.
 pub(crate) struct Asked {
@@ -182,6 +182,8 @@ struct ApprovalPage {
     told: String,
     /// Whether what was asked about can no longer be agreed to, whatever was answered.
     late: bool,
+    /// Whether that is so because its change was cancelled.
+    cancelled: bool,
 }
 
 pub(crate) async fn one(
@@ -238,6 +240,7 @@ pub(crate) async fn one(
         barred: barred(&visitor, &doc, &shared.pipeline.scope_of_approval(&approval).await?.unwrap_or_default()),
         told: if answered { told(&wanted.done, &["approved", "rejected"]) } else { String::new() },
         late: matches!(state, "void" | "expired"),
+        cancelled: about.cancelled,
         id,
     })
 }
@@ -304,6 +307,8 @@ struct About {
     deeds: Deeds,
     question: Question,
     outside: Option<Outside>,
+    /// Whether somebody cancelled it.
+    cancelled: bool,
     /// What other policies would have decided on what was decided lately.
     impact: Option<Impact>,
 }
@@ -332,7 +337,8 @@ async fn about_run(shared: &Shared, run: &RunId, doc: &Value) -> Result<About, s
     let question = Question::of_run(shared, (&folded, &context), doc).await?;
     let entries = journal.stream(&format!("run/{run}")).await?;
     let outside = Outside::of(journal, &folded, &context, &entries).await?;
-    Ok(About { run: row, deeds, question, outside, ..About::default() })
+    let cancelled = matches!(folded.state(), RunState::Cancelling(_) | RunState::Cancelled);
+    Ok(About { run: row, deeds, question, outside, cancelled, ..About::default() })
 }
 
 /// An answer, as the form sends it.

@@ -9,7 +9,7 @@ use askama::Template;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html as Markup, IntoResponse, Response};
 use serde::Deserialize;
@@ -208,6 +208,8 @@ struct Trouble<'a> {
     code: &'a str,
     detail: Html,
     hint: Html,
+    /// The page on which it was asked for; empty where it was this one, or is not known.
+    back: String,
 }
 
 impl<'a> Trouble<'a> {
@@ -218,6 +220,7 @@ impl<'a> Trouble<'a> {
             code: text(said, "/code"),
             detail: phrase(text(said, "/detail")),
             hint: hint_here(text(said, "/hint")),
+            back: String::new(),
         }
     }
 }
@@ -238,19 +241,29 @@ impl IntoResponse for PageError {
 
 /// Gives pages that say what went wrong what goes around every page.
 pub(crate) async fn around(State(shared): App, request: Request, next: Next) -> Response {
-    let headers = request.headers().clone();
-    dressed(&shared, &headers, next.run(request).await).await
+    let (headers, back) = (request.headers().clone(), back_from(request.method(), request.uri().path()));
+    dressed(&shared, &headers, back, next.run(request).await).await
+}
+
+/// Pages with forms that post to them, by how their paths begin.
+const FORMS_ON: [&str; 7] =
+    ["/approvals/", "/runs/", "/incidents/", "/recommendations", "/agents", "/components/", "/intents/"];
+
+/// The page that a form was on: the one that it was sent to.
+fn back_from(method: &Method, path: &str) -> String {
+    let known = FORMS_ON.iter().any(|page| path.starts_with(page)) && path != "/intents/check";
+    if method == Method::POST && known { path.to_owned() } else { String::new() }
 }
 
 /// A page that says what went wrong with what goes around every page, where somebody is logged in. Whoever asked for a part of
 /// a page has that around it already.
-pub(crate) async fn dressed(shared: &Shared, headers: &HeaderMap, answer: Response) -> Response {
+pub(crate) async fn dressed(shared: &Shared, headers: &HeaderMap, back: String, answer: Response) -> Response {
     let Some(error) = answer.extensions().get::<PageError>() else { return answer };
     let (said, whole) = (error.0.document(), !headers.contains_key("hx-target"));
     let Ok(Some(visitor)) = Visitor::of(shared, headers).await else { return answer };
     let title = text(&said, "/title");
     let page = match Frame::new(shared, &visitor, "", title).await {
-        Ok(frame) if whole => TroublePage { frame, said: Trouble::of(&said) }.render().ok(),
+        Ok(frame) if whole => TroublePage { frame, said: Trouble { back, ..Trouble::of(&said) } }.render().ok(),
         Ok(_) | Err(_) => None,
     };
     let (mut parts, old) = answer.into_parts();

@@ -13,11 +13,15 @@ use crate::console::audit::{EntryRow, rows};
 use askama::Template;
 use axum::extract::State;
 use serde_json::Value;
-use writ_core::{ComponentId, Filter, LedgerError};
-use writ_pipeline::{GovernanceFinding, decode};
+use writ_core::{ComponentId, Entry, Filter, LedgerError};
+use writ_pipeline::{GovernanceFinding, Journal, decode};
 
 /// Entries that the page shows.
 const LATEST: usize = 14;
+
+/// Entries that are read at once while those are looked for, and how often.
+const CHUNK: usize = 50;
+const CHUNKS_MAX: usize = 12;
 
 /// Windows that a line of availability shows.
 const WINDOWS: usize = 60;
@@ -71,10 +75,7 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     for (id, doc) in by_name(journal, "intents", None).await?.rows.iter().take(SHOWN) {
         intents.push(held(&shared, IntentRow::of(&shared, id, doc)).await?);
     }
-    let newest = Filter { newest_first: true, ..Filter::default() };
-    let stored = journal.ledger().query(&newest, LATEST).await?;
-    let latest = stored.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
-    let entries = rows(journal, &latest).await?;
+    let entries = rows(journal, &latest(journal).await?).await?;
     let sentence = sentence(&frame);
     let now = journal.now();
     let stands = shared.pipeline.glass().into_iter().filter(|glass| glass.stands(now));
@@ -86,6 +87,29 @@ pub(crate) async fn page(State(shared): App, visitor: Visitor) -> Page {
     let deaf = deaf.map(|told| Look { told, to: "/settings#notifications".to_owned(), called: "Notifications" });
     let findings = stands.chain(overdue(&shared)).chain(deaf).collect();
     shown(&HomePage { frame, sentence, findings, runs, approvals, intents, entries })
+}
+
+/// The latest entries without what is only measured, which is many and stands where it is of use.
+async fn latest(journal: &Journal) -> Result<Vec<Entry>, LedgerError> {
+    let (mut found, mut from) = (Vec::with_capacity(LATEST), None);
+    for _ in 0..CHUNKS_MAX {
+        let newest = Filter { newest_first: true, from_seq: from, ..Filter::default() };
+        let stored = journal.ledger().query(&newest, CHUNK).await?;
+        for one in &stored {
+            let entry = decode(one)?;
+            if !entry.kind.starts_with("telemetry.") {
+                found.push(entry);
+            }
+            if found.len() == LATEST {
+                return Ok(found);
+            }
+        }
+        from = stored.last().and_then(|last| last.seq.checked_sub(1));
+        if stored.len() < CHUNK || from.is_none() {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// The state of everything in one sentence.

@@ -79,3 +79,24 @@ async fn a_journal_that_another_has_taken_over_says_so_on_every_page() {
     }
     assert!(place.get("/", &ann).await.text.contains("writ acts on nothing, and services keep running."));
 }
+
+#[tokio::test]
+async fn what_is_measured_does_not_fill_the_latest_entries_of_home() {
+    let place = super::Place::new().await;
+    let ann = place.log_in("writ_ann").await;
+    let window = |_| writ_core::Draft {
+        action: "summarise_window".into(),
+        actor: writ_core::Actor::system("monitoring"),
+        body: serde_json::json!({}),
+        kind: "telemetry.window/1",
+        outcome: writ_core::Outcome::Success,
+        resource: "web-service-001".into(),
+        stream: "component/web-service-001".into(),
+    };
+    let journal = place.pipeline.journal();
+    let windows = writ_pipeline::Batch::of((0..120).map(window).collect());
+    journal.commit(&journal.new_cause(), windows).await.unwrap();
+    let home = place.get("/", &ann).await.text;
+    assert!(home.contains("<td>log in") && !home.contains("summarise window"), "{home}");
+    assert!(place.get("/audit", &ann).await.text.contains("summarise window"));
+}

@@ -97,6 +97,7 @@ async fn what_is_denied_is_not_in_force_and_says_why() {
     place.post("/intents/new", &ann, &[("text", &MANIFEST.replace("$500", "$5000"))]).await;
     let listed = place.get("/intents", &ann).await.text;
     assert!(listed.contains("<td class=\"num\">none <span class=\"note\">(v1 is not)</span></td>"), "{listed}");
+    assert!(!listed.contains("href=\"/components/\""), "a link to no component: {listed}");
     let home = place.get("/", &ann).await.text;
     assert!(home.contains("<span class=\"note\">v1 is not in force</span>"), "{home}");
     let page = place.get("/intents/DEPLOY-WEB-001", &ann).await.text;

@@ -47,6 +47,12 @@ pub enum ContractEvent {
     },
 }
 
+/// The stream of what contracts said of something.
+#[must_use]
+pub fn contracts_of(subject: &str) -> String {
+    format!("contracts-of/{subject}")
+}
+
 impl Event for ContractEvent {
     fn draft(&self, actor: &Actor) -> Draft {
         let contract = |id: &ContractId| (id.to_string(), format!("contract/{id}"));
@@ -76,7 +82,7 @@ impl Event for ContractEvent {
                 "verify_contracts",
                 "contract.verified/1",
                 if *verified { Outcome::Success } else { Outcome::Denied },
-                (subject.clone(), format!("contracts-of/{subject}")),
+                (subject.clone(), contracts_of(subject)),
                 report.clone(),
             ),
         };

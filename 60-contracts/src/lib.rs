@@ -40,7 +40,7 @@ mod version;
 
 pub use check::{ContractResult, Fit, Reason, Report, check, check_uses, comparison, matrix};
 pub use contract::{Contract, Direction, ErrorCase, Message, Mode};
-pub use event::ContractEvent;
+pub use event::{ContractEvent, contracts_of};
 pub use read::{read_contract, recall_contract};
 pub use registry::{PublishRefused, Record, Refusal, Registry, StatusRefused, Unresolved};
 pub use requirement::{Carries, Needs, Provision, Requirement, Subject, Use, read_needs};

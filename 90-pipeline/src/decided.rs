@@ -13,6 +13,11 @@ use writ_seal::{canonical, sha256};
 /// What evaluates rules: a decision is replayed with the same.
 const ENGINE: &str = concat!("cel 0.15.0 behind writ-expr ", env!("CARGO_PKG_VERSION"));
 
+/// The stream of what policy decided about an intent, or about a run that is no intent's.
+pub(crate) fn decisions_on(id: impl std::fmt::Display) -> String {
+    format!("decisions/{id}")
+}
+
 /// What policy is asked.
 pub(crate) struct Asked<'a> {
     pub(crate) stage: Stage,

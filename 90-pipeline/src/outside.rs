@@ -4,7 +4,7 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError};
 use crate::context::{Origin, RunContext};
-use crate::decided::Decided;
+use crate::decided::{Decided, decisions_on};
 use crate::desk::Taken;
 use crate::drive::DriveError;
 use crate::erase::{said_about, words};
@@ -342,7 +342,7 @@ fn judged(batch: &mut Batch, run: &RunId, outside: &Outside, decided: &Decided) 
         kind: "policy.decided/1",
         outcome: if denied { Outcome::Denied } else { Outcome::Success },
         resource: outside.resource().to_owned(),
-        stream: format!("decisions/{run}"),
+        stream: decisions_on(run),
     }
 }
 

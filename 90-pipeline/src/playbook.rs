@@ -4,7 +4,7 @@
 use crate::approvals::Principal;
 use crate::commit::{Batch, CommitError, Expect};
 use crate::context::{Origin, RunContext};
-use crate::decided::Decided;
+use crate::decided::{Decided, decisions_on};
 use crate::drive::DriveError;
 use crate::erase::{said_about, words};
 use crate::gate::POLICY_STREAM;
@@ -339,7 +339,7 @@ impl Pipeline {
         }
         // In this order: when the intent moves, or something else is decided for it, nothing can be recorded on what was.
         let intent = owner.intent.id;
-        let (of_intent, of_decisions) = (stream(&intent), format!("decisions/{intent}"));
+        let (of_intent, of_decisions) = (stream(&intent), decisions_on(&intent));
         let ledger = self.journal().ledger();
         let expected = [ledger.stream_version(&of_intent).await?, ledger.stream_version(&of_decisions).await?];
         let rehearsed = self.rehearse(order, by).await?;

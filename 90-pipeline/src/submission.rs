@@ -3,7 +3,7 @@
 
 use crate::approvals::Principal;
 use crate::commit::{Batch, Cause, Expect};
-use crate::decided::Decided;
+use crate::decided::{Decided, decisions_on};
 use crate::gate::POLICY_STREAM;
 use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
@@ -265,6 +265,6 @@ pub(crate) fn policy_decided(intent: &IntentId, stage: Stage, decided: &Decided,
         kind: "policy.decided/1",
         outcome,
         resource: intent.to_string(),
-        stream: format!("decisions/{intent}"),
+        stream: decisions_on(intent),
     }
 }

@@ -1,5 +1,6 @@
 //! The story of anything: what led to it, and what came of it, read from the journal alone.
 
+use crate::decided::decisions_on;
 use crate::desk::stream_of;
 use crate::erase::{ERASED, said_about, text_beside};
 use crate::fault::FAULT_ORDERED;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 use writ_audit::erasables_of;
+use writ_contracts::contracts_of;
 use writ_core::{Entry, Filter, IncidentId, LedgerError, Stored, Timestamp, minted_at};
 use writ_policy::EXCEPTIONS_STREAM;
 
@@ -155,6 +157,12 @@ pub(crate) async fn about(journal: &Journal, id: &str) -> Result<Option<(String,
         let mut entries = journal.stream(&format!("{sort}/{id}")).await?;
         if !entries.is_empty() {
             entries.extend(journal.stream(&said_about(id)).await?);
+            if sort == "intent" {
+                // What was decided about a change that somebody else planned led to its run, and is told so.
+                for said_of_it in [decisions_on(id), contracts_of(id)] {
+                    entries.extend(journal.stream(&said_of_it).await?);
+                }
+            }
             if let ("run", Ok(run)) = (sort, id.parse()) {
                 entries.extend(journal.stream(&stream_of(&run)).await?);
             }
@@ -357,7 +365,7 @@ fn detail(body: &Value) -> Option<String> {
     let texts = ["because", "seen", "summary", "message", "reason_text"];
     let said = texts.iter().find_map(|field| body.get(*field).and_then(Value::as_str)).map(str::to_owned);
     let finding = || {
-        let finding = body.pointer("/findings/0").or_else(|| body.pointer("/denial/findings/0"))?;
+        let finding = telling(body).or_else(|| telling(body.get("denial")?))?;
         Some(format!("{}: {}", finding.get("rule")?.as_str()?, finding.get("message")?.as_str()?))
     };
     let permit = || Some(format!("permit {}", body.get("permit")?.as_str()?));
@@ -372,4 +380,12 @@ fn detail(body: &Value) -> Option<String> {
         Some(format!("{} would have been {right}", word("action")?))
     };
     said.or_else(finding).or_else(permit).or_else(mode).or_else(judged)
+}
+
+/// Of what rules found, the first that led to the decision: what only asks or warns does not tell why it was denied.
+fn telling(decided: &Value) -> Option<&Value> {
+    let findings = decided.get("findings")?.as_array()?;
+    let (decision, stands) = (decided.get("decision"), |one: &Value| one.get("waived_by").is_none_or(Value::is_null));
+    let led = |one: &&Value| decision.is_some() && one.get("asks") == decision && stands(one);
+    findings.iter().find(led).or_else(|| findings.first())
 }

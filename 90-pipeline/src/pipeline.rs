@@ -454,13 +454,8 @@ impl Pipeline {
         let former = doc.get("applied_plan").filter(|plan| plan.is_string());
         let mut drafts = Vec::new();
         if state == State::Ready {
-            drafts.push(moved(
-                intent,
-                version,
-                State::Ready,
-                State::Executing,
-                "people agreed, or it ended before that",
-            ));
+            let because = answered(&over.run);
+            drafts.push(moved(intent, version, State::Ready, State::Executing, because));
         }
         if succeeded {
             let mut active = moved(intent, version, State::Executing, State::Active, "the run succeeded");
@@ -536,4 +531,17 @@ pub(crate) fn is_gone(doc: &Value) -> bool {
 /// Whether part of an intent was taken away on purpose, so that what is gone is not brought back.
 pub(crate) fn is_unwatched(doc: &Value) -> bool {
     doc.get(UNWATCHED) == Some(&json!(true))
+}
+
+/// What became of the question whether a version is carried out, once its run is over.
+fn answered(run: &Run) -> &'static str {
+    if run.started_at().is_some() {
+        "people agreed"
+    } else if *run.state() == RunState::Rejected {
+        "people rejected it"
+    } else if matches!(run.state(), RunState::Expired { .. }) {
+        "it expired before it began"
+    } else {
+        "it ended before it began"
+    }
 }

@@ -77,6 +77,7 @@ mod submit;
 mod taken;
 mod tokens;
 mod trace;
+mod under_way;
 mod verify;
 mod view;
 mod why;
@@ -135,6 +136,7 @@ pub use tokens::{
     revoke_token, was_issued,
 };
 pub use trace::under_trace;
+pub use under_way::UnderWay;
 pub use verify::{Trust, VerifyError, verify};
 pub use view::{FIGURES, LAST_IN_FORCE};
 pub use why::{Line, Story, incident_story, sentence, why};

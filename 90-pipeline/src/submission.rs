@@ -97,8 +97,8 @@ impl Pipeline {
             return Ok(batch);
         }
         if from.to(State::Validating).is_err() {
-            let run = self.drive().run_of(&intent.id);
-            return Err(SubmitError::Busy { intent: intent.id.clone(), state: from.word(), run });
+            let under_way = self.under_way(from.word(), self.drive().run_of(&intent.id), false).await;
+            return Err(SubmitError::Busy { intent: intent.id.clone(), under_way });
         }
         batch.drafts.push(moved(&intent.id, version, from, State::Validating, "submitted"));
         Ok(batch)

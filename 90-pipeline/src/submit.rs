@@ -17,6 +17,7 @@ use crate::recommendation::RECOMMENDATION;
 use crate::scope::scope_of;
 use crate::submission::{Ground, Offer, Word, is_live};
 use crate::tokens::PRINCIPAL;
+use crate::under_way::UnderWay;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -63,15 +64,13 @@ pub enum SubmitError {
         /// What was worked out, with the reports that say why.
         prepared: Box<Prepared>,
     },
-    /// It is being carried out right now.
-    #[error("`{intent}` is {state}; wait for its run, or cancel it")]
+    /// It waits for people, or is being carried out right now.
+    #[error("`{intent}` {under_way}, and takes no new version until that is over")]
     Busy {
         /// The intent.
         intent: IntentId,
-        /// Where it stands.
-        state: &'static str,
-        /// The run that carries it out, while it is live.
-        run: Option<RunId>,
+        /// What is being done with it.
+        under_way: UnderWay,
     },
     /// Another intent brought the component up, and two cannot decide about one.
     #[error("`{component}` belongs to `{owner}`, which is {state}; `{intent}` cannot have it too")]
@@ -410,7 +409,8 @@ impl Pipeline {
         // Read before the world is looked at: what was planned while an earlier version was being carried out is planned anew.
         let ground = self.ground(id).await?;
         if let Some(run) = self.drive().removal_of(id) {
-            return Err(SubmitError::Busy { intent: id.clone(), state: "to be taken away", run: Some(run) });
+            let under_way = self.under_way(ground.state.word(), Some(run), true).await;
+            return Err(SubmitError::Busy { intent: id.clone(), under_way });
         }
         // Who takes something over from another team must be allowed to change it as it is, too.
         if let Some(standing) = self.scope_of_intent(id).await? {

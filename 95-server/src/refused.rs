@@ -7,7 +7,7 @@ use serde_json::json;
 use writ_core::LedgerError;
 use writ_pipeline::{
     AnswerError, BallotRefused, Barred, CommitError, DecommissionError, DriveError, OutsideError, PlaybookError,
-    RecommendationRefused, ReflectError, ReplanError, SubmitError, error_chain,
+    RecommendationRefused, ReflectError, ReplanError, SubmitError, UnderWay, error_chain,
 };
 use writ_text::problems;
 
@@ -299,11 +299,13 @@ impl Failure {
             .hint(format!(
                 "submit it as an intent of its own, or take `{held}` away first: `writ intent decommission {intent}`"
             )),
-            SubmitError::Busy { ref run, .. } => {
-                let busy = Self::new(StatusCode::CONFLICT, "busy", error.to_string()).with(json!({"run": run}));
-                match run {
-                    Some(run) => busy.hint(format!("follow it with `writ run watch {run}`")),
-                    None => busy,
+            SubmitError::Busy { under_way: UnderWay { ref run, ref approval, .. }, .. } => {
+                let more = json!({"run": run, "approval": approval});
+                let busy = Self::new(StatusCode::CONFLICT, "busy", error.to_string()).with(more);
+                match (approval, run) {
+                    (Some(approval), _) => busy.hint(format!("look at it with `writ approval get {approval}`")),
+                    (None, Some(run)) => busy.hint(format!("follow it with `writ run watch {run}`")),
+                    (None, None) => busy,
                 }
             }
             SubmitError::Stale { .. } => {

@@ -9,7 +9,6 @@ use super::steps::Deeds;
 use super::words::{Html, badge, escape, list as items, page_of, phrase, segment, text, texts};
 use crate::api::{App, Shared, looked_at, parsed};
 use crate::error::Failure;
-use crate::status;
 use crate::versions::{Fates, current, newest};
 use askama::Template;
 use axum::extract::State;
@@ -17,9 +16,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::Value;
-use writ_core::{IntentId, LedgerError, RunId};
+use writ_core::{IntentId, LedgerError};
 use writ_pipeline::input::read_manifest;
-use writ_pipeline::{Origin, Prepared, Scope, SubmitError, with_fix};
+use writ_pipeline::{Origin, Prepared, Scope, SubmitError, UnderWay, with_fix};
 use writ_seal::sha256;
 
 #[derive(Template)]
@@ -99,17 +98,14 @@ fn recorded(intent: &str, version: u64, because: &str) -> Html {
     ))
 }
 
-/// What is said of a text that comes too early: how the intent stands, as all pages call it, and what it waits for.
-async fn busy(shared: &Shared, intent: &IntentId, state: &str, run: Option<&RunId>) -> Result<Html, LedgerError> {
-    let doc = shared.pipeline.journal().doc("intents", intent.as_str()).await?.unwrap_or_default();
-    let told_of = text(&doc, "/to") == state;
-    let state = if told_of { status::intent(shared, intent.as_str(), &doc) } else { state.to_owned() };
-    let mut told = phrase(&format!("`{intent}` is {state}")).0;
-    if let Some(run) = run {
+/// What is said of a text that comes too early: what its intent waits for.
+fn busy(intent: &IntentId, under_way: &UnderWay) -> Html {
+    let mut told = phrase(&format!("`{intent}` {under_way}")).0;
+    if let Some(run) = &under_way.run {
         let to = page_of(run.as_str());
         told.push_str(&format!(": wait for <a href=\"{to}\">its change</a>, or cancel it there"));
     }
-    Ok(not_submitted(&Html(told + ".")))
+    not_submitted(&Html(told + "."))
 }
 
 /// What a text is submitted as: an intent, or a new version of one that there is.
@@ -229,8 +225,8 @@ pub(crate) async fn submit(State(shared): App, visitor: Visitor, Form(written): 
             let because = recorded(intent.as_str(), prepared.version, denied_by(&prepared));
             unfit(page_under(&shared, &visitor, title, manifest, because).await)
         }
-        Err(SubmitError::Busy { intent, state, run }) => {
-            let because = busy(&shared, &intent, state, run.as_ref()).await?;
+        Err(SubmitError::Busy { intent, under_way }) => {
+            let because = busy(&intent, &under_way);
             let mut page = page_under(&shared, &visitor, title, manifest, because).await?;
             *page.status_mut() = StatusCode::CONFLICT;
             Ok(page)

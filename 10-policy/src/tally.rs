@@ -1,7 +1,7 @@
 //! How often rules passed, warned, asked and denied, over decisions that were recorded.
 
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use writ_core::{Decision, Finding, Stage};
 
 /// A decision as it was recorded.
@@ -15,12 +15,14 @@ pub struct Past<'a> {
     pub decision: &'a Decision,
     /// What rules found.
     pub findings: &'a [Finding],
+    /// The rules that it concerned; none where that cannot be told any more.
+    pub concerned: Option<&'a BTreeSet<String>>,
 }
 
 /// How often something passed, and how often not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// It found nothing, whether it had something to look at or not.
+    /// It looked and found nothing.
     pub passed: u64,
     /// It warned.
     pub warned: u64,
@@ -30,6 +32,8 @@ pub struct Counts {
     pub denied: u64,
     /// It found something that a waiver let pass.
     pub waived: u64,
+    /// It was about something else, or its `when` was false.
+    pub not_concerned: u64,
 }
 
 impl Counts {
@@ -71,15 +75,23 @@ impl Tally {
         }
         found.retain(|rule, _| only.is_none_or(|only| *rule == only));
         let is_waived = |finding: &Finding| finding.waived_by.is_some();
+        let looked = |rule: &str| past.concerned.is_none_or(|concerned| concerned.contains(rule));
         for (rule, finding) in &found {
             let counts = self.rules.entry(((*rule).to_owned(), past.stage)).or_default();
-            counts.add(finding.map(|finding| &finding.asks), finding.is_some_and(is_waived));
+            match finding {
+                None if !looked(rule) => counts.not_concerned += 1,
+                _ => counts.add(finding.map(|finding| &finding.asks), finding.is_some_and(is_waived)),
+            }
         }
         self.decisions += 1;
         let whole = Some(past.decision).filter(|decision| **decision != Decision::Allow || !past.findings.is_empty());
         let (told, waived) = match only.map(|only| found.get(only)) {
             None => (whole, whole == Some(&Decision::Allow) && past.findings.iter().all(is_waived)),
             Some(Some(Some(finding))) => (Some(&finding.asks), is_waived(finding)),
+            Some(Some(None)) if only.is_some_and(|only| !looked(only)) => {
+                self.subjects.entry(past.subject.to_owned()).or_default().not_concerned += 1;
+                return;
+            }
             Some(Some(None)) => (None, false),
             // It was not in force, or not asked.
             Some(None) => return,
@@ -122,19 +134,30 @@ mod tests {
             ("API", Stage::Intent, Decision::Deny, vec![finding("late", Decision::Deny, false)]),
         ];
         let rules = [("cost", Stage::Plan), ("zones", Stage::Plan), ("tls", Stage::Intent)];
+        // `zones` looked at nothing in two of the four, one of them of `API`.
+        let concerned = [Some(&["cost"][..]), None, Some(&["cost", "zones"]), Some(&["cost"]), None];
+        let concerned = concerned.map(|some| some.map(|rules| rules.iter().map(|rule| (*rule).to_owned()).collect()));
         let tally = |only: Option<&str>| {
             let mut tally = Tally::default();
-            for (subject, stage, decision, findings) in &decisions {
-                tally.add(&Past { subject, stage: *stage, decision, findings }, rules, only);
+            for ((subject, stage, decision, findings), concerned) in decisions.iter().zip(&concerned) {
+                let concerned = concerned.as_ref();
+                tally.add(&Past { subject, stage: *stage, decision, findings, concerned }, rules, only);
             }
             tally
         };
-        let counts =
-            |[passed, warned, asked, denied, waived]: [u64; 5]| Counts { passed, warned, asked, denied, waived };
+        let counts = |[passed, warned, asked, denied, waived]: [u64; 5]| Counts {
+            passed,
+            warned,
+            asked,
+            denied,
+            waived,
+            not_concerned: 0,
+        };
+        let besides = |counts: Counts, not_concerned: u64| Counts { not_concerned, ..counts };
         let whole = tally(None);
         let of = |rule: &str, stage| whole.rules[&(rule.to_owned(), stage)];
         assert_eq!(of("cost", Stage::Plan), counts([1, 1, 1, 0, 1]));
-        assert_eq!(of("zones", Stage::Plan), counts([4, 0, 0, 0, 0]));
+        assert_eq!(of("zones", Stage::Plan), besides(counts([2, 0, 0, 0, 0]), 2));
         assert_eq!(
             (of("tls", Stage::Intent), of("late", Stage::Intent)),
             (counts([1, 0, 0, 0, 0]), counts([0, 0, 0, 1, 0]))
@@ -143,5 +166,8 @@ mod tests {
         let one = tally(Some("cost"));
         assert_eq!((one.rules.len(), one.decisions), (1, 5));
         assert_eq!((one.subjects["WEB"], one.subjects["API"]), (counts([1, 1, 0, 0, 0]), counts([0, 0, 1, 0, 1])));
+        let other = tally(Some("zones"));
+        assert_eq!(other.subjects["WEB"], besides(counts([1, 0, 0, 0, 0]), 1));
+        assert_eq!(other.subjects["API"], besides(counts([1, 0, 0, 0, 0]), 1));
     }
 }

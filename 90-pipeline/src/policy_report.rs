@@ -1,16 +1,17 @@
-//! What policy decided, counted: how often each rule passed, warned, asked and denied, page by page of the history; and which
+//! What policy decided, counted: how often each rule passed, warned, asked, denied and was not concerned, page by page of the history; and which
 //! policies were in force, from when to when.
 
 use crate::commit::Batch;
 use crate::gate::POLICY_STREAM;
 use crate::journal::decode;
 use crate::pipeline::Pipeline;
+use crate::replay::concerned;
 use crate::wish::ChangeError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use writ_core::{Actor, Decision, Digest, Entry, Filter, Finding, LedgerError, Stage, Timestamp};
-use writ_policy::{Counts, Past, Tally};
+use writ_policy::{Bundle, Counts, Past, Tally};
 
 /// Policies that were in force for a while.
 #[derive(Debug, Clone)]
@@ -96,16 +97,23 @@ impl Pipeline {
             if let Some((at, period)) = at.and_then(|at| Some((at, periods.get(at)?)))
                 && !loaded.contains_key(&at)
             {
-                loaded.insert(at, self.rules_of(period).await);
+                // Files of long ago may say what cannot be read any more.
+                loaded.insert(at, self.bundle_of(&period.files, &Batch::default()).await.ok());
             }
-            let rules = at.and_then(|at| loaded.get(&at)).map_or(&[][..], Vec::as_slice);
+            let bundle = at.and_then(|at| loaded.get(&at)).and_then(Option::as_ref);
+            let rules = bundle.into_iter().flat_map(Bundle::rules).map(|(rule, stage, _)| (rule, stage));
+            let concerned = match bundle {
+                Some(bundle) => concerned(self.journal(), bundle, entry).await?,
+                None => None,
+            };
             let past = Past {
                 subject: &entry.resource,
                 stage: body.stage,
                 decision: &body.decision,
                 findings: &body.findings,
+                concerned: concerned.as_ref(),
             };
-            tally.add(&past, rules.iter().map(|(rule, stage)| (rule.as_str(), *stage)), only);
+            tally.add(&past, rules, only);
             for finding in body.findings {
                 let told = || json!({"entry": entry.event_id, "at": entry.timestamp, "message": finding.message});
                 newest.entry((finding.rule.to_string(), body.stage)).or_insert_with(told);
@@ -115,15 +123,6 @@ impl Pipeline {
         let mut told = document(&tally, &newest);
         (told["from"], told["to"], told["next"]) = (json!(ends.0), json!(ends.1), json!(next));
         Ok(told)
-    }
-
-    /// The rules of policies that were in force; none of those that cannot be read any more.
-    async fn rules_of(&self, period: &PolicyPeriod) -> Vec<(String, Stage)> {
-        let bundle = self.bundle_of(&period.files, &Batch::default()).await;
-        let rules = |bundle: &writ_policy::Bundle| {
-            bundle.rules().map(|(rule, stage, _)| (rule.to_owned(), stage)).collect::<Vec<_>>()
-        };
-        bundle.as_ref().map(rules).unwrap_or_default()
     }
 }
 

@@ -3,9 +3,9 @@
 
 use crate::journal::{Journal, decode};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use writ_core::{Decision, Digest, Entry, Filter, LedgerError, Stage};
-use writ_policy::{Bundle, Question, Waiver, facts};
+use std::collections::{BTreeMap, BTreeSet};
+use writ_core::{Decision, Digest, Entry, Filter, LedgerError, Place, Stage};
+use writ_policy::{Bundle, Question, Status, Waiver, facts};
 
 /// Decisions that are judged again at the most, the newest.
 const DECISIONS: usize = 200;
@@ -30,18 +30,8 @@ pub(crate) async fn replay(journal: &Journal, bundle: &Bundle, waivers: &[Waiver
     let (mut judged, mut others, mut counts) = (0, Vec::new(), BTreeMap::<String, u64>::new());
     for entry in &entries {
         let Some((stage, facts, was)) = recorded(journal, entry).await? else { continue };
-        let places = BTreeMap::new();
-        let action = if stage == Stage::Action { entry.action.as_str() } else { "" };
-        let question = Question {
-            stage,
-            action,
-            resource: &entry.resource,
-            facts: facts::restored(stage, facts),
-            waivers,
-            now: entry.timestamp,
-            places: &places,
-        };
-        let verdict = bundle.judge(&question).verdict;
+        let asked = Again::of(entry, stage, facts);
+        let verdict = bundle.judge(&asked.question(entry, waivers)).verdict;
         judged += 1;
         let (was, would) = (word(&was), word(&verdict.decision));
         if was == would {
@@ -57,6 +47,55 @@ pub(crate) async fn replay(journal: &Journal, bundle: &Bundle, waivers: &[Waiver
         }
     }
     Ok(json!({"decisions": judged, "others": counts.values().sum::<u64>(), "changes": counts, "told": others}))
+}
+
+/// What was asked when a decision was recorded.
+struct Again {
+    stage: Stage,
+    action: String,
+    resource: String,
+    facts: Value,
+    places: BTreeMap<String, Place>,
+}
+
+impl Again {
+    /// An action's name and resource stand among its facts: an entry may be about the intent that it is done for.
+    fn of(entry: &Entry, stage: Stage, facts: Value) -> Self {
+        let facts = facts::restored(stage, facts);
+        let fact = |at: &str, other: &str| facts.pointer(at).and_then(Value::as_str).unwrap_or(other).to_owned();
+        let (action, resource) = match stage {
+            Stage::Action => (fact("/action/name", &entry.action), fact("/action/resource", &entry.resource)),
+            Stage::Intent | Stage::Plan => (String::new(), entry.resource.clone()),
+        };
+        Self { stage, action, resource, facts, places: BTreeMap::new() }
+    }
+
+    fn question<'a>(&'a self, entry: &Entry, waivers: &'a [Waiver]) -> Question<'a> {
+        Question {
+            stage: self.stage,
+            action: &self.action,
+            resource: &self.resource,
+            facts: self.facts.clone(),
+            waivers,
+            now: entry.timestamp,
+            places: &self.places,
+        }
+    }
+}
+
+/// The rules that a recorded decision concerned, of those that were in force; none where what was asked is not kept.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(crate) async fn concerned(
+    journal: &Journal,
+    bundle: &Bundle,
+    entry: &Entry,
+) -> Result<Option<BTreeSet<String>>, LedgerError> {
+    let Some((stage, facts, _)) = recorded(journal, entry).await? else { return Ok(None) };
+    let judged = bundle.judge(&Again::of(entry, stage, facts).question(entry, &[]));
+    let concerned = judged.results.iter().filter(|result| result.status != Status::NotApplicable);
+    Ok(Some(concerned.map(|result| result.policy.to_string()).collect()))
 }
 
 /// Stage, facts and answer of a recorded decision; none when it is not kept.

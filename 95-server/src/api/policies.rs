@@ -19,8 +19,8 @@ pub(crate) fn routes() -> Vec<Route> {
                 "policies",
                 "Count what policy decided",
                 "Over a page of decisions, newest first: how often each rule `passed`, `warned`, `asked` people, `denied`, or was \
-                 `waived`, and the same of each subject. A rule passed where it was in force and found nothing, whether it had \
-                 something to look at or not.",
+                 `waived`, and the same of each subject. A rule passed where it looked and found nothing; where it was in force \
+                 and about something else, it was `not_concerned`.",
             )
             .query::<Wanted>()
             .answers::<PolicyReport>()

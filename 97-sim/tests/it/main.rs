@@ -16,3 +16,4 @@ mod mutants;
 mod notify;
 mod once;
 mod past;
+mod report;

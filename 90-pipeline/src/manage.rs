@@ -114,12 +114,14 @@ fn heal_config(
     });
     let cooldown = Duration::from_millis(translation.intervals.scaling_cooldown_ms);
     let pause = cooldown.as_secs().clamp(1, 3_600);
+    let timeout = Duration::from_millis(translation.intervals.healing_timeout_ms);
     let text = SelfHealingText {
         enabled: recovery.is_some(),
         recovery_policy: recovery.map_or_else(RecoveryText::default, |recovery| RecoveryText {
             strategy: recovery.strategy.word().to_owned(),
             max_attempts: recovery.max_attempts,
-            timeout_seconds: u64::from(recovery.timeout_seconds),
+            // What is told is what holds: a profile may say otherwise than the manifest.
+            timeout_seconds: timeout.as_secs().clamp(1, 3_600),
         }),
         triggers: triggers.collect(),
         modes: BTreeMap::new(),
@@ -143,7 +145,7 @@ fn heal_config(
     scaling.sustain = scaling.sustain.min(cooldown);
     let mut config = Config::compile(component.clone(), &text, Some(scaling), limits, mode)
         .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    config.recovery.timeout = Duration::from_millis(translation.intervals.healing_timeout_ms);
+    config.recovery.timeout = timeout;
     Ok(config)
 }
 

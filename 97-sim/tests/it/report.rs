@@ -1,9 +1,11 @@
 //! Figures that are told in several places are the same in all of them.
 
 use crate::journeys::{example, paused};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use writ_core::ComponentId;
 use writ_pipeline::{Origin, ReportWanted};
 use writ_sim::{Files, Site, person};
 
@@ -41,5 +43,16 @@ fn a_rule_is_counted_as_passed_where_it_was_judged_and_nowhere_else() {
         let wanted: Vec<_> = judged.iter().filter(|(_, status)| *status == "passed").map(|(rule, _)| rule).collect();
         assert_eq!(passed.iter().collect::<Vec<_>>(), wanted);
         assert!(not_concerned > 0, "{report}");
+    });
+}
+
+#[test]
+fn what_is_watched_is_told_with_the_time_that_healing_takes_at_the_most() {
+    paused(async {
+        let (site, _) = deployed().await;
+        let component: ComponentId = "web-service-001".parse().unwrap();
+        let told = site.pipeline().healing(&component).unwrap().monitoring();
+        let timeout = told.pointer("/monitoring/self_healing_config/recovery_policy/timeout_seconds");
+        assert_eq!(timeout.and_then(Value::as_u64), Some(10), "the platform's profile says 10s: {told}");
     });
 }

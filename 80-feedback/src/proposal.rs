@@ -93,7 +93,7 @@ impl State {
             (Draft | Active | Claimed { .. }, Move::Dismiss) => Dismissed,
             (Draft | Active | Claimed { .. }, Move::Supersede { by }) => Superseded { by: by.clone() },
             (Draft | Active | Claimed { .. } | Approved { .. }, Move::Expire) => Expired,
-            (state, step) => return Err(IllegalMove { state: state.label(), step: step.label() }),
+            (state, step) => return Err(IllegalMove { state: state.label(), step: step.done() }),
         })
     }
 }
@@ -172,15 +172,35 @@ impl Move {
             Move::Expire => "expire",
         }
     }
+
+    /// What a recommendation is after it.
+    fn done(&self) -> &'static str {
+        match self {
+            Move::Activate => "activated",
+            Move::Claim { .. } => "claimed",
+            Move::Release => "released",
+            Move::Approve { .. } => "approved",
+            Move::Apply { .. } => "applied",
+            Move::Refuse => "refused",
+            Move::Watch { .. } => "watched",
+            Move::Realise => "realised",
+            Move::Miss => "missed",
+            Move::Revert => "reverted",
+            Move::Dismiss => "dismissed",
+            Move::Reopen => "reopened",
+            Move::Supersede { .. } => "superseded",
+            Move::Expire => "expired",
+        }
+    }
 }
 
 /// A move is not possible from a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a recommendation that is {state} cannot {step}")]
+#[error("a recommendation that is {state} cannot be {step}")]
 pub struct IllegalMove {
     /// The state's name.
     pub state: &'static str,
-    /// The move's name.
+    /// What it cannot be.
     pub step: &'static str,
 }
 

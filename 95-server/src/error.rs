@@ -9,6 +9,7 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
+use writ_pipeline::RemedyAction;
 use writ_text::problems;
 
 /// A problem as a client reads it (RFC 9457), with what else belongs to it.
@@ -168,8 +169,38 @@ impl Failure {
             "contract" => missing.hint("list them with `writ contract list`"),
             "component" => missing.hint("`writ incident modes` names those that are in care"),
             "entry" => missing.hint("find them with `writ audit query`"),
+            "person" => missing.hint("list them with `writ person list`"),
+            "proposed change" => missing.hint("list them with `writ approval list`"),
+            "shadow decision" => missing.hint("list them with `writ incident shadows`"),
             _ => missing,
         }
+    }
+
+    /// An intent has no version of that number.
+    pub(crate) fn no_version(intent: &str, version: u64) -> Self {
+        let detail = format!("there is no version {version} of `{intent}`");
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+            .hint(format!("list them with `writ intent history {intent}`"))
+    }
+
+    /// Nothing in the journal is called so.
+    pub(crate) fn not_known(id: &str) -> Self {
+        let detail = format!("the journal knows nothing of `{}`", short(id));
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail).hint("find what it knows with `writ audit query`")
+    }
+
+    /// The journal was not signed yet, or not as far as somebody asks.
+    pub(crate) fn no_checkpoint() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "there is no checkpoint of it yet").hint("ask again in a moment")
+    }
+
+    /// Healing does nothing that is called so.
+    pub(crate) fn no_remedy(action: &str) -> Self {
+        let known = RemedyAction::ALL.map(RemedyAction::name);
+        let detail = format!("`{}` is no action of healing", short(action));
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+            .hint(format!("one of {}", known.join(", ")))
+            .parameter("action")
     }
 
     /// A path has another word where one of a few stands; `part` is what the route calls it.

@@ -287,7 +287,7 @@ impl Failure {
             SubmitError::Denied { intent, prepared } => {
                 Self::new(StatusCode::FORBIDDEN, "denied", format!("`{intent}` is denied"))
                     .with(prepared.document(pipeline))
-                    .hint("`writ policy explain -f FILE` shows what each rule and its parts came to")
+                    .hint("`writ policy explain -f FILE --in-force` shows what each rule and its parts came to")
             }
             SubmitError::Taken { ref owner, .. } => Self::new(StatusCode::CONFLICT, "refused", error.to_string())
                 .hint(format!("give it another service, or change `{owner}`: `writ intent get {owner}`")),

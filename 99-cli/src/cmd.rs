@@ -48,6 +48,11 @@ pub(crate) enum Failure {
     Other { exit: Exit, text: String, hint: Option<String> },
 }
 
+/// So many of something, in words.
+pub(crate) fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         Self::Client(error)

@@ -135,13 +135,15 @@ enum Noun {
     Reject(cmd::approval::Decide),
     /// Check an evidence file; needs no server
     Verify(cmd::audit::VerifyFile),
+    /// Write the evidence for anything to a file that `writ verify` checks with no server; `writ audit evidence` is the same
+    Evidence(cmd::audit::Evidence),
     /// Tell why anything is as it is: an intent, run, incident, approval, recommendation, entry, resource or process
     Why(cmd::audit::Why),
     /// Intents
     #[command(subcommand)]
     Intent(cmd::list::Intent),
-    /// Runs
-    #[command(subcommand)]
+    /// Runs: changes that are, were or will be carried out
+    #[command(subcommand, visible_alias = "change")]
     Run(cmd::run::Run),
     /// Approvals
     #[command(subcommand)]
@@ -299,6 +301,7 @@ async fn run(noun: Noun, common: &Common) -> Result<Exit, cmd::Failure> {
         Noun::Approve(decide) => decide.run(common, true).await,
         Noun::Reject(decide) => decide.run(common, false).await,
         Noun::Verify(verify) => verify.run(common),
+        Noun::Evidence(evidence) => evidence.run(common).await,
         Noun::Why(why) => why.run(common).await,
         Noun::Intent(intent) => intent.run(common).await,
         Noun::Run(run) => run.run(common).await,

@@ -338,17 +338,17 @@ async fn rotate_key(State(shared): App, caller: Caller) -> Answer<Rotated> {
 
 async fn why(State(shared): App, Path(id): Path<String>) -> Answer<Story> {
     let story = why_of(shared.pipeline.journal(), &id).await?;
-    story.map(|story| Json(Story(json!(story)))).ok_or_else(|| Failure::not_found("entry", &id))
+    story.map(|story| Json(Story(json!(story)))).ok_or_else(|| Failure::not_known(&id))
 }
 
 async fn evidence(State(shared): App, Path(id): Path<String>) -> Answer<Evidence> {
     let bundle = evidence_of(shared.pipeline.journal(), &id).await?;
-    bundle.map(|bundle| Json(Evidence(json!(bundle)))).ok_or_else(|| Failure::not_found("entry", &id))
+    bundle.map(|bundle| Json(Evidence(json!(bundle)))).ok_or_else(|| Failure::not_known(&id))
 }
 
 async fn checkpoint(State(shared): App) -> Result<String, Failure> {
     let kept = shared.pipeline.journal().ledger().checkpoint(None).await?;
-    kept.map(|kept| kept.note).ok_or_else(|| Failure::not_found("checkpoint", "newest"))
+    kept.map(|kept| kept.note).ok_or_else(Failure::no_checkpoint)
 }
 
 /// The verifier key, for whoever has none yet.

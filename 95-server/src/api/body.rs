@@ -55,7 +55,10 @@ fn unread(rejected: &JsonRejection, most: u64) -> Failure {
     if let JsonRejection::MissingJsonContentType(_) = rejected {
         let detail = "the body is not said to be JSON";
         let failure = Failure::new(rejected.status(), "invalid", detail).parameter(header::CONTENT_TYPE.as_str());
-        return failure.hint("send it with `content-type: application/json`");
+        return failure.hint(
+            "send it with `content-type: application/json`; a manifest or another text goes in it as \
+             `{\"name\": \"web.yaml\", \"text\": \"…\"}`",
+        );
     }
     let mut causes = successors(rejected.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
     let told = causes.find_map(|cause| {

@@ -159,7 +159,7 @@ async fn proof(State(shared): App, Path(id): Path<String>) -> Answer<EntryProof>
     let stored = found(&shared, &id).await?;
     let journal = shared.pipeline.journal();
     let kept = journal.ledger().checkpoint(None).await?;
-    let kept = kept.filter(|kept| stored.seq < kept.size).ok_or_else(|| Failure::not_found("checkpoint", "newest"))?;
+    let kept = kept.filter(|kept| stored.seq < kept.size).ok_or_else(Failure::no_checkpoint)?;
     let hashes = journal.inclusion(stored.seq, kept.size).await?;
     Ok(Json(EntryProof {
         seq: stored.seq,

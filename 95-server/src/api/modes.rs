@@ -155,8 +155,7 @@ pub(crate) fn wish(component: &str, action: &str, mode: Mode, cites: &[&str]) ->
         let detail = format!("{} shadow decisions are cited, and {CITES_MAX} may be", cites.len());
         return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid", detail).at("/cites"));
     }
-    let action = RemedyAction::named(action)
-        .ok_or_else(|| Failure::not_found("action of healing", action).parameter("action"))?;
+    let action = RemedyAction::named(action).ok_or_else(|| Failure::no_remedy(action))?;
     let cited = |(at, cited): (usize, &&str)| field::<EventId>(&format!("/cites/{at}"), cited);
     let cites = cites.iter().enumerate().map(cited).collect::<Result<_, _>>()?;
     let component: ComponentId = parsed(component).map_err(|wrong| wrong.parameter("component"))?;

@@ -105,11 +105,7 @@ async fn diff(State(shared): App, Path(id): Path<String>, Asked(pair): Asked<Pai
     let applied = Some(number(&doc, "/applied_version")).filter(|applied| *applied > 0 && *applied != new);
     let old = pair.old.or(applied).unwrap_or(new.saturating_sub(1));
     let text = async |version: u64, name: &str| {
-        manifest(journal, &entries, version).await?.ok_or_else(|| {
-            Failure::not_found(&format!("version of `{id}`"), &version.to_string())
-                .hint(format!("list them with `writ intent history {id}`"))
-                .parameter(name)
-        })
+        manifest(journal, &entries, version).await?.ok_or_else(|| Failure::no_version(&id, version).parameter(name))
     };
     let after = text(new, "new").await?;
     if old == 0 && pair.old.is_none() {

@@ -301,7 +301,7 @@ pub(crate) async fn one(State(shared): App, visitor: Visitor, Path(id): Path<Str
 /// All that is needed to check that an entry is in the journal, under the newest checkpoint.
 async fn proof(journal: &Journal, stored: &Stored) -> Result<(String, u64), PageError> {
     let kept = journal.ledger().checkpoint(None).await?;
-    let kept = kept.ok_or_else(|| Failure::not_found("checkpoint", "newest"))?;
+    let kept = kept.ok_or_else(Failure::no_checkpoint)?;
     let path = journal.inclusion(stored.seq, kept.size).await?;
     let path: Vec<String> = path.iter().map(|digest| digest.hex()).collect();
     let document = json!({

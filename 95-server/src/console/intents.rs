@@ -166,7 +166,7 @@ pub(crate) async fn one(
     let compared = match (wanted.old, wanted.new) {
         (Some(old), Some(new)) => {
             let text = async |version: u64| {
-                let missing = || Failure::not_found(&format!("version of {id}"), &version.to_string());
+                let missing = || Failure::no_version(&id, version);
                 Ok::<_, PageError>(manifest(journal, &entries, version).await?.ok_or_else(missing)?)
             };
             Some((old, new, sides(&text(old).await?, &text(new).await?)))

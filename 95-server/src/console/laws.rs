@@ -436,7 +436,7 @@ async fn an_intent_says_why_it_is_refused_and_which_versions_there_are() {
         let page = place.get(&format!("/intents/DEPLOY-WEB-001?{versions}"), &ann).await;
         assert_eq!(page.status, status, "{versions}: {}", page.text);
         assert_eq!(
-            page.text.contains("there is no version of DEPLOY-WEB-001 <code>99</code>"),
+            page.text.contains("there is no version 99 of <code>DEPLOY-WEB-001</code>"),
             status != StatusCode::OK
         );
     }

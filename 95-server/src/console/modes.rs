@@ -160,7 +160,7 @@ pub(crate) async fn page(
 ) -> Page {
     let missing = || Failure::not_found("component", &component);
     let id: ComponentId = component.parse().map_err(|_| missing())?;
-    let action = RemedyAction::named(&action).ok_or_else(|| Failure::not_found("action of healing", &action))?;
+    let action = RemedyAction::named(&action).ok_or_else(|| Failure::no_remedy(&action))?;
     let modes = shared.pipeline.modes_on(&id).await.map_err(Failure::from)?;
     let mode = modes.iter().find(|one| one.action == action).ok_or_else(missing)?;
     let journal = shared.pipeline.journal();

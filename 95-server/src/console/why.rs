@@ -6,10 +6,9 @@ use super::given::{Path, Query};
 use super::session::Visitor;
 use super::words::{Html, escape, list as items, segment, text, when};
 use crate::api::App;
-use crate::error::{Failure, short};
+use crate::error::Failure;
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use serde_json::json;
@@ -61,10 +60,9 @@ pub(crate) async fn find(State(shared): App, _: Visitor, Query(wanted): Query<Wa
     Ok(Redirect::to(&to).into_response())
 }
 
-/// Nothing is called as somebody looks for it.
+/// Nothing is called as somebody looks for it: what can be looked for.
 fn unknown(id: &str) -> Failure {
-    let detail = format!("nothing is called `{}`", short(id));
-    Failure::new(StatusCode::NOT_FOUND, "not-found", detail)
+    Failure::not_known(id)
         .hint("what can be looked for: whole ids, names of intents, rules and resources, numbers of processes, digests")
 }
 

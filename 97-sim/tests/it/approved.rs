@@ -169,7 +169,11 @@ fn of_two_who_approve_at_one_moment_one_is_told_that_it_is_done() {
         let (first, second) = tokio::join!(approve(&one), approve(&other));
         assert_eq!(usize::from(first.is_ok()) + usize::from(second.is_ok()), 1);
         let refused = first.and(second).unwrap_err();
-        assert_eq!(writ_pipeline::error_chain(&refused).matches("verifying cannot approve").count(), 1, "{refused}");
+        assert_eq!(
+            writ_pipeline::error_chain(&refused).matches("verifying cannot be approved").count(),
+            1,
+            "{refused}"
+        );
         assert_eq!(told(&site).await, ["approved", "applied", "watched"]);
     });
 }

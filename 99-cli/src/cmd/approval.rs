@@ -22,7 +22,13 @@ pub(crate) struct Decide {
 impl Decide {
     pub(crate) async fn run(self, common: &Common, agrees: bool) -> Result<Exit, Failure> {
         let (out, word) = (common.out(), if agrees { "approve" } else { "reject" });
-        let kind = if self.id.starts_with("apr_") { "approvals" } else { "recommendations" };
+        let kind = if self.id.starts_with("apr_") {
+            "approvals"
+        } else if self.id.starts_with("OPT-") {
+            "recommendations"
+        } else {
+            return Err(self.neither());
+        };
         let path = format!("/api/v1/{kind}/{}/{word}", escaped(&self.id));
         let answer = common.client()?.post(&path, &json!({"reason": self.message})).await?;
         out.document(&answer, |_| {
@@ -33,6 +39,15 @@ impl Decide {
         // It counts for what was shown, and that is so no longer.
         let is_late = matches!(text(&answer, "/state").as_str(), "void" | "expired");
         Ok(if is_late { exit::STALE } else { exit::OK })
+    }
+}
+
+impl Decide {
+    fn neither(&self) -> Failure {
+        let text = format!("`{}` is no approval and no recommendation", self.id);
+        let hint =
+            "an approval is called `apr_…`: `writ approval list`; a recommendation `OPT-…`: `writ recommend list`";
+        Failure::Other { exit: exit::USAGE, text, hint: Some(hint.into()) }
     }
 }
 

@@ -345,7 +345,7 @@ async fn rotate_key(common: &Common) -> Result<Exit, Failure> {
 }
 
 impl Evidence {
-    async fn run(self, common: &Common) -> Result<Exit, Failure> {
+    pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let out = common.out();
         let bundle = common.client()?.get(&format!("/api/v1/audit/evidence/{}", path_of(&self.id))).await?;
         let pretty = serde_json::to_string_pretty(&bundle).map_err(|error| Failure::of(exit::INTERNAL, &error))?;

@@ -1,6 +1,6 @@
 //! `writ validate`, `writ plan`, `writ apply`.
 
-use super::{Failure, listed, text, warn};
+use super::{Failure, counted, listed, text, warn};
 use crate::Common;
 use crate::exit::{self, Exit};
 use crate::out::{Form, Out};
@@ -40,6 +40,12 @@ impl Files {
         let bytes = load(&self.file).map_err(|problem| Failure::Problems(vec![problem]))?;
         Ok((self.file.display().to_string(), bytes))
     }
+
+    /// The manifest as a server takes it.
+    pub(crate) fn body(&self) -> Result<Value, Failure> {
+        let (name, bytes) = self.read()?;
+        Ok(json!({"name": name, "text": utf8(&name, bytes)?}))
+    }
 }
 
 /// Works a manifest out with no server.
@@ -55,7 +61,11 @@ pub(crate) async fn locally(files: &Files) -> Result<(Value, Prepared), Failure>
             Err(Failure::Other {
                 exit: exit::USAGE,
                 text: format!("there are no policies in `{}` that it could be checked against", policies.display()),
-                hint: Some("name the directory that has some with `--with DIR`; `writ init DIR` writes some".into()),
+                hint: Some(
+                    "name the directory that has some with `--with DIR`; `writ init DIR` writes some; a server knows its own: \
+                     `writ plan -f FILE`, `writ policy explain -f FILE --in-force`"
+                        .into(),
+                ),
             })
         }
         Ok(prepared) => Ok((prepared.document(&pipeline), prepared)),
@@ -140,9 +150,7 @@ impl Plan {
         let document = if self.local {
             locally(&self.files).await?.0
         } else {
-            let (name, bytes) = self.files.read()?;
-            let body = json!({"name": name, "text": utf8(&name, bytes)?});
-            common.client()?.post("/api/v1/plan", &body).await?
+            common.client()?.post("/api/v1/plan", &self.files.body()?).await?
         };
         if let Some(path) = &self.out {
             std::fs::write(path, document.to_string()).map_err(|error| Failure::unwritten(path, &error))?;
@@ -197,8 +205,7 @@ pub(crate) struct Apply {
 impl Apply {
     pub(crate) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let out = common.out();
-        let (name, bytes) = self.files.read()?;
-        let mut body = json!({"name": name, "text": utf8(&name, bytes)?});
+        let mut body = self.files.body()?;
         if let Some(path) = &self.plan {
             let bytes = load(path).map_err(|problem| Failure::Problems(vec![problem]))?;
             let plan: Value = serde_json::from_slice(&bytes).map_err(|error| Failure::of(exit::USAGE, &error))?;
@@ -236,6 +243,9 @@ pub(super) async fn begun(common: &Common, run: &str) -> Result<Exit, Failure> {
         out.next(&format!("writ approve {} --as reviewer -m REASON", text(&now, "/approval")));
         return Ok(exit::WAITING);
     }
+    if matches!(out.form, Form::Table | Form::Wide) {
+        out.line(&format!("run    {run} is being carried out"));
+    }
     out.next(&format!("writ run watch {run}"));
     Ok(exit::OK)
 }
@@ -259,8 +269,8 @@ pub(crate) fn tell_accepted(out: Out, answer: &Value) {
     let count = |status: &str| results.iter().filter(|result| text(result, "/status") == status).count();
     out.line(&format!("intent {} v{}", text(answer, "/intent"), text(answer, "/version")));
     out.line(&format!(
-        "policy {} checks: {} passed, {} warned, {} ask people, {} denied",
-        results.len(),
+        "policy {}: {} passed, {} warned, {} ask people, {} denied",
+        counted(results.len(), "check"),
         count("passed"),
         count("warned"),
         count("needs_approval"),
@@ -270,12 +280,12 @@ pub(crate) fn tell_accepted(out: Out, answer: &Value) {
         tell_findings(out, report);
     }
     out.line(&format!(
-        "plan   {} × {} in {}   {}   {} changes",
+        "plan   {} × {} in {}   {}   {}",
         text(answer, "/plan/chosen/count"),
         text(answer, "/plan/chosen/type"),
         listed(answer, "/plan/chosen/zones"),
         text(answer, "/plan/chosen/cost"),
-        answer.pointer("/diff/changes").and_then(Value::as_array).map_or(0, Vec::len),
+        counted(answer.pointer("/diff/changes").and_then(Value::as_array).map_or(0, Vec::len), "change"),
     ));
     out.line(&format!(
         "       predicted availability {}  p95 {}  (holds up to {} of a core per request, {})",

@@ -1,7 +1,7 @@
 //! `writ policy`, `writ schema`.
 
 use super::intent::{Files, locally};
-use super::{Failure, is_there, text};
+use super::{Failure, counted, is_there, text};
 use crate::Common;
 use crate::client::escaped;
 use crate::exit::{self, Exit};
@@ -31,7 +31,7 @@ pub(crate) enum Policy {
     Test { dir: PathBuf },
     /// Find what is wrong with the policies of a directory, and what is seldom meant; needs no server
     Lint { dir: PathBuf },
-    /// Show for a manifest what each rule and its parts came to; needs no server
+    /// Show for a manifest what each rule and its parts came to; needs no server, but with `--in-force`
     Explain(Explain),
 }
 
@@ -40,11 +40,34 @@ pub(crate) enum Policy {
 pub(crate) struct Explain {
     #[command(flatten)]
     files: Files,
+    /// By the policies that are in force on the server, not those of a directory
+    #[arg(long, conflicts_with = "with")]
+    in_force: bool,
+}
+
+impl Explain {
+    async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let told = if self.in_force {
+            common.client()?.post("/api/v1/policies/explain", &self.files.body()?).await?
+        } else {
+            let files = read_files(&self.files.dir()).map_err(Failure::Problems)?;
+            let (_, prepared) = locally(&self.files).await?;
+            json!({
+                "decision": prepared.decision_text(), "bundle": files.bundle.digest(),
+                "text": prepared.explain(&files.bundle),
+            })
+        };
+        common.out().document(&told, |_| text(&told, "/text"));
+        Ok(exit::OK)
+    }
 }
 
 /// Tell what somebody must look at, and what policy decided
 #[derive(Debug, Args)]
 pub(crate) struct Report {
+    /// Count decisions about this intent alone
+    #[arg(id = "INTENT", conflicts_with = "intent")]
+    about: Option<String>,
     /// Count decisions about this intent alone
     #[arg(long)]
     intent: Option<String>,
@@ -59,19 +82,17 @@ pub(crate) struct Report {
 impl Report {
     async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let (out, client) = (common.out(), common.client()?);
+        let intent = self.about.or(self.intent);
         let found = client.all("/api/v1/findings", "").await?;
-        let asked = [
-            ("intent", self.intent.clone()),
-            ("rule", self.rule.clone()),
-            ("after", self.after.map(|at| at.to_string())),
-        ];
+        let asked =
+            [("intent", intent.clone()), ("rule", self.rule.clone()), ("after", self.after.map(|at| at.to_string()))];
         let asked = asked.iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))));
         let query = asked.collect::<Vec<_>>().join("&");
         let query = if query.is_empty() { query } else { format!("?{query}") };
         let mut told = client.get(&format!("/api/v1/policies/report{query}")).await?;
         told["findings"] = json!(found);
         out.document(&told, |_| report_table(&told, out.is_terminal()));
-        let options = [("--intent", &self.intent), ("--rule", &self.rule)];
+        let options = [("--intent", &intent), ("--rule", &self.rule)];
         let options = options.iter().filter_map(|(name, value)| Some(format!(" {name} {}", value.as_ref()?)));
         match text(&told, "/next") {
             end if end.is_empty() => {}
@@ -84,25 +105,50 @@ impl Report {
     }
 }
 
+/// What decisions and rules come to: the field that counts it, and what stands above.
+const COUNTS: [(&str, &str); 6] = [
+    ("passed", "PASSED"),
+    ("warned", "WARNED"),
+    ("asked", "ASKED"),
+    ("denied", "DENIED"),
+    ("waived", "WAIVED"),
+    ("not_concerned", "NOT CONCERNED"),
+];
+
+/// How many decisions came to what, in words.
+fn came_to(told: &Value) -> String {
+    let subjects = told.get("subjects").and_then(Value::as_array);
+    let sum = |field: &str| -> u64 { subjects.into_iter().flatten().filter_map(|one| one.get(field)?.as_u64()).sum() };
+    let all = COUNTS.map(|(field, _)| (sum(field), field.replace('_', " ")));
+    let met = all.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    met.collect::<Vec<_>>().join(", ")
+}
+
 /// What somebody must look at, and then how often each rule and each subject came to what.
 fn report_table(told: &Value, terminal: bool) -> String {
     let rows = |list: &str, row: &dyn Fn(&Value) -> Vec<String>| -> Vec<Vec<String>> {
         told.get(list).and_then(Value::as_array).into_iter().flatten().map(row).collect()
     };
-    let counts = |one: &Value| ["/passed", "/warned", "/asked", "/denied", "/waived"].map(|at| text(one, at)).to_vec();
+    let counts = |one: &Value| COUNTS.map(|(field, _)| text(one, &format!("/{field}"))).to_vec();
     let found = rows("findings", &|one| vec![text(one, "/finding"), text(one, "/text")]);
     let rules = rows("rules", &|one| [vec![text(one, "/rule"), text(one, "/stage")], counts(one)].concat());
     let subjects = rows("subjects", &|one| [vec![text(one, "/subject")], counts(one)].concat());
     let mut all = if found.is_empty() {
-        "nothing to look at\n".to_owned()
+        "nothing is left to review\n".to_owned()
     } else {
         columns(&["FINDING", "WHAT"], &found, terminal)
     };
     all.push_str(&match text(told, "/decisions").as_str() {
         "0" => "\nnothing was decided\n".to_owned(),
-        count => format!("\n{count} decisions, {} to {}\n", text(told, "/from"), text(told, "/to")),
+        count => format!(
+            "\n{}, {} to {}: {}\n",
+            counted(count.parse().unwrap_or(0), "decision"),
+            text(told, "/from"),
+            text(told, "/to"),
+            came_to(told)
+        ),
     });
-    let head = ["PASSED", "WARNED", "ASKED", "DENIED", "WAIVED"];
+    let head = COUNTS.map(|(_, head)| head);
     for (begin, rows) in [(&["RULE", "STAGE"][..], rules), (&["ABOUT"][..], subjects)] {
         if !rows.is_empty() {
             all.push_str(&format!("\n{}", columns(&[begin, &head].concat(), &rows, terminal)));
@@ -211,14 +257,7 @@ impl Policy {
                 }
                 Ok(if lints.is_empty() { exit::OK } else { exit::FAILED })
             }
-            Policy::Explain(explain) => {
-                let files = read_files(&explain.files.dir()).map_err(Failure::Problems)?;
-                let (_, prepared) = locally(&explain.files).await?;
-                let text = prepared.explain(&files.bundle);
-                let told = json!({"decision": prepared.decision_text(), "bundle": files.bundle.digest(), "text": text});
-                out.document(&told, |_| text);
-                Ok(exit::OK)
-            }
+            Policy::Explain(explain) => explain.run(common).await,
             Policy::Test { dir } => {
                 is_there(&dir, NAME_ONE)?;
                 let files = read_files(&dir).map_err(Failure::Problems)?;

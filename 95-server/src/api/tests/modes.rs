@@ -75,6 +75,27 @@ async fn a_program_judges_nothing_and_a_person_says_why_and_not_the_same_twice()
 }
 
 #[tokio::test]
+async fn what_there_is_not_is_said_in_a_sentence() {
+    let (place, _) = place().await;
+    for (method, path, body, told, hint) in [
+        ("GET", "/api/v1/why/nothing", "", "the journal knows nothing of `nothing`", "writ audit query"),
+        ("GET", "/api/v1/audit/evidence/nothing", "", "the journal knows nothing of `nothing`", "writ audit query"),
+        (
+            "POST",
+            "/api/v1/modes/web/none",
+            "{\"mode\":\"auto\",\"reason\":\"x\"}",
+            "`none` is no action of healing",
+            "one of restart_instance, ",
+        ),
+    ] {
+        let role = if method == "GET" { "viewer" } else { "operator" };
+        let (status, problem) = place.send(role, method, path, body).await;
+        assert_eq!((status, problem["detail"].as_str()), (404, Some(told)), "{path}: {problem}");
+        assert!(problem["hint"].as_str().unwrap().contains(hint), "{path}: {problem}");
+    }
+}
+
+#[tokio::test]
 async fn shadow_decisions_are_filtered_and_told_page_by_page() {
     let (place, ids) = place().await;
     let found = async |query: &str| {

@@ -184,6 +184,7 @@ async fn a_body_that_is_no_json_or_says_one_thing_twice_is_named_by_its_pointer(
     assert!(problem["pointer"].as_str().unwrap().starts_with("/mode"), "{problem}");
     let (status, problem) = place.post(modes, "text/plain", "{}").await;
     assert_eq!((status.as_u16(), problem["parameter"].as_str()), (415, Some("content-type")), "{problem}");
+    assert!(problem["hint"].as_str().unwrap().contains(r#"{"name": "web.yaml", "text": "…"}"#), "{problem}");
     let one = json!({"name": "x", "text": "intent: 5"});
     let (_, problem) = place.post("/api/v1/intents", "application/json", one.to_string()).await;
     assert_eq!(problem["detail"], "the manifest has 1 problem");

@@ -197,9 +197,9 @@ async fn versions_are_held_against_those_that_there_are() {
     let place = moved(2, &ONE).await;
     let first = "version 1 of `WEB` is its first, and there is none before it to hold it against";
     for (query, status, detail) in [
-        ("?old=0", 404, "there is no version of `WEB` `0`"),
-        ("?old=0&new=2", 404, "there is no version of `WEB` `0`"),
-        ("?new=0", 404, "there is no version of `WEB` `0`"),
+        ("?old=0", 404, "there is no version 0 of `WEB`"),
+        ("?old=0&new=2", 404, "there is no version 0 of `WEB`"),
+        ("?new=0", 404, "there is no version 0 of `WEB`"),
         ("?new=1", 409, first),
     ] {
         let (found, problem) = look(&place, &format!("/api/v1/intents/WEB/diff{query}")).await;

@@ -119,7 +119,9 @@ async fn what_is_not_there_is_said_not_to_be_there() {
     let found = place.get("/why?q=nonsense", &ann).await;
     let page = place.get(&found.to, &ann).await;
     assert_eq!(page.status, StatusCode::NOT_FOUND, "{}", page.text);
-    for told in ["nothing is called <code>nonsense</code>", "whole ids, names of intents, rules and resources"] {
+    for told in
+        ["the journal knows nothing of <code>nonsense</code>", "whole ids, names of intents, rules and resources"]
+    {
         assert!(page.text.contains(told), "{told}: {}", page.text);
     }
 }

@@ -315,9 +315,20 @@ impl Drive {
         // What is carried out elsewhere has lived on, if it was taken.
         let alive = alive_outside(&task.run);
         let recover = Told::by_itself(Signal::Recover { alive }, Actor::system("pipeline"));
-        let (decision, issued) = task.turn(&recover).await?;
-        self.inner.desk.take_up(&task).await.map_err(|error| failed(error.to_string()))?;
-        self.start(task, decision, issued);
+        let taken = match task.turn(&recover).await {
+            Ok(decided) => {
+                self.inner.desk.take_up(&task).await.map(|()| decided).map_err(|error| failed(error.to_string()))
+            }
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok((decision, issued)) => self.start(task, decision, issued),
+            Err(error) => {
+                // Nobody drives it.
+                self.live().remove(id);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -353,20 +364,36 @@ impl Drive {
     }
 
     async fn hand(&self, run: &RunId, told: Told) -> Result<(), DriveError> {
+        let mut tries = 0;
+        loop {
+            let commit = |cause| DriveError::Commit { run: run.clone(), cause: Arc::new(cause) };
+            let held = held().await.map_err(commit)?;
+            let ground: Vec<Expect> = told.ground.iter().chain(&held).cloned().collect();
+            let (by, kept) = (told.by.clone(), told.kept.clone());
+            let once = Told { ground, kept, ..Told::by_itself(told.signal.clone(), by) };
+            let moved = |cause: &CommitError| matches!((cause, &held), (CommitError::Stale { stream, .. }, Some(held)) if *stream == held.stream);
+            match self.hand_once(run, once).await {
+                // They logged in meanwhile, or the like: whether they still may is asked anew.
+                Err(DriveError::Commit { cause, .. }) if tries < STALE_MAX && moved(&cause) => tries += 1,
+                answer => {
+                    if answer.is_ok() {
+                        let_go();
+                    }
+                    return answer;
+                }
+            }
+        }
+    }
+
+    async fn hand_once(&self, run: &RunId, told: Told) -> Result<(), DriveError> {
         let not_live = || DriveError::NotLive { run: run.clone() };
         let inbox = self.live().get(run).map(|handle| handle.inbox.clone()).ok_or_else(not_live)?;
         let (reply, answer) = oneshot::channel();
         let stream = RunEvent::stream(run);
         // The run's task commits, not this one.
         let seen = looked_at().filter(|seen| seen.stream == stream);
-        let commit = |cause| DriveError::Commit { run: run.clone(), cause: Arc::new(cause) };
-        let mut ground = told.ground;
-        ground.extend(held().await.map_err(commit)?);
-        inbox.send(Told { ground, seen, reply: Some(reply), ..told }).await.map_err(|_| not_live())?;
+        inbox.send(Told { seen, reply: Some(reply), ..told }).await.map_err(|_| not_live())?;
         let answer = answer.await.map_err(|_| not_live())?;
-        if answer.is_ok() {
-            let_go();
-        }
         match &answer {
             Ok(()) => noted(std::iter::once(stream.as_str()), &Ok(())),
             Err(DriveError::Commit { cause, .. }) => noted(std::iter::empty(), &Err::<(), _>((**cause).clone())),
@@ -501,20 +528,28 @@ impl Drive {
         over.map(|run| run.clone()).ok().or_else(|| Some(seen.borrow().clone()))
     }
 
-    /// Live runs of writ's own that go on by themselves: they fail, or come to nothing, when the world is taken from under them.
+    /// Live runs of writ's own that have begun, or will by themselves, and are not over: they fail, or come to nothing, when the world
+    /// is taken from under them.
     #[must_use]
     pub fn unfinished(&self) -> Vec<RunId> {
+        let paused = |run: &Run| matches!(run.state(), RunState::Paused);
+        self.live_where(|run, context| context.outside.is_none() && (goes_on(run) || paused(run)))
+    }
+
+    /// Those of them that come to an end with nobody's help.
+    #[must_use]
+    pub fn going_on(&self) -> Vec<RunId> {
         self.live_where(|run, context| context.outside.is_none() && goes_on(run))
     }
 
-    /// Waits until there is none of them.
+    /// Waits until none goes on.
     pub async fn finished(&self) {
-        while let Some(id) = self.unfinished().pop() {
-            match self.watched(&id) {
+        while let Some(id) = self.going_on().pop() {
+            if let Some(mut seen) = self.watched(&id) {
                 // A run whose task has ended goes on no more.
-                Some(mut seen) => drop(seen.wait_for(|run| !goes_on(run)).await),
-                None => tokio::task::yield_now().await,
+                drop(seen.wait_for(|run| !goes_on(run)).await);
             }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -567,20 +602,20 @@ pub(crate) fn never_begins(state: &RunState) -> bool {
     matches!(state, RunState::Rejected | RunState::Expired { .. })
 }
 
-/// Whether a run is not over and waits for no person before its first step or after its last.
+/// Whether a run is not over and waits for no person.
 fn goes_on(run: &Run) -> bool {
     match run.state() {
         RunState::Submitted
         | RunState::Validated
         | RunState::Running
         | RunState::Pausing
-        | RunState::Paused
         | RunState::Replanning(_)
         | RunState::Failing(_)
         | RunState::Compensating(_)
         | RunState::Cancelling(_) => true,
         RunState::AwaitingApproval(_)
         | RunState::AwaitingWindow { .. }
+        | RunState::Paused
         | RunState::NeedsOperator(_)
         | RunState::Succeeded
         | RunState::RolledBack

@@ -4,6 +4,7 @@
 //! of its own, recorded first: a start that finds one whose text is still there comes to the same end.
 
 use crate::commit::{Batch, CommitError};
+use crate::held::whoever_asked;
 use crate::journal::{Journal, decode};
 use serde_json::{Value, json};
 use writ_audit::{AuditEvent, erasables_of};
@@ -167,7 +168,9 @@ pub async fn say(journal: &Journal, about: &str, by: &Actor, text: &str) -> Resu
     let cause = journal.cause_after(journal.stream(&format!("run/{about}")).await?.last());
     let (draft, words) = words(journal, &said_about(about), about, by, text);
     let commitment = words.commitment;
-    journal.commit(&cause, Batch { erasables: vec![words], ..Batch::of(vec![draft]) }).await?;
+    let batch = Batch { erasables: vec![words], ..Batch::of(vec![draft]) };
+    // Words are no deed: what they are said about comes after them.
+    whoever_asked(journal.commit(&cause, batch)).await?;
     Ok(commitment)
 }
 

@@ -71,7 +71,7 @@ pub(crate) struct Parts {
 
 enum Told {
     /// With where its incident must still stand, where somebody looked at it.
-    Signal(Signal, Option<Expect>, oneshot::Sender<Result<(), String>>),
+    Signal(Signal, Vec<Expect>, oneshot::Sender<Result<(), String>>),
     /// What was recorded of the component by somebody else.
     Recorded(HealEvent, oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
@@ -114,9 +114,10 @@ impl Healing {
         let gone = || "healing has stopped".to_owned();
         let (reply, answer) = oneshot::channel();
         let held = held().await.map_err(|error| error.to_string())?;
-        let seen = looked_at().or(held);
+        let seen = looked_at();
         let stream = seen.as_ref().map(|seen| seen.stream.clone());
-        self.inbox.send(Told::Signal(signal, seen, reply)).await.map_err(|_| gone())?;
+        let expects = seen.into_iter().chain(held).collect();
+        self.inbox.send(Told::Signal(signal, expects, reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())??;
         let_go();
         noted(stream.iter().map(String::as_str), &Ok(()));
@@ -365,12 +366,12 @@ impl Task {
 
     /// Decides, records, and only then asks.
     async fn decide(&mut self, signal: Signal) -> Result<(), String> {
-        self.decide_on(signal, None).await
+        self.decide_on(signal, Vec::new()).await
     }
 
     /// The same, of something that must still be as somebody looked at it.
-    async fn decide_on(&mut self, signal: Signal, mut seen: Option<Expect>) -> Result<(), String> {
-        if let Some(Expect { stream, version: expected }) = seen.clone() {
+    async fn decide_on(&mut self, signal: Signal, mut seen: Vec<Expect>) -> Result<(), String> {
+        for Expect { stream, version: expected } in seen.clone() {
             let found = self.parts.journal.ledger().stream_version(&stream).await.map_err(|error| error.to_string())?;
             if found != expected {
                 return Err(CommitError::Stale { stream, expected, found }.to_string());
@@ -381,7 +382,7 @@ impl Task {
         let decided = self.heal.step(&self.parts.config, &self.watch, signal, now, chance);
         let decision = decided.map_err(|error| error.to_string())?;
         for event in &decision.events {
-            self.record(event, seen.take()).await.map_err(|error| error.to_string())?;
+            self.record(event, std::mem::take(&mut seen)).await.map_err(|error| error.to_string())?;
             self.heal.apply(event).map_err(|error| error.to_string())?;
         }
         if !decision.events.is_empty() {
@@ -407,11 +408,11 @@ impl Task {
     }
 
     /// Each incident is a trace of its own, and each of its entries is caused by the one before.
-    async fn record(&mut self, event: &HealEvent, seen: Option<Expect>) -> Result<(), CommitError> {
+    async fn record(&mut self, event: &HealEvent, expects: Vec<Expect>) -> Result<(), CommitError> {
         let cause = self.cause_in(event.incident());
         let actor = event.by().map_or_else(|| Actor::system("self-healing"), Actor::human);
         let draft = event.draft(&actor);
-        let batch = Batch { expects: seen.into_iter().collect(), ..Batch::of(vec![draft]) };
+        let batch = Batch { expects, ..Batch::of(vec![draft]) };
         let receipt = self.parts.journal.commit(&cause, batch).await?;
         if let Some(incident) = event.incident() {
             let cause = Cause { trace: cause.trace, event: receipt.last_event() };

@@ -5,6 +5,7 @@ use crate::approvals::Principal;
 use crate::commit::Batch;
 use crate::context::Origin;
 use crate::drive::DriveError;
+use crate::held::whoever_asked;
 use crate::journal::Journal;
 use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
@@ -98,7 +99,8 @@ impl Pipeline {
         self.record_judgements(&mut batch, &prepared, denied, false);
         let entries = self.journal().stream(&RunEvent::stream(id)).await?;
         let cause = self.journal().cause_after(entries.last());
-        self.journal().commit(&cause, batch).await.map_err(SubmitError::from)?;
+        // What policy said is no plan yet: that is what is asked for.
+        whoever_asked(self.journal().commit(&cause, batch)).await.map_err(SubmitError::from)?;
         let Some(diff) = prepared.diff.as_ref().filter(|_| !denied) else {
             let (intent, prepared) = (intent.clone(), Box::new(prepared));
             return Err(SubmitError::Denied { intent, prepared }.into());

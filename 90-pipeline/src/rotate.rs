@@ -45,6 +45,13 @@ impl Signers {
         alone
     }
 
+    /// The one that joined last signs no more: the journal does not name it.
+    fn leave(&self) {
+        let mut signing = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let kept = signing.in_force + 1;
+        signing.all.truncate(kept);
+    }
+
     /// The journal names the one that joined last.
     fn hand_over(&self) {
         let mut signing = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -96,7 +103,10 @@ impl Journal {
         if !self.signers().join(next) {
             return Err(RotateError::UnderWay);
         }
-        self.commit(&self.new_cause(), Batch::of(vec![rotated.draft(by)])).await?;
+        if let Err(error) = self.commit(&self.new_cause(), Batch::of(vec![rotated.draft(by)])).await {
+            self.signers().leave();
+            return Err(error.into());
+        }
         self.signers().hand_over();
         Ok(new)
     }

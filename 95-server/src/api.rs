@@ -39,7 +39,7 @@ mod waivers;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use access::{Caller, Needs, shown, still};
+pub(crate) use access::{Caller, Needs, by_token, still};
 pub(crate) use agents::{AgentDetails, tell_agent};
 pub(crate) use audit::{check as check_journal, filter as audit_filter};
 pub(crate) use body::{Asked, Body, Path, misread, too_large};

@@ -140,6 +140,11 @@ impl Failure {
         self.code
     }
 
+    /// What an answer is marked with, for those around it.
+    pub(crate) fn said(&self) -> Code {
+        Code(self.code, self.detail.clone())
+    }
+
     /// The problem as a document.
     pub(crate) fn document(&self) -> Value {
         json!(Problem {

@@ -181,7 +181,7 @@ impl Installation {
         let mut left = Vec::new();
         if all {
             left = tokio::select! {
-                () = drive.finished() => Vec::new(),
+                () = drive.finished() => drive.unfinished(),
                 () = at_once => Vec::new(),
                 () = tokio::time::sleep(FINISHED_WITHIN) => drive.unfinished(),
             };

@@ -14,7 +14,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use writ_core::{Actor, LedgerError, Timestamp};
-use writ_pipeline::{AGENT, Denial, Principal, principal_of, principal_until, record_denial, session_until};
+use writ_pipeline::{
+    AGENT, Denial, Principal, principal_of, principal_until, record_denial, session_until, whoever_asked,
+};
 
 /// What somebody must be to use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,11 +237,16 @@ pub(crate) async fn still(shared: &Shared, headers: &HeaderMap, needs: Needs) ->
     Ok(until)
 }
 
-/// Whose token or session a request shows, and until when it is good; nobody's where it is not.
-pub(crate) async fn shown(
-    shared: &Shared,
-    headers: &HeaderMap,
-) -> Result<Option<(Principal, Option<Timestamp>)>, LedgerError> {
+/// Whose token a request shows that changes something over HTTP; nobody's where none is good.
+pub(crate) async fn by_token(shared: &Shared, headers: &HeaderMap) -> Result<Option<Principal>, LedgerError> {
+    match headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?)) {
+        Some(token) => principal_of(shared.pipeline.journal(), token).await,
+        None => Ok(None),
+    }
+}
+
+/// Whose token or session a request shows that looks, and until when it is good; nobody's where it is not.
+async fn shown(shared: &Shared, headers: &HeaderMap) -> Result<Option<(Principal, Option<Timestamp>)>, LedgerError> {
     let journal = shared.pipeline.journal();
     let token = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
     Ok(match (token.map(bearer), session_shown(headers)) {
@@ -251,7 +258,7 @@ pub(crate) async fn shown(
 
 /// Records a denial. That it could not be is for the log: whoever is refused is refused all the same.
 async fn note(shared: &Shared, denial: Denial<'_>) {
-    if let Err(error) = record_denial(shared.pipeline.journal(), &denial).await {
+    if let Err(error) = whoever_asked(record_denial(shared.pipeline.journal(), &denial)).await {
         tracing::warn!(error = &error as &dyn std::error::Error, "a denial could not be recorded");
     }
 }

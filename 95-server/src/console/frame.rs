@@ -4,7 +4,7 @@ use super::assets::STAMP;
 use super::session::{Visitor, cookie};
 use super::words::{Html, escape, number, phrase, segment, text};
 use crate::api::{App, Shared};
-use crate::error::{Code, Failure};
+use crate::error::Failure;
 use askama::Template;
 use axum::Extension;
 use axum::body::Body;
@@ -230,7 +230,7 @@ impl IntoResponse for PageError {
         let status = self.0.status();
         let said = self.0.document();
         let page = ProblemPage { stamp: STAMP.as_str(), said: Trouble::of(&said) };
-        let code = Extension(Code(self.0.code(), text(&said, "/detail").to_owned()));
+        let code = Extension(self.0.said());
         match page.render() {
             Ok(page) => (status, code, Extension(self), Markup(page)).into_response(),
             // Without its template there are still the words.

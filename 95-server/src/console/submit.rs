@@ -82,6 +82,8 @@ pub(crate) async fn form(State(shared): App, visitor: Visitor, Query(wanted): Qu
 async fn refused(shared: &Shared, visitor: &Visitor, manifest: String, failure: &Failure) -> Page {
     let mut page = new_page(shared, visitor, manifest, not_submitted(&told_here(failure))).await?;
     *page.status_mut() = failure.status();
+    // Who is refused for want of a role is recorded by what the answer says of it.
+    page.extensions_mut().insert(failure.said());
     Ok(page)
 }
 

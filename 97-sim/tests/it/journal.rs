@@ -2,11 +2,12 @@
 
 use crate::conformance::draft;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use writ_audit::Checkpoint;
 use writ_core::{Actor, Ledger as _, Witness as _};
 use writ_pipeline::{
-    Batch, CommitError, ContinueError, Erase, Foundations, Journal, OpenError, RotateError, Trust, continue_journal,
-    erase, say, verify, why,
+    Batch, CommitError, ContinueError, Erase, Expect, Foundations, Holds, Journal, OpenError, RotateError, Trust,
+    continue_journal, erase, say, verify, while_held, whoever_asked, why,
 };
 use writ_seal::{Key, NoteKey};
 use writ_sim::{foundations, open_journal};
@@ -48,6 +49,37 @@ async fn a_body_with_a_float_and_one_too_large_are_refused_by_kind() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_is_held_to_whoever_asked_up_to_its_first_commit() {
+    let journal = open_journal(Arc::new(MemoryLedger::new()), 6).await.unwrap();
+    let record = async |stream: &str| {
+        let batch = Batch::of(vec![draft(stream, 1)]);
+        journal.commit(&journal.new_cause(), batch).await.map(|receipt| receipt.entries[0].version)
+    };
+    record("principal/ada").await.unwrap();
+    // Read, and then moved: what they may is asked anew, and they still may.
+    let asked = Arc::new(AtomicU64::new(0));
+    let times = asked.clone();
+    let holds: Holds = Arc::new(move || {
+        let version = times.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move { Ok(Ok(Expect { stream: "principal/ada".into(), version })) })
+    });
+    while_held(holds, async {
+        assert_eq!(record("run/a").await.unwrap(), 1);
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        assert_eq!(record("run/a").await.unwrap(), 2, "what follows, follows in any case");
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    })
+    .await;
+    let lost: Holds = Arc::new(|| Box::pin(async { Ok(Err("ada".parse().unwrap())) }));
+    while_held(lost, async {
+        assert_eq!(whoever_asked(record("run/a")).await.unwrap(), 3);
+        assert!(matches!(record("run/a").await, Err(CommitError::NotHeld { .. })));
+    })
+    .await;
+    assert_eq!(record("run/a").await.unwrap(), 4);
+}
+
+#[tokio::test]
 async fn a_rotated_key_takes_over_and_the_old_one_is_refused() {
     let ledger = Arc::new(MemoryLedger::new());
     let base = foundations(ledger.clone(), 7);
@@ -55,6 +87,10 @@ async fn a_rotated_key_takes_over_and_the_old_one_is_refused() {
     let first = Journal::open(base.clone()).await.unwrap();
     first.commit(&first.new_cause(), Batch::of(vec![draft("run/a", 1)])).await.unwrap();
     let by = Actor::system("operator");
+    // Whoever asked for it may not any more: the key signs nothing, and can be asked for again.
+    let lost: Holds = Arc::new(|| Box::pin(async { Ok(Err("person-09".parse().unwrap())) }));
+    let refused = while_held(lost, first.rotate_key(next.clone(), &by)).await.unwrap_err();
+    assert!(matches!(refused, RotateError::Commit(CommitError::NotHeld { .. })), "{refused}");
     first.rotate_key(next.clone(), &by).await.unwrap();
     let third = Arc::new(Key::from_seed(base.signer.name(), &[10; 32]));
     assert!(matches!(first.rotate_key(third, &by).await, Err(RotateError::UnderWay)));

@@ -105,18 +105,15 @@ fn ended(interrupted: bool) -> Exit {
 /// Ends it. What people ordered is not undone by that: a run that goes on comes to its end before what it stands on is taken away.
 async fn stop(server: Server, all: bool, ends: &mut Ends, common: &Common) -> Result<(), Failure> {
     let out = common.out();
-    for run in server.pipeline().drive().unfinished().iter().filter(|_| all) {
+    for run in server.pipeline().drive().going_on().iter().filter(|_| all) {
         out.say(&format!("run    {run} comes to its end first; Ctrl-C again stops everything at once"));
     }
-    let at_once = async {
-        ends.one().await;
-    };
-    let left = server.stop(all, at_once).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
+    let left = server.stop(all, ends.again()).await.map_err(|error| Failure::of(exit::FAILED, &error))?;
     match left.first() {
         None if all => out.say("writ   stopped, and everything it started"),
         None => out.say("writ   stopped; what it started keeps running"),
         Some(run) => out.say(&format!(
-            "writ   stopped; what it started keeps running, for {run} is not over: the next `dev` goes on with it"
+            "writ   stopped; what it started keeps running, for {run} is not over: the next `dev` takes it up"
         )),
     }
     Ok(())

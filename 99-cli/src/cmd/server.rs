@@ -9,7 +9,7 @@ use crate::out::columns;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use writ_core::Clock as _;
 use writ_pipeline::error_chain;
@@ -246,6 +246,9 @@ async fn notify_test(common: &Common) -> Result<Exit, Failure> {
     Ok(if items.iter().all(took) { exit::OK } else { exit::FAILED })
 }
 
+/// How long after the first an interrupt is taken for the same one.
+const TWICE_WITHIN: Duration = Duration::from_secs(1);
+
 /// The signals that end a server.
 pub(crate) struct Ends {
     interrupt: Signal,
@@ -268,6 +271,18 @@ impl Ends {
             _ = self.terminate.recv() => false,
             _ = self.hangup.recv() => false,
         }
+    }
+
+    /// Waits until somebody interrupts it once more, who has had the time to read what is said of the first: whatever passes signals
+    /// on may do so twice.
+    pub(crate) async fn again(&mut self) {
+        let twice = async {
+            loop {
+                self.interrupt.recv().await;
+            }
+        };
+        drop(tokio::time::timeout(TWICE_WITHIN, twice).await);
+        self.interrupt.recv().await;
     }
 }
 

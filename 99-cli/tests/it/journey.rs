@@ -421,6 +421,11 @@ fn an_end_of_dev_undoes_nothing_that_is_being_carried_out_unless_it_is_told_twic
     writ(&place, &["apply", "-f", other.to_str().unwrap()], 0);
     dev.signal(Signal::TERM);
     dev.until(&["comes to its end first"], SOON).unwrap();
+    let twice = wait_until(SOON, || {
+        dev.signal(Signal::INT);
+        dev.said().contains("stopped, and everything it started")
+    });
+    assert!(twice.is_some(), "{}", dev.said());
     assert_eq!(dev.end(), Some(0));
     assert!(place.processes().is_empty(), "{:?}", place.processes());
 }

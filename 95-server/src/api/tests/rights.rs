@@ -152,6 +152,7 @@ async fn what_is_asked_for_is_recorded_only_while_whoever_asked_still_may() {
         ("token", "token", false),
         ("role", "session", false),
         ("session", "session", false),
+        ("role", "session behind a proxy", false),
         ("another token", "token", true),
         ("another token", "session", true),
     ] {
@@ -174,8 +175,11 @@ async fn what_is_asked_for_is_recorded_only_while_whoever_asked_still_may() {
             }
             let form: String = manifest["text"].as_str().unwrap().bytes().map(|byte| format!("%{byte:02x}")).collect();
             let request = request.uri("/intents/new").header("content-type", "application/x-www-form-urlencoded");
-            let request =
+            let mut request =
                 request.header("cookie", format!("writ_session={session}")).header("sec-fetch-site", "same-origin");
+            if with != "session" {
+                request = request.header("authorization", "Basic cHJveHk6eA==");
+            }
             place.ask(request, format!("text={form}")).await.status()
         };
         let lose = async {
@@ -198,6 +202,10 @@ async fn what_is_asked_for_is_recorded_only_while_whoever_asked_still_may() {
         assert_eq!((submitted == 1, status.as_u16() < 400), (done, done), "{meanwhile}, by {with}: {status}");
         if !done {
             assert_eq!(status, 403, "{meanwhile}, by {with}");
+            let denied = Filter { from_seq: Some(size), kind: Some("principal.denied/1".into()), ..Filter::default() };
+            // Whose session is over is nobody.
+            let noted = usize::from(meanwhile != "session");
+            assert_eq!(journal.ledger().query(&denied, 10).await.unwrap().len(), noted, "{meanwhile}, by {with}");
         }
     }
 }

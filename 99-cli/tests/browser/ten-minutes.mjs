@@ -73,7 +73,7 @@ async function edit(change) {
 await edit((text) => text.replace("'$500/month'", "'$5000/month'"));
 await operator.locator("#checked .mark.bad").getByText("COMP-BUDGET-001").waitFor();
 await operator.getByRole("button", { name: "Submit" }).click();
-await operator.getByRole("alert").getByText("It was not submitted").waitFor();
+await operator.getByRole("alert").getByText("denied by policy").waitFor();
 await operator.locator("#checked .mark.bad").getByText("COMP-BUDGET-001").waitFor();
 assert.match(await operator.getByLabel("Manifest (YAML)").inputValue(), /\$5000\/month/, "what was written is not lost");
 await operator.getByLabel("Manifest (YAML)").fill(manifest.replace("'$500/month'", "'$50/month'"));

@@ -453,7 +453,7 @@ fn what_a_reviewer_rejected_is_not_asked_for_again_by_the_next_start() {
     let mut dev = place.dev(&[]).unwrap();
     dev.until_up().unwrap();
     let said = dev.said();
-    assert!(said.contains("v2 is what holds") && said.contains("is v1"), "{said}");
+    assert!(said.contains("v2 is what holds") && said.contains("is v3, which was rejected"), "{said}");
     let history = place.api("/api/v1/intents/DEPLOY-WEB-001/history").unwrap();
     assert_eq!(history["items"][0]["version"], 3, "{history:#}");
     assert_eq!(place.alive().len(), 5, "four instances and the balancer: {said}");
